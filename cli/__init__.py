@@ -1,0 +1,1 @@
+"""The command `dfanp`: one thin module a command."""

@@ -1,0 +1,64 @@
+"""`dfanp info`: what this machine can do, and why it cannot do the rest."""
+
+import importlib.metadata
+import json
+import os
+import platform
+
+import click
+
+from .options import as_json
+
+PACKAGES = ("numpy", "scipy", "scikit-learn", "matplotlib", "click", "pooch", "threadpoolctl")
+
+
+@click.command()
+@as_json
+def info(as_json):
+    """Show versions, devices, and what is usable and why not.
+
+    \b
+    Example: dfanp info
+    """
+    from threadpoolctl import threadpool_info
+
+    from dfanp import Backend, __version__
+    from dfanp.backend import usable_cores, usable_cupy
+    from dfanp.problems import datasets
+
+    Backend("cpu")  # loads NumPy, so that its BLAS is seen
+    cupy, why_not = usable_cupy()
+    blas = [f"{each['internal_api']} {each.get('version')}" for each in threadpool_info() if each["user_api"] == "blas"]
+    facts = {
+        "dfanp": __version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {usable_cores()} of {os.cpu_count()} cores usable",
+        "blas": ", ".join(blas) or "unknown",
+        "packages": {name: version(name) for name in PACKAGES},
+        "devices": {"cpu": "usable", "gpu": f"not usable: {why_not}" if why_not else f"usable: {card(cupy)}"},
+        "data": {"cache": str(datasets.cache()), "DFANP_DATA": os.environ.get("DFANP_DATA")},
+    }
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            click.echo(name)
+            for key, each in value.items():
+                click.echo(f"  {key:14} {each or 'not set'}")
+        else:
+            click.echo(f"{name:16} {value}")
+
+
+def version(package):
+    """Return the installed version of a package, or "not installed"."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def card(cupy):
+    """Return the name of the GPU and the version of CuPy."""
+    name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"]
+    return f"{name.decode()}, CuPy {cupy.__version__}"

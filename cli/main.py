@@ -1,0 +1,99 @@
+"""The group of commands, and what a shell is told when one fails: one line on stderr and an exit code.
+
+0 done, 1 failed, 2 bad usage, 130 interrupted.
+"""
+
+import importlib
+import os
+import sys
+
+import click
+
+COMMANDS = ("parity", "data", "info")
+
+
+class Commands(click.Group):
+    """Loads a command's module when it is called, so that ``dfanp --version`` need not import NumPy."""
+
+    def list_commands(self, ctx):
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        if name not in COMMANDS:
+            return None
+        return getattr(importlib.import_module(f"{__package__}.{name}"), name)
+
+    def resolve_command(self, ctx, args):
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            from dfanp.errors import nearest
+
+            ctx.fail(f"no command {args[0]!r}: expected one of {', '.join(COMMANDS)}{nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+@click.version_option(package_name="dfanp", message="%(prog)s %(version)s")
+def cli():
+    """Train neural networks by backpropagation, feedback alignment and direct feedback alignment.
+
+    \b
+    dfanp parity --k 3 --method dfa --opt rmsprop    train on the parity of three digits
+    dfanp data fetch mnist                           get MNIST
+    dfanp info                                       what this machine can do
+    """
+
+
+class Interrupted(Exception):
+    """The user stopped the command; the text says what was kept."""
+
+
+def main(args=None):
+    """Run the command line and exit."""
+    sys.exit(run(args))
+
+
+def run(args=None):
+    """Run the command line; return its exit code. Whatever goes wrong is one line on stderr."""
+    try:
+        code = cli.main(args, prog_name="dfanp", standalone_mode=False) or 0
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        complain(error.format_message())
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort, Interrupted) as stop:
+        complain(f"interrupted{'; ' + str(stop) if str(stop) else ''}")
+        return 130
+    except BrokenPipeError:
+        # Who read our output has left; that is no failure worth a word, but not a success either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        where = f"{error.filename}: " if error.filename else ""
+        complain(f"{where}{error.strerror or error}")
+        return 1
+    except MemoryError as error:
+        complain(f"out of memory ({error}); a smaller --hidden or --batch-size takes less")
+        return 1
+    except Exception as error:
+        from dfanp.errors import DfanpError
+
+        if not isinstance(error, DfanpError):
+            raise
+        complain(str(error))
+        return 1
+
+
+def complain(message):
+    """Print one line on stderr, if anybody still reads it."""
+    try:
+        click.echo(f"dfanp: {' '.join(message.split())}", err=True)
+    except OSError:
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Option types and options that several commands share."""
+
+import contextlib
+import math
+
+import click
+
+from dfanp.errors import nearest
+
+
+class Name(click.Choice):
+    """One of a set of names; a misspelt one is answered with the nearest."""
+
+    def convert(self, value, param, ctx):
+        if value in self.choices:
+            return value
+        self.fail(f"{value!r} is not one of {', '.join(self.choices)}{nearest(value, self.choices)}", param, ctx)
+
+
+class PositiveNumber(click.ParamType):
+    """A finite number above zero."""
+
+    name = "number"
+
+    def convert(self, value, param, ctx):
+        with contextlib.suppress(ValueError):
+            number = float(value)
+            if math.isfinite(number) and number > 0:
+                return number
+        self.fail(f"{value!r} is not a finite number above 0", param, ctx)
+
+
+class Widths(click.ParamType):
+    """Widths of hidden layers, such as 512 or 512,256."""
+
+    name = "widths"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):
+            return value
+        with contextlib.suppress(ValueError):
+            widths = tuple(int(part) for part in value.split(","))
+            if min(widths) >= 1:
+                return widths
+        self.fail(f"{value!r} is not a list of widths of at least 1, such as 512 or 512,256", param, ctx)
+
+
+@contextlib.contextmanager
+def usage_errors():
+    """Turn a ValueError of the library about an argument into a usage error of the command line."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+data_dir = click.option(
+    "--data-dir",
+    envvar="DFANP_DATA",
+    show_envvar=True,
+    metavar="DIR",
+    help="Folder with the IDX files of MNIST or Fashion-MNIST, or with a folder `mnist` that has them.  [default: the cache]",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")

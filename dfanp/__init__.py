@@ -1,0 +1,44 @@
+"""Learning without backpropagation: BP, FA and DFA from one readable definition.
+
+    import dfanp
+
+    problem = dfanp.Parity(dfanp.load("digits"), k=3)
+    network = dfanp.MLP([problem.features, 512, 1], seed=0)
+    training = dfanp.Training(network, problem, rule="dfa", optimizer=dfanp.RMSProp(lr=1e-3))
+    for record in training.epochs(20):
+        print(record.epoch, record.test_accuracy)
+
+Read the modules in this order: activations, losses, feedback, network, rules, optimizers, training.
+"""
+
+from .backend import Backend
+from .errors import BackendError, DataError, DfanpError, RecordError
+from .feedback import Feedback
+from .network import MLP
+from .optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, RMSProp
+from .problems import Arrays, Parity, load
+from .training import Record, Training
+from .version import __version__
+
+__all__ = [
+    "MLP",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "Arrays",
+    "Backend",
+    "BackendError",
+    "DataError",
+    "DfanpError",
+    "Feedback",
+    "Momentum",
+    "Nesterov",
+    "Parity",
+    "RMSProp",
+    "Record",
+    "RecordError",
+    "Training",
+    "__version__",
+    "load",
+]

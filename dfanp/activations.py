@@ -1,0 +1,47 @@
+"""Activations f, each with its derivative written in terms of the stored output h = f(a).
+
+Both functions take the array namespace ``xp`` first and work elementwise on arrays of any shape; neither changes its
+argument. At the kink of relu and leaky relu the derivative is that of the left side, as in PyTorch.
+"""
+
+from typing import Callable, NamedTuple
+
+from .errors import by_name
+
+LEAK = 0.01  # the slope of leaky relu left of zero
+
+
+class Activation(NamedTuple):
+    """An activation: ``f(xp, a)`` and its derivative ``df(xp, h)`` at the output ``h = f(xp, a)``."""
+
+    name: str
+    f: Callable
+    df: Callable
+
+
+def sigmoid(xp, a):
+    """Return 1 / (1 + exp(-a)) without overflow, whatever the sign of `a`."""
+    small = xp.exp(-xp.abs(a))
+    return xp.where(a >= 0, 1 / (1 + small), small / (1 + small))
+
+
+ACTIVATIONS = {
+    activation.name: activation
+    for activation in (
+        # relu's output is never negative, so its sign is 1 where the unit is active and 0 where it is not.
+        Activation("relu", lambda xp, a: xp.maximum(a, 0.0), lambda xp, h: xp.sign(h)),
+        Activation(
+            "leaky-relu",
+            lambda xp, a: xp.where(a > 0, a, LEAK * a),
+            lambda xp, h: xp.where(h > 0, xp.ones_like(h), LEAK),
+        ),
+        Activation("tanh", lambda xp, a: xp.tanh(a), lambda xp, h: 1 - h * h),
+        Activation("sigmoid", sigmoid, lambda xp, h: h * (1 - h)),
+        Activation("identity", lambda xp, a: a, lambda xp, h: xp.ones_like(h)),
+    )
+}
+
+
+def get(name):
+    """Return the Activation called `name`; a ValueError names those there are."""
+    return by_name("activation", name, ACTIVATIONS)

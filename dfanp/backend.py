@@ -1,0 +1,95 @@
+"""Which array library and device a network lives on: resolved once, by name, at construction.
+
+Everything below this file is written against ``xp``, the namespace of the array API standard that NumPy and CuPy
+share, and never asks where it runs.
+"""
+
+import os
+from contextlib import nullcontext
+
+import numpy as np
+
+from .errors import BackendError, by_name
+
+DEVICES = ("auto", "cpu", "gpu")
+
+
+class Backend:
+    """An array library on a device.
+
+    Args:
+        device: ``"cpu"`` (NumPy), ``"gpu"`` (CuPy), or ``"auto"``: the GPU if a tiny product on it works, else the CPU.
+        threads: BLAS threads while training on the CPU; None takes every core this process may use. A product's last
+            bits depend on this number (OpenBLAS cuts the summation at other places), so a run keeps the number that
+            it began with.
+
+    Attributes:
+        xp: the array namespace.
+        device: ``"cpu"`` or ``"gpu"``.
+        name: of the array library, ``"numpy"`` or ``"cupy"``.
+        threads: the number of BLAS threads, or None on a GPU.
+
+    Raises:
+        BackendError: the GPU was asked for by name and cannot be used.
+    """
+
+    def __init__(self, device="auto", threads=None):
+        by_name("device", device, dict.fromkeys(DEVICES))
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+            raise ValueError(f"threads must be a whole number of at least 1, or None for every core, got {threads!r}")
+        self.xp, self.device, self.name = np, "cpu", "numpy"
+        if device != "cpu":
+            cupy, why_not = usable_cupy()
+            if cupy is not None:
+                self.xp, self.device, self.name = cupy, "gpu", "cupy"
+            elif device == "gpu":
+                raise BackendError(f"the GPU cannot be used: {why_not}; use --device cpu (device='cpu')")
+        self.threads = (threads or usable_cores()) if self.device == "cpu" else None
+
+    def __repr__(self):
+        return f"Backend(device={self.device!r}, threads={self.threads})"
+
+    def asarray(self, host, dtype=None):
+        """Return a NumPy array `host` as an array of this backend, of dtype `dtype` (a name such as "float32")."""
+        return self.xp.asarray(host, dtype=getattr(self.xp, dtype) if dtype else None)
+
+    def to_host(self, array):
+        """Return a NumPy array with the values of `array`; on the CPU it may be `array` itself."""
+        return array if self.xp is np else self.xp.asnumpy(array)
+
+    def pinned(self):
+        """Return a context in which BLAS runs on exactly `threads` threads."""
+        if self.threads is None:
+            return nullcontext()
+        from threadpoolctl import threadpool_limits
+
+        return threadpool_limits(limits=self.threads, user_api="blas")
+
+
+def usable_cores():
+    """Return how many processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def usable_cupy():
+    """Return ``(cupy, None)`` if a product on its device works, else ``(None, why it does not)``, one line."""
+    try:
+        import cupy
+    except ImportError as error:
+        if getattr(error, "name", None) == "cupy":
+            return None, "CuPy is not installed (pip install 'dfanp[gpu]')"
+        return None, f"CuPy does not import ({first_line(error)})"
+    try:
+        if cupy.cuda.runtime.getDeviceCount() == 0:
+            return None, "CUDA finds no device"
+        ones = cupy.ones((2, 2), dtype=cupy.float32)
+        if float((ones @ ones).sum()) != 8.0:
+            return None, "a 2 × 2 product on it came out wrong"
+    except Exception as error:  # CuPy raises its own, the driver's, the compiler's and ctypes' errors here
+        return None, f"CuPy {cupy.__version__} fails on it ({first_line(error)})"
+    return cupy, None
+
+
+def first_line(error):
+    """Return the first line of an exception's text, or the name of its type."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

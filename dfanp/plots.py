@@ -1,0 +1,97 @@
+"""Pictures of a run, drawn from its log lines alone; nothing here trains."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from .intervals import mean_interval
+
+FORMATS = ("png", "svg", "pdf")
+
+
+def checked_file(path):
+    """Return `path` as a Path; a ValueError says why no picture can be put there (so that nobody trains for nothing)."""
+    path = Path(path)
+    if path.suffix[1:].lower() not in FORMATS:
+        raise ValueError(f"{path}: a picture's name must end in .{', .'.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(f"{path}: cannot be written")
+    return path
+
+
+def curve(rows, measure):
+    """Return epochs, means over the seeds, and the half-widths of their 95 % intervals (None with a single seed)."""
+    by_epoch = {}
+    for row in rows:
+        value = measure(row)
+        if value is not None:
+            by_epoch.setdefault(row["epoch"], []).append(value)
+    epochs = sorted(by_epoch)
+    means, halves = zip(*(mean_interval(by_epoch[epoch]) for epoch in epochs), strict=True) if epochs else ((), ())
+    if any(half is None for half in halves):
+        return epochs, np.array(means), None
+    return epochs, np.array(means), np.array(halves)
+
+
+def draw_run(rows, title, path):
+    """Draw accuracy over the epochs, and alignment where the rows have it, to `path` (png, svg or pdf).
+
+    Args:
+        rows: log lines (``dfanp.records.read_log``), of one or more seeds.
+        title: of the picture.
+        path: see ``checked_file``. Written whole or not at all.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    aligned = next((row["alignment"] for row in rows if row.get("alignment")), None)
+    figure = Figure(figsize=(9.6 if aligned else 5.4, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = np.atleast_1d(figure.subplots(1, 2 if aligned else 1))
+    figure.suptitle(title, fontsize=10)
+
+    def draw(axis, label, style, measure):
+        epochs, means, halves = curve(rows, measure)
+        (line,) = axis.plot(epochs, means, style, label=label, markersize=3)
+        if halves is not None:
+            axis.fill_between(epochs, means - halves, means + halves, color=line.get_color(), alpha=0.2, linewidth=0)
+
+    draw(axes[0], "test", "o-", lambda row: row.get("test_accuracy"))
+    draw(axes[0], "train", "s--", lambda row: row.get("train_accuracy"))
+    axes[0].axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
+    axes[0].set_ylabel("accuracy")
+    axes[0].set_ylim(0.45, 1.0)
+    if aligned:
+        for kind, style, name in (("feedback", "o-", "B with weights, layer"), ("gradient", "s--", "gradient with BP's, layer")):
+            # The output layer's gradient is exact under every rule: a line at 1 would tell nothing.
+            for layer in range(len(aligned[kind]) - (kind == "gradient")):
+                draw(
+                    axes[1],
+                    f"{name} {layer + 1}",
+                    style,
+                    lambda row, kind=kind, layer=layer: row["alignment"][kind][layer] if "alignment" in row else None,
+                )
+        axes[1].axhline(0, color="0.6", linewidth=1, linestyle=":")
+        axes[1].set_ylabel("cosine")
+    for axis in axes:
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(frameon=False, fontsize=8)
+    save(figure, Path(path))
+
+
+def save(figure, path):
+    """Write a figure under another name and rename it to `path`: never half a picture."""
+    partial = path.with_name(f"{path.name}.partial")
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix[1:].lower())
+    try:
+        figure.savefig(partial, format=path.suffix[1:].lower(), dpi=150, metadata=metadata)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,71 @@
+"""A problem from arrays that you have already."""
+
+import numpy as np
+
+from .. import losses
+from ..backend import Backend
+from ..streams import per_replica, streams
+
+
+class Arrays:
+    """A fixed training and test set; the training examples are shuffled anew every epoch.
+
+    Args:
+        X, y: training inputs (n, D) and targets (n, d_L), finite; a 1-d y is taken as one output.
+        X_test, y_test: the test set; None tests on the training set.
+        loss: a name in ``dfanp.losses.LOSSES``.
+        dtype: ``"float32"`` or ``"float64"``.
+        backend: a ``Backend``; None takes the CPU.
+
+    Raises:
+        ValueError: shapes do not fit, a set is empty, or a value is not finite.
+    """
+
+    def __init__(self, X, y, X_test=None, y_test=None, loss="bce", dtype="float32", backend=None):
+        losses.get(loss)
+        if (X_test is None) != (y_test is None):
+            raise ValueError("X_test and y_test go together: give both or neither")
+        backend = backend or Backend("cpu")
+        X, y = checked(X, y, "X", "y")
+        X_test, y_test = (X, y) if X_test is None else checked(X_test, y_test, "X_test", "y_test")
+        if X_test.shape[1] != X.shape[1] or y_test.shape[1] != y.shape[1]:
+            raise ValueError(
+                f"X_test and y_test must have {X.shape[1]} and {y.shape[1]} columns as X and y have, "
+                f"got {X_test.shape[1]} and {y_test.shape[1]}"
+            )
+        self.train_size, self.features = X.shape
+        self.outputs, self.loss, self.dtype, self.backend = y.shape[1], loss, dtype, backend
+        self._train = [backend.asarray(a, dtype) for a in (X, y)]
+        self._test = [backend.asarray(a, dtype) for a in (X_test, y_test)]
+
+    def train(self, seed, epoch):
+        """Return the training set in the order of this epoch: (n, D) and (n, d_L), after R where `seed` is a sequence."""
+        order = per_replica(seed, lambda one: streams(one).train(epoch).permutation(self.train_size))
+        flat = self.backend.asarray(order.reshape(-1))
+        xp = self.backend.xp
+        return [
+            xp.reshape(xp.take(a, flat, axis=0), (*order.shape, a.shape[1])) for a in self._train
+        ]
+
+    def test(self, seed, epoch):
+        """Return the test set, the same for every seed and epoch."""
+        return self._test
+
+    def probe(self, seed):
+        """Return the first 1000 test examples."""
+        return [a[:1000, :] for a in self._test]
+
+
+def checked(X, y, name_X, name_y):
+    """Return X and y as 2-d float64 arrays with as many rows each; a ValueError says which one is wrong."""
+    X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
+    if y.ndim == 1:
+        y = y[:, None]
+    if X.ndim != 2 or X.size == 0:
+        raise ValueError(f"{name_X} must be 2-d and not empty (examples, features), got shape {X.shape}")
+    if y.ndim != 2 or y.shape[0] != X.shape[0] or y.shape[1] == 0:
+        raise ValueError(f"{name_y} must have one row for each of the {X.shape[0]} rows of {name_X}, got shape {y.shape}")
+    for name, a in ((name_X, X), (name_y, y)):
+        if not np.isfinite(a).all():
+            raise ValueError(f"{name} must be finite, got NaN or infinity")
+    return X, y

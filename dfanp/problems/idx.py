@@ -1,0 +1,78 @@
+"""Read the IDX format of the MNIST files, believing nothing that the file says of itself.
+
+An IDX file is two zero bytes, a type code, the number of dimensions, each dimension as a big-endian uint32, and then the values,
+row-major and big-endian. It may be wrapped in gzip.
+"""
+
+import gzip
+import hashlib
+import struct
+import zlib
+from math import prod
+
+import numpy as np
+
+from ..errors import DataError
+
+TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+DEFLATE_LIMIT = 1032  # deflate cannot expand a byte to more than this many (zlib's technical notes)
+CHUNK = 1 << 20
+
+
+def read_idx(path, sha256=None):
+    """Return the array in an IDX file, plain or gzip, read-only.
+
+    No more memory is taken than the file really holds: a size that the file cannot hold is refused by its header, and the
+    content is read in pieces.
+
+    Args:
+        path: of the file.
+        sha256: the hex digest that the uncompressed content must have, or None.
+
+    Raises:
+        DataError: the file is absent, unreadable, no IDX file, shorter or longer than it claims, or has another digest.
+    """
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            with gzip.GzipFile(fileobj=raw) if zipped else raw as stream:
+                return _read(path, stream, size * (DEFLATE_LIMIT if zipped else 1), sha256)
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: broken gzip file ({error}); fetch it again") from None
+    except EOFError:
+        raise DataError(f"{path}: the gzip file ends too early; fetch it again") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _read(path, stream, most, sha256):
+    header = stream.read(4)
+    if len(header) < 4 or header[:2] != b"\0\0" or header[2] not in TYPES or header[3] == 0:
+        raise DataError(f"{path}: not an IDX file (it starts with {header.hex(' ') or 'nothing'})")
+    dtype, ndim = np.dtype(TYPES[header[2]]), header[3]
+    sizes = stream.read(4 * ndim)
+    if len(sizes) < 4 * ndim:
+        raise DataError(f"{path}: the IDX header ends too early; fetch it again")
+    shape = struct.unpack(f">{ndim}I", sizes)
+    wanted = prod(shape) * dtype.itemsize
+    if wanted > most:
+        raise DataError(f"{path}: the header claims {' × '.join(map(str, shape))} values, more than the file can hold")
+    digest, content = hashlib.sha256(header + sizes), bytearray()
+    while len(content) <= wanted and (piece := stream.read(min(CHUNK, wanted + 1 - len(content)))):
+        digest.update(piece)
+        content += piece
+    if len(content) != wanted:
+        found = "more" if len(content) > wanted else f"only {len(content)}"
+        raise DataError(f"{path}: the header claims {wanted} bytes of values, the file holds {found}; fetch it again")
+    if sha256 is not None and digest.hexdigest() != sha256:
+        raise DataError(
+            f"{path}: the content is not that of the published file (SHA-256 {digest.hexdigest()}, expected {sha256}); "
+            "fetch it again"
+        )
+    array = np.frombuffer(content, dtype).reshape(shape)
+    array.flags.writeable = False
+    return array

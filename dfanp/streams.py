@@ -1,0 +1,60 @@
+"""Named random streams: each draw of a run has a name, and depends on (seed, name) alone.
+
+Rules that are compared share weights and data because those streams do not know the rule. Epoch 17's data depend on
+(seed, 17) alone, so a run that is resumed needs no generator state. Everything is drawn on the host in float64 and then
+moved, so that CPU and GPU, float32 and float64 start from the same numbers.
+"""
+
+from numbers import Integral
+
+import numpy as np
+
+# The spawn key of each stream. Never renumber: the numbers are part of what "the same seed" means.
+KEYS = {"weights": 0, "biases": 1, "feedback": 2, "train": 3, "test": 4, "probe": 5}
+
+
+class streams:
+    """The random streams of one seed: ``streams(0).weights`` is a fresh ``numpy.random.Generator`` at its start.
+
+    Args:
+        seed: a whole number of at least 0.
+
+    Attributes:
+        weights, biases, feedback, probe: generators. Each access starts the stream anew.
+    """
+
+    def __init__(self, seed):
+        check_seed(seed)
+        self.seed = int(seed)
+
+    weights = property(lambda self: self._stream("weights"))
+    biases = property(lambda self: self._stream("biases"))
+    feedback = property(lambda self: self._stream("feedback"))
+    probe = property(lambda self: self._stream("probe"))
+
+    def train(self, epoch):
+        """Return the generator of the training data of `epoch` (1, 2, …)."""
+        return self._stream("train", epoch)
+
+    def test(self, epoch):
+        """Return the generator of the test data of `epoch` (1, 2, …)."""
+        return self._stream("test", epoch)
+
+    def _stream(self, name, *more):
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(KEYS[name], *more))
+        return np.random.Generator(np.random.PCG64(sequence))
+
+
+def check_seed(seed):
+    """Raise unless `seed` is a whole number of at least 0."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"a seed must be a whole number of at least 0, got {seed!r}")
+
+
+def per_replica(seed, draw):
+    """Return ``draw(seed)``, or for a sequence of seeds the stack of ``draw(s)`` along a leading replica axis."""
+    if isinstance(seed, Integral):
+        return draw(seed)
+    if len(seed) == 0:
+        raise ValueError("a sequence of seeds must not be empty")
+    return np.stack([draw(s) for s in seed])

@@ -1,0 +1,226 @@
+"""The loop: examples in, one record an epoch out. Whatever the rule, the optimizer, the problem or the device, it is this one."""
+
+from dataclasses import dataclass, field, fields, replace
+from math import ceil
+from numbers import Integral
+from time import perf_counter
+
+import numpy as np
+
+from . import alignment, losses, rules
+from .feedback import Feedback
+from .inputs import rows
+from .optimizers import Optimizer
+
+TEST_BATCH = 1000  # examples a forward pass when only the outputs are wanted
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one epoch came to. Each value is a float, or an array (R,) with replicas (NaN for one that has diverged).
+
+    Attributes:
+        epoch: 1, 2, …
+        train_loss, train_accuracy: mean over the epoch's examples, each seen before the update that it leads to.
+        test_loss, test_accuracy: mean over the test set of this epoch, after its last update.
+        alignment: None, or ``{"feedback": […], "gradient": […]}`` on the probe set after the epoch, lowest layer first: see
+            ``dfanp.alignment``.
+        seconds: wall-clock time of the epoch, training, testing and alignment together (for replicas: of all together).
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    alignment: dict | None = None
+    seconds: float = field(default=0.0, compare=False)
+
+    def replica(self, r):
+        """Return the record of replica r of a joint run, as its solo run has it (but for the time)."""
+        picked = {name: float(getattr(self, name)[r]) for name in MEASURES}
+        if self.alignment is not None:
+            picked["alignment"] = {key: [float(c[r]) for c in cosines] for key, cosines in self.alignment.items()}
+        return replace(self, **picked)
+
+
+MEASURES = tuple(f.name for f in fields(Record) if f.name not in ("epoch", "alignment", "seconds"))
+
+
+class Training:
+    """A network being trained on a problem by a rule and an optimizer.
+
+    Args:
+        network: an ``MLP`` that fits the problem (``features`` wide below, ``outputs`` above); it is changed in place.
+        problem: see ``dfanp.problems``.
+        rule: a name in ``dfanp.rules.RULES``: "bp", "fa", "dfa".
+        optimizer: an ``Optimizer``.
+        feedback: how B is drawn (not read under BP).
+        batch_size: examples a step; the last batch of an epoch is smaller if it must be, its gradient the mean over its own size.
+        seed: of the data, and of B where `feedback` has none; None takes the network's. With replicas, one for each.
+        layers: ``"all"``, or ``"output"`` to train the last layer alone.
+        align: whether records carry alignment.
+
+    Attributes:
+        network, feedback: as given. B: the list of feedback matrices, on the device.
+        epoch: epochs done so far.
+        status: ``"ok"`` or ``"diverged"`` (the loss was not finite); with replicas a list of them.
+
+    Raises:
+        ValueError: something does not fit.
+    """
+
+    def __init__(
+        self, network, problem, rule, optimizer, feedback=Feedback(), batch_size=128, seed=None, layers="all", align=False
+    ):
+        if (network.sizes[0], network.sizes[-1]) != (problem.features, problem.outputs):
+            raise ValueError(
+                f"the network must lead from {problem.features} features to {problem.outputs} outputs, got {network.sizes}"
+            )
+        if network.dtype != problem.dtype or network.backend.xp is not problem.backend.xp:
+            raise ValueError("network and problem must have the same dtype and backend")
+        if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
+            raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+        if batch_size > problem.train_size:
+            raise ValueError(f"batch_size must be at most the {problem.train_size} examples of an epoch, got {batch_size}")
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer must be one of dfanp's, such as dfanp.SGD(0.1), got {optimizer!r}")
+        if layers not in ("all", "output"):
+            raise ValueError(f"layers must be 'all' or 'output', got {layers!r}")
+        self.network, self.problem, self.rule = network, problem, rules.get(rule)
+        self.optimizer, self.feedback, self.batch_size, self.align = optimizer, feedback, int(batch_size), align
+        self.seed = network.seed if seed is None else seed
+        if not isinstance(self.seed, Integral) and len(self.seed) != network.replicas:
+            raise ValueError(f"seed must be one number or one for each of {network.replicas} replicas, got {self.seed}")
+        self.first = 0 if layers == "all" else len(network.sizes) - 2
+        self.loss, self.backend = losses.get(problem.loss), network.backend
+        shapes = rules.feedback_shapes(self.rule, network.sizes)
+        self.B = [self.backend.asarray(b, network.dtype) for b in feedback.draw(shapes, self.seed)]
+        self.state = optimizer.init(self.backend, self.trained())
+        self.epoch, self._alive = 0, np.ones(network.replicas or 1, dtype=bool)
+        self._probe = problem.probe(self.seed) if align else None
+
+    def trained(self):
+        """Return name -> array of the parameters that are trained."""
+        return {name: theta for name, theta in self.network.parameters.items() if int(name[1:]) >= self.first}
+
+    @property
+    def status(self):
+        each = ["ok" if alive else "diverged" for alive in self._alive]
+        return each if self.network.replicas else each[0]
+
+    @property
+    def diverged(self):
+        """Whether nothing is left to train."""
+        return not self._alive.any()
+
+    def epochs(self, until):
+        """Train on until `until` epochs are done in all, yielding the Record of each.
+
+        A run whose loss is not finite ends there, without a record of that epoch, with the status ``"diverged"``; of a joint run,
+        that replica alone.
+        """
+        while self.epoch < until and not self.diverged:
+            record = self.run_epoch()
+            if not self.diverged:
+                yield record
+
+    def run_epoch(self):
+        """Train one epoch, test, and return the Record; ``epoch`` and ``status`` are updated last, together."""
+        began, epoch = perf_counter(), self.epoch + 1
+        # A run that diverges is a result, told by its status; NumPy need not warn on the way there.
+        with self.backend.pinned(), np.errstate(all="ignore"):
+            train = self.pass_over(*self.problem.train(self.seed, epoch), self.batch_size, self.learn, epoch)
+            test = self.pass_over(*self.problem.test(self.seed, epoch), TEST_BATCH)
+            angles = self.measure_alignment() if self.align else None
+        alive = self._alive & np.isfinite(train[0]) & np.isfinite(test[0])
+        if self.network.replicas:
+            values = [np.where(alive, measured, np.nan) for measured in (*train, *test)]
+        else:
+            values = [float(measured[0]) for measured in (*train, *test)]
+        self.epoch, self._alive = epoch, alive
+        return Record(epoch, *values, alignment=angles, seconds=perf_counter() - began)
+
+    def pass_over(self, X, y, batch_size, learn=None, epoch=None):
+        """Run X through the network in batches; return mean loss and accuracy, float64 (R,) or (1,), on the host.
+
+        The sums stay on the device until the end: nothing in a pass waits for a transfer.
+        """
+        xp, n = self.backend.xp, X.shape[-2]
+        loss, right = 0.0, 0.0
+        for start in range(0, n, batch_size):
+            stop = min(start + batch_size, n)
+            y_batch = y[..., start:stop, :]
+            h = self.network.forward(rows(X, start, stop))
+            # Cast before the sum: a reduction that casts in pieces would sum replicas and solo runs in different orders.
+            loss = loss + xp.sum(xp.astype(self.loss.per_example(xp, h[-1], y_batch), xp.float64), axis=-1)
+            right = right + xp.sum(xp.astype(self.loss.correct(xp, h[-1], y_batch), xp.float64), axis=-1)
+            if learn:
+                learn(h, y_batch, epoch)
+        shape = (self.network.replicas or 1,)
+        return [np.broadcast_to(self.backend.to_host(total / n), shape) for total in (loss, right)]
+
+    def learn(self, h, y, epoch):
+        """One step: the error, what the rule makes of it, the update of every trained parameter in place."""
+        xp = self.backend.xp
+        e = self.loss.error(xp, h[-1], y)
+        found = rules.gradients(self.rule, self.network, self.B, h, e, self.first)
+        self.optimizer.step(xp, self.network.parameters, found, self.state, epoch)
+
+    def measure_alignment(self):
+        """Return ``{"feedback": […], "gradient": […]}`` at the present weights: floats, or arrays (R,)."""
+        X, y = self._probe
+        X = rows(X, 0, X.shape[-2])
+        found = {
+            "feedback": alignment.feedback_alignment(self.rule, self.network, self.B),
+            "gradient": alignment.gradient_alignment(self.rule, self.network, self.B, self.loss, X, y),
+        }
+        host = self.backend.to_host
+        if self.network.replicas:
+            return {
+                key: [np.broadcast_to(host(c), (self.network.replicas,)) for c in cosines]
+                for key, cosines in found.items()
+            }
+        return {key: [float(host(c)) for c in cosines] for key, cosines in found.items()}
+
+    def arrays(self):
+        """Return name -> host array of all that the run needs to go on: parameters, B, optimizer state, epoch, status.
+
+        Generators are not among them: the data of an epoch depend on (seed, epoch) alone.
+        """
+        host = self.backend.to_host
+        found = {f"parameters/{name}": host(theta) for name, theta in self.network.parameters.items()}
+        found |= {f"feedback/B{layer}": host(b) for layer, b in enumerate(self.B)}
+        for name, slots in self.state.slots.items():
+            found |= {f"optimizer/{name}/{slot}": host(array) for slot, array in vars(slots).items()}
+        found["optimizer/step"] = np.array(self.state.step)
+        found["epoch"], found["alive"] = np.array(self.epoch), self._alive
+        return found
+
+    def restore(self, arrays):
+        """Go on from what ``arrays`` returned: every parameter, B and state array is overwritten in place.
+
+        Raises:
+            ValueError: a name is missing or too many, or a shape or dtype differs. Nothing is changed then.
+        """
+        here = self.arrays()
+        for name in here.keys() ^ arrays.keys():
+            raise ValueError(f"{name} is {'missing' if name in here else 'not part of this run'}")
+        for name, array in here.items():
+            if (arrays[name].shape, arrays[name].dtype) != (array.shape, array.dtype):
+                raise ValueError(
+                    f"{name} must be {array.dtype} of shape {array.shape}, "
+                    f"got {arrays[name].dtype} of shape {arrays[name].shape}"
+                )
+        step, epoch = int(arrays["optimizer/step"]), int(arrays["epoch"])
+        if epoch < 0 or step != epoch * ceil(self.problem.train_size / self.batch_size):
+            raise ValueError(f"{step} steps do not belong to {epoch} epochs")
+        asarray = self.backend.asarray
+        for name, theta in self.network.parameters.items():
+            theta[...] = asarray(arrays[f"parameters/{name}"])
+        for layer, b in enumerate(self.B):
+            b[...] = asarray(arrays[f"feedback/B{layer}"])
+        for name, slots in self.state.slots.items():
+            for slot, array in vars(slots).items():
+                array[...] = asarray(arrays[f"optimizer/{name}/{slot}"])
+        self.state.step, self.epoch, self._alive = step, epoch, arrays["alive"].copy()
