@@ -28,7 +28,9 @@ def info(as_json):
 
     Backend("cpu")  # loads NumPy, so that its BLAS is seen
     cupy, why_not = usable_cupy()
-    blas = [f"{each['internal_api']} {each.get('version')}" for each in threadpool_info() if each["user_api"] == "blas"]
+    blas = [
+        f"{each['internal_api']} {each.get('version')}" for each in threadpool_info() if each["user_api"] == "blas"
+    ]
     facts = {
         "dfanp": __version__,
         "python": platform.python_version(),

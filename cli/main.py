@@ -3,6 +3,7 @@
 0 done, 1 failed, 2 bad usage, 130 interrupted.
 """
 
+import contextlib
 import importlib
 import os
 import sys
@@ -89,10 +90,8 @@ def run(args=None):
 
 def complain(message):
     """Print one line on stderr, if anybody still reads it."""
-    try:
+    with contextlib.suppress(OSError):
         click.echo(f"dfanp: {' '.join(message.split())}", err=True)
-    except OSError:
-        pass
 
 
 if __name__ == "__main__":

@@ -59,6 +59,6 @@ data_dir = click.option(
     envvar="DFANP_DATA",
     show_envvar=True,
     metavar="DIR",
-    help="Folder with the IDX files of MNIST or Fashion-MNIST, or with a folder `mnist` that has them.  [default: the cache]",
+    help="Folder that has the data set's IDX files, itself or in a folder of its name.  [default: the cache]",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")

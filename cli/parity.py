@@ -24,24 +24,35 @@ COUNT = click.IntRange(min=1)
 @click.option("--k", type=click.IntRange(1, 10), default=3, help="Digits side by side.")
 @click.option("--method", type=Name(list(RULES)), default="dfa", help="Learning rule.")
 @click.option("--opt", type=Name(list(OPTIMIZERS)), default="rmsprop", help="Optimizer.")
-@click.option("--lr", type=PositiveNumber(), help="Learning rate.  [default: tuned for the method, optimizer and data; printed]")
+@click.option(
+    "--lr", type=PositiveNumber(), help="Learning rate.  [default: tuned for the method, optimizer and data; printed]"
+)
 @click.option("--weight-decay", type=click.FloatRange(min=0, max=1e6), default=0.0, help="L2 factor.")
 @click.option("--epochs", type=COUNT, default=20, help="Epochs of 60 000 new examples, each tested on 10 000.")
 @click.option("--batch-size", type=COUNT, default=128, help="Examples a step.")
 @click.option("--hidden", type=Widths(), default="512", help="Widths of the hidden layers, such as 512 or 512,512.")
 @click.option("--activation", type=Name(list(ACTIVATIONS)), default="relu", help="Of the hidden layers.")
 @click.option("--bias/--no-bias", default=False, help="Whether layers have biases.")
-@click.option("--layers", type=Name(["all", "output"]), default="all", help="Train all layers, or the output layer alone.")
+@click.option(
+    "--layers", type=Name(["all", "output"]), default="all", help="Train all layers, or the output layer alone."
+)
 @click.option("--feedback", type=Name(list(DISTRIBUTIONS)), default="uniform", help="Distribution of B (fa, dfa).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of weights, B and data.")
 @click.option("--repeats", type=COUNT, default=1, help="Train this many seeds (seed, seed + 1, …) in one loop.")
-@click.option("--data", type=Name(["auto", *NAMES]), default="auto", help="auto: MNIST where it is, else the embedded digits.")
+@click.option(
+    "--data", type=Name(["auto", *NAMES]), default="auto", help="auto: MNIST where it is, else the embedded digits."
+)
 @data_dir
 @click.option("--device", type=Name(list(DEVICES)), default="auto", help="auto: the GPU if it works.")
 @click.option("--threads", type=COUNT, help="BLAS threads.  [default: every core]")
 @click.option("--dtype", type=Name(list(DTYPES)), default="float32", help="Of all arrays.")
 @click.option("--align", is_flag=True, help="Measure alignment with backpropagation after each epoch.")
-@click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Keep the run here; go on with it if it stands there.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Keep the run here; go on with it if it stands there.",
+)
 @click.option("--plot", metavar="FILE", help="Draw the curves to a .png, .svg or .pdf.")
 @as_json
 @click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
@@ -132,8 +143,8 @@ def headline(settings):
     widths = "-".join(map(str, settings.hidden))
     told = f", {settings.feedback} B" if settings.method != "bp" else ""
     return (
-        f"parity of k = {settings.k}, {settings.data}: {settings.method.upper()}{told}, {settings.opt} at lr {settings.lr:g}, "
-        f"{widths} {settings.activation}{'' if settings.layers == 'all' else ', output layer alone'}"
+        f"parity of k = {settings.k}, {settings.data}: {settings.method.upper()}{told}, "
+        f"{settings.opt} at lr {settings.lr:g}, {widths} {settings.activation}{'' if settings.layers == 'all' else ', output layer alone'}"
     )
 
 
@@ -174,10 +185,16 @@ def table(run):
     total = found["test_accuracy"]
     if total["runs"] > 1:
         half = total["interval_95"]
-        lines.append(f"test accuracy {total['mean']:.4f} ± {half:.4f} (mean of {total['runs']} seeds, 95 % interval, t)")
+        lines.append(
+            f"test accuracy {total['mean']:.4f} ± {half:.4f} (mean of {total['runs']} seeds, 95 % interval, t)"
+        )
     if run.settings.align and run.rows and "alignment" in run.rows[-1]:
         for kind, title in (("feedback", "B with the weights"), ("gradient", "gradient with BP's")):
-            cosines = [row["alignment"][kind] for row in run.rows if row.get("alignment") and row["epoch"] == run.training.epoch]
+            cosines = [
+                row["alignment"][kind]
+                for row in run.rows
+                if row.get("alignment") and row["epoch"] == run.training.epoch
+            ]
             if cosines and cosines[0]:
                 means = [sum(layer) / len(layer) for layer in zip(*cosines, strict=True)]
                 lines.append(f"alignment, {title}: {', '.join(f'{c:.3f}' for c in means)} (by layer, lowest first)")

@@ -4,7 +4,8 @@ Both functions take the array namespace ``xp`` first and work elementwise on arr
 argument. At the kink of relu and leaky relu the derivative is that of the left side, as in PyTorch.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from .errors import by_name
 

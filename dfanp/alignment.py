@@ -1,7 +1,7 @@
 """Alignment: how far what a layer is told points the way BP would tell it.
 
-Cosines are over whole matrices, one number a replica: <A, C> / (|A| |C|), in [-1, 1]. A zero matrix points nowhere: its
-cosine with anything is 0, never 1 and never NaN.
+Cosines are over whole matrices, one number a replica: <A, C> / (|A| |C|), in [-1, 1]. A zero matrix points nowhere:
+its cosine with anything is 0, never 1 and never NaN.
 """
 
 from . import rules
@@ -16,7 +16,7 @@ def cosine(xp, A, C):
 
 
 def feedback_alignment(rule, network, B):
-    """Return for each hidden layer, lowest first, the cosine of B[l] with what BP would use if the layers above were linear.
+    """Return for each hidden layer, lowest first, the cosine of B[l] with what BP would use in a linear network.
 
     That is the transpose of the weights that B[l] leaps over: W[l+1]ᵀ for FA, (W[l+1] … W[L])ᵀ for DFA. Empty for BP.
     With one hidden layer it is the alignment of Demirbilek 2021, figures 3.2 and 3.5.
@@ -34,8 +34,8 @@ def feedback_alignment(rule, network, B):
 def gradient_alignment(rule, network, B, loss, X, y):
     """Return for each weight matrix, first layer first, the cosine of the gradient by `rule` with the BP gradient.
 
-    Both are taken at the same weights, from the same pass over X (n, D) and y (n, d_L). The last is always 1: under every rule
-    the output layer's gradient is exact.
+    Both are taken at the same weights, from the same pass over X (n, D) and y (n, d_L). The last is always 1: under
+    every rule the output layer's gradient is exact.
     """
     xp = network.backend.xp
     h = network.forward(X)

@@ -18,7 +18,8 @@ class Backend:
     """An array library on a device.
 
     Args:
-        device: ``"cpu"`` (NumPy), ``"gpu"`` (CuPy), or ``"auto"``: the GPU if a tiny product on it works, else the CPU.
+        device: ``"cpu"`` (NumPy), ``"gpu"`` (CuPy), or ``"auto"``: the GPU if a tiny product on it works, else the
+            CPU.
         threads: BLAS threads while training on the CPU; None takes every core this process may use. A product's last
             bits depend on this number (OpenBLAS cuts the summation at other places), so a run keeps the number that
             it began with.

@@ -1,7 +1,7 @@
 """Feedback matrices B: a distribution and a seed.
 
-B[l] carries a teaching signal back to hidden layer l of width d_l, from the next layer (FA) or from the output (DFA), and is
-never trained. Its scale is a = 1/sqrt(d_l), the bound of the weights that it stands in for.
+B[l] carries a teaching signal back to hidden layer l of width d_l, from the next layer (FA) or from the output
+(DFA), and is never trained. Its scale is a = 1/sqrt(d_l), the bound of the weights that it stands in for.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from .streams import check_seed, per_replica, streams
 
 
 def orthogonal(rng, shape, a):
-    """Orthonormal rows (or columns, if there are fewer), with the expected squared norm of zero-mean gaussian entries."""
+    """Orthonormal rows (or columns, if fewer), with the expected squared norm of zero-mean gaussian entries."""
     rows, columns = shape
     q, r = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
     q = q * np.sign(np.diag(r))  # makes the distribution uniform (Mezzadri 2007, eq. 5.12)
@@ -36,9 +36,9 @@ class Feedback:
     """How the matrices B are drawn.
 
     Args:
-        distribution: with a = 1/sqrt(width of the layer told): ``"uniform"`` U(-a, a), ``"standard-uniform"`` U(0, 1),
-            ``"gaussian"`` N(mean a, standard deviation a), ``"standard-gaussian"`` N(0, 1), ``"zero-mean-gaussian"``
-            N(0, a²), ``"orthogonal"`` (orthonormal rows, where the width allows).
+        distribution: with a = 1/sqrt(width of the layer told): ``"uniform"`` U(-a, a), ``"standard-uniform"`` U(0,
+            1), ``"gaussian"`` N(mean a, standard deviation a), ``"standard-gaussian"`` N(0, 1),
+            ``"zero-mean-gaussian"`` N(0, a²), ``"orthogonal"`` (orthonormal rows, where the width allows).
         seed: of the feedback stream, or a sequence of them, one a replica; None takes the seed of the run.
     """
 

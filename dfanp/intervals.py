@@ -4,7 +4,7 @@ import numpy as np
 
 
 def mean_interval(values, confidence=0.95):
-    """Return ``(mean, half)``: the Student-t interval of the mean is mean ± half; half is None for fewer than two values.
+    """Return ``(mean, half)``: the Student-t interval is mean ± half, or half None for fewer than two values.
 
     Args:
         values: a sequence of numbers, not empty.

@@ -4,7 +4,8 @@ Each loss is a sum over the outputs of an example and a mean over the n examples
 no layer divides by n again. Arrays are (n, d_L), or (R, n, d_L) with replicas; targets y have the shape of z.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from .activations import sigmoid
 from .errors import by_name

@@ -1,9 +1,10 @@
 """Optimizers: frozen hyperparameters, an explicit state, and the update as its source prints it.
 
-Each one implements the equation of Demirbilek 2021, section 1.4, by default; where other sources or PyTorch differ, the
-variant is an explicit argument. g is the gradient, theta the parameter, lr the learning rate (eta).
+Each one implements the equation of Demirbilek 2021, section 1.4, by default; where other sources or PyTorch differ,
+the variant is an explicit argument. g is the gradient, theta the parameter, lr the learning rate (eta).
 
-Weight decay is the L2 term inside the gradient, g + weight_decay · theta (as in PyTorch; not the decoupled form of AdamW).
+Weight decay is the L2 term inside the gradient, g + weight_decay · theta (as in PyTorch; not the decoupled form of
+AdamW).
 """
 
 from dataclasses import dataclass, field, fields
@@ -79,7 +80,9 @@ class Optimizer:
             state.lr[name] = self.lr
             if not is_number(self.lr):
                 if theta.shape[:1] != (len(self.lr),):
-                    raise ValueError(f"lr has {len(self.lr)} values, one a replica, but {name} has shape {theta.shape}")
+                    raise ValueError(
+                        f"lr has {len(self.lr)} values, one a replica, but {name} has shape {theta.shape}"
+                    )
                 column = np.reshape(np.asarray(self.lr, dtype=float), (-1,) + (1,) * (theta.ndim - 1))
                 state.lr[name] = backend.asarray(column, str(theta.dtype).rpartition(".")[2])
         return state
@@ -136,8 +139,9 @@ class Momentum(Optimizer):
 class Nesterov(Optimizer):
     """v = momentum · v + lr · grad(theta - momentum · v);  theta -= v. Thesis, section 1.4.1, NAG.
 
-    The two points are one here: the arrays hold phi = theta - momentum · v, where the gradient is taken, so the equation
-    becomes phi -= momentum · v_new + lr · g (Bengio, Boulanger-Lewandowski & Pascanu 2013, eq. 7; PyTorch's form).
+    The two points are one here: the arrays hold phi = theta - momentum · v, where the gradient is taken, and the
+    equation becomes phi -= momentum · v_new + lr · g (Bengio, Boulanger-Lewandowski & Pascanu 2013, eq. 7; PyTorch's
+    form). Outputs and records are those of phi.
     """
 
     momentum: float = 0.9
@@ -166,10 +170,11 @@ class Adagrad(Optimizer):
 
 @dataclass(frozen=True, kw_only=True)
 class Adadelta(Optimizer):
-    """v = rho · v + (1-rho) · g²;  d = lr · sqrt(u + eps) / sqrt(v + eps) · g;  u = rho · u + (1-rho) · d²;  theta -= d.
+    """v = rho · v + (1-rho) · g²;  d = lr · sqrt(u + eps) / sqrt(v + eps) · g;  u = rho · u + (1-rho) · d²;
+    theta -= d.
 
-    Thesis, section 1.4.2, Adadelta (Zeiler 2012, algorithm 1, has no lr). ``accumulate="scaled"``: u averages the step
-    taken, lr included; ``"unscaled"``: the step before lr, as PyTorch does. They agree at lr = 1.
+    Thesis, section 1.4.2, Adadelta (Zeiler 2012, algorithm 1, has no lr). ``accumulate="scaled"``: u averages the
+    step taken, lr included; ``"unscaled"``: the step before lr, as PyTorch does. They agree at lr = 1.
     """
 
     lr: float | tuple = field(default=1.0, kw_only=False)

@@ -11,7 +11,7 @@ FORMATS = ("png", "svg", "pdf")
 
 
 def checked_file(path):
-    """Return `path` as a Path; a ValueError says why no picture can be put there (so that nobody trains for nothing)."""
+    """Return `path` as a Path; a ValueError says why no picture can be put there, before anybody trains for it."""
     path = Path(path)
     if path.suffix[1:].lower() not in FORMATS:
         raise ValueError(f"{path}: a picture's name must end in .{', .'.join(FORMATS)}")
@@ -66,7 +66,10 @@ def draw_run(rows, title, path):
     axes[0].set_ylabel("accuracy")
     axes[0].set_ylim(0.45, 1.0)
     if aligned:
-        for kind, style, name in (("feedback", "o-", "B with weights, layer"), ("gradient", "s--", "gradient with BP's, layer")):
+        for kind, style, name in (
+            ("feedback", "o-", "B with weights, layer"),
+            ("gradient", "s--", "gradient with BP's, layer"),
+        ):
             # The output layer's gradient is exact under every rule: a line at 1 would tell nothing.
             for layer in range(len(aligned[kind]) - (kind == "gradient")):
                 draw(

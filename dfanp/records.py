@@ -1,12 +1,12 @@
 """What a run leaves behind: a folder that says how it was made, what came of it, and how to go on.
 
-    config.json       the settings (a run that is started again must have the same) and the environment they first ran in
-    log.jsonl         a line an epoch and seed, as soon as the epoch is done
+    config.json       the settings (a run that is started again must have the same) and the environment they first
+    ran in log.jsonl         a line an epoch and seed, as soon as the epoch is done
     timings.jsonl     the seconds of each epoch: apart, so that the log of a resumed run has the same bytes
     checkpoint.npz    parameters, B, optimizer state, epoch: what ``Training.arrays`` returns; no pickle
 
-An epoch is logged first and its checkpoint renamed into place after that. Whatever moment a run is cut off at, the folder is that
-of an earlier epoch plus at most some log lines beyond it, which are dropped on the way back in.
+An epoch is logged first and its checkpoint renamed into place after that. Whatever moment a run is cut off at, the
+folder is that of an earlier epoch plus at most some log lines beyond it, which are dropped on the way back in.
 """
 
 import json
@@ -80,7 +80,8 @@ class RunFolder:
             flock(self._lock, LOCK_EX | LOCK_NB)
         except BlockingIOError:
             self.close()
-            raise RecordError(f"{self.path}: another process is writing to this run; wait for it or name another folder")
+            busy = "another process is writing to this run; wait for it or name another folder"
+            raise RecordError(f"{self.path}: {busy}") from None
 
     def _agree(self, settings, environment):
         """Write config.json, or check that the one there has the same settings; return the environment it tells."""
@@ -88,9 +89,13 @@ class RunFolder:
         if not path.exists():
             others = [each.name for each in self.path.iterdir() if not each.name.endswith(".partial")]
             if others:
-                raise RecordError(f"{self.path}: holds no run but other files ({others[0]}, …); name an empty or new folder")
+                raise RecordError(
+                    f"{self.path}: holds no run but other files ({others[0]}, …); name an empty or new folder"
+                )
             config = {"schema": SCHEMA, "settings": settings, "environment": environment}
-            write_whole(path, lambda file: file.write((json.dumps(config, indent=1, allow_nan=False) + "\n").encode()))
+            write_whole(
+                path, lambda file: file.write((json.dumps(config, indent=1, allow_nan=False) + "\n").encode())
+            )
             return environment
         config = read_config(self.path)
         there = config["settings"]
@@ -143,7 +148,7 @@ class failures:
 
 
 def write_whole(path, write):
-    """Call ``write(file)`` on a file of another name, sync it and rename it to `path`: there is never half a file there."""
+    """Call ``write(file)`` on a file of another name, sync it, rename it to `path`: never half a file."""
     partial = path.with_name(path.name + ".partial")
     try:
         with open(partial, "wb") as file:
@@ -206,7 +211,9 @@ def read_config(folder):
             config = json.loads(path.read_bytes())
         except (ValueError, RecursionError):
             raise RecordError(f"{path}: is not JSON; restore it, or start anew in another folder") from None
-    if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in ("settings", "environment")):
+    if not isinstance(config, dict) or not all(
+        isinstance(config.get(key), dict) for key in ("settings", "environment")
+    ):
         raise RecordError(f"{path}: is not the config of a run")
     if config.get("schema") != SCHEMA:
         raise RecordError(f"{path}: was written with schema {config.get('schema')}, this dfanp reads schema {SCHEMA}")
@@ -227,7 +234,9 @@ def read_log(folder):
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            raise RecordError(f"{path}: line {number} is not a JSON object; restore it, or start anew in another folder")
+            raise RecordError(
+                f"{path}: line {number} is not a JSON object; restore it, or start anew in another folder"
+            )
         rows.append(row)
     return rows
 

@@ -1,10 +1,12 @@
 """Learning rules: what each layer is told. They differ by one line; the loop below is shared.
 
-W leads from the layer that is told to the next one, shape (width, next width); B has the shape that the rule needs in its
-place: (next width, width) for FA, (d_L, width) for DFA. e is the error of the output, (n, d_L); delta that of the next layer.
+W leads from the layer that is told to the next one, shape (width, next width); B has the shape that the rule needs
+in its place: (next width, width) for FA, (d_L, width) for DFA. e is the error of the output, (n, d_L); delta that of
+the next layer.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from .errors import by_name
 

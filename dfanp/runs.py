@@ -25,7 +25,8 @@ class Settings:
         k: digits side by side, 1 to 10.
         method: a rule, "bp", "fa" or "dfa".
         opt: an optimizer, with its default hyperparameters.
-        epochs, batch_size, hidden (widths of the hidden layers), activation, bias, feedback, dtype, weight_decay, layers:
+        epochs, batch_size, hidden (widths of the hidden layers), activation, bias, feedback, dtype, weight_decay,
+        layers:
             as in ``Training``, ``MLP``, ``Feedback``.
         seed, repeats: the run trains the seeds seed, seed + 1, … seed + repeats - 1 together.
         data: a data set's name. held_out: test on held-out training images instead of the test images (for tuning).
@@ -129,8 +130,8 @@ class Run:
 
     Args:
         settings: a ``Settings``.
-        out: a folder, or None. If a run with these settings stands there, it goes on where it stopped, on as many BLAS
-            threads as it began with, and ends with the same bytes as one never stopped.
+        out: a folder, or None. If a run with these settings stands there, it goes on where it stopped, on as many
+            BLAS threads as it began with, and ends with the same bytes as one never stopped.
         threads: BLAS threads for a new run; None takes every core.
         dataset: see ``build``.
 
@@ -186,7 +187,8 @@ class Run:
             running = [status == "ok" for status in self.statuses()]
             record = training.run_epoch()
             rows = [
-                row for row, was_running in zip(rows_of(record, training, self.settings), running, strict=True)
+                row
+                for row, was_running in zip(rows_of(record, training, self.settings), running, strict=True)
                 if was_running
             ]
             if self.folder is not None:

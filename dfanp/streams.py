@@ -1,8 +1,8 @@
 """Named random streams: each draw of a run has a name, and depends on (seed, name) alone.
 
 Rules that are compared share weights and data because those streams do not know the rule. Epoch 17's data depend on
-(seed, 17) alone, so a run that is resumed needs no generator state. Everything is drawn on the host in float64 and then
-moved, so that CPU and GPU, float32 and float64 start from the same numbers.
+(seed, 17) alone, so a run that is resumed needs no generator state. Everything is drawn on the host in float64 and
+then moved, so that CPU and GPU, float32 and float64 start from the same numbers.
 """
 
 from numbers import Integral

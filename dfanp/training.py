@@ -1,4 +1,4 @@
-"""The loop: examples in, one record an epoch out. Whatever the rule, the optimizer, the problem or the device, it is this one."""
+"""The loop: examples in, one record an epoch out. There is no other, whatever the rule, the problem or the device."""
 
 from dataclasses import dataclass, field, fields, replace
 from math import ceil
@@ -23,9 +23,10 @@ class Record:
         epoch: 1, 2, …
         train_loss, train_accuracy: mean over the epoch's examples, each seen before the update that it leads to.
         test_loss, test_accuracy: mean over the test set of this epoch, after its last update.
-        alignment: None, or ``{"feedback": […], "gradient": […]}`` on the probe set after the epoch, lowest layer first: see
-            ``dfanp.alignment``.
-        seconds: wall-clock time of the epoch, training, testing and alignment together (for replicas: of all together).
+        alignment: None, or ``{"feedback": […], "gradient": […]}`` on the probe set after the epoch, lowest layer
+            first: see ``dfanp.alignment``.
+        seconds: wall-clock time of the epoch, training, testing and alignment together (for replicas: of all
+            together).
     """
 
     epoch: int
@@ -51,12 +52,14 @@ class Training:
     """A network being trained on a problem by a rule and an optimizer.
 
     Args:
-        network: an ``MLP`` that fits the problem (``features`` wide below, ``outputs`` above); it is changed in place.
+        network: an ``MLP`` that fits the problem (``features`` wide below, ``outputs`` above); it is changed in
+            place.
         problem: see ``dfanp.problems``.
         rule: a name in ``dfanp.rules.RULES``: "bp", "fa", "dfa".
         optimizer: an ``Optimizer``.
         feedback: how B is drawn (not read under BP).
-        batch_size: examples a step; the last batch of an epoch is smaller if it must be, its gradient the mean over its own size.
+        batch_size: examples a step; the last batch of an epoch is smaller if it must be, its gradient the mean over
+            its own size.
         seed: of the data, and of B where `feedback` has none; None takes the network's. With replicas, one for each.
         layers: ``"all"``, or ``"output"`` to train the last layer alone.
         align: whether records carry alignment.
@@ -71,18 +74,30 @@ class Training:
     """
 
     def __init__(
-        self, network, problem, rule, optimizer, feedback=Feedback(), batch_size=128, seed=None, layers="all", align=False
+        self,
+        network,
+        problem,
+        rule,
+        optimizer,
+        feedback=Feedback(),
+        batch_size=128,
+        seed=None,
+        layers="all",
+        align=False,
     ):
         if (network.sizes[0], network.sizes[-1]) != (problem.features, problem.outputs):
             raise ValueError(
-                f"the network must lead from {problem.features} features to {problem.outputs} outputs, got {network.sizes}"
+                f"the network must lead from {problem.features} features to {problem.outputs} outputs, "
+                f"got {network.sizes}"
             )
         if network.dtype != problem.dtype or network.backend.xp is not problem.backend.xp:
             raise ValueError("network and problem must have the same dtype and backend")
         if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
             raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
         if batch_size > problem.train_size:
-            raise ValueError(f"batch_size must be at most the {problem.train_size} examples of an epoch, got {batch_size}")
+            raise ValueError(
+                f"batch_size must be at most the {problem.train_size} examples of an epoch, got {batch_size}"
+            )
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be one of dfanp's, such as dfanp.SGD(0.1), got {optimizer!r}")
         if layers not in ("all", "output"):
@@ -91,7 +106,9 @@ class Training:
         self.optimizer, self.feedback, self.batch_size, self.align = optimizer, feedback, int(batch_size), align
         self.seed = network.seed if seed is None else seed
         if not isinstance(self.seed, Integral) and len(self.seed) != network.replicas:
-            raise ValueError(f"seed must be one number or one for each of {network.replicas} replicas, got {self.seed}")
+            raise ValueError(
+                f"seed must be one number or one for each of {network.replicas} replicas, got {self.seed}"
+            )
         self.first = 0 if layers == "all" else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)
@@ -117,8 +134,8 @@ class Training:
     def epochs(self, until):
         """Train on until `until` epochs are done in all, yielding the Record of each.
 
-        A run whose loss is not finite ends there, without a record of that epoch, with the status ``"diverged"``; of a joint run,
-        that replica alone.
+        A run whose loss is not finite ends there, without a record of that epoch, with the status ``"diverged"``; of
+        a joint run, that replica alone.
         """
         while self.epoch < until and not self.diverged:
             record = self.run_epoch()
@@ -152,7 +169,8 @@ class Training:
             stop = min(start + batch_size, n)
             y_batch = y[..., start:stop, :]
             h = self.network.forward(rows(X, start, stop))
-            # Cast before the sum: a reduction that casts in pieces would sum replicas and solo runs in different orders.
+            # Cast before the sum: a reduction that casts in pieces would sum replicas and solo runs in different
+            # orders.
             loss = loss + xp.sum(xp.astype(self.loss.per_example(xp, h[-1], y_batch), xp.float64), axis=-1)
             right = right + xp.sum(xp.astype(self.loss.correct(xp, h[-1], y_batch), xp.float64), axis=-1)
             if learn:
@@ -184,7 +202,7 @@ class Training:
         return {key: [float(host(c)) for c in cosines] for key, cosines in found.items()}
 
     def arrays(self):
-        """Return name -> host array of all that the run needs to go on: parameters, B, optimizer state, epoch, status.
+        """Return name -> host array of all that the run needs to go on: parameters, B, optimizer state, epoch.
 
         Generators are not among them: the data of an epoch depend on (seed, epoch) alone.
         """

@@ -35,9 +35,10 @@ DIGITS_SGD_BY_FEEDBACK = {}
 def default_rate(data, method, opt, feedback="uniform"):
     """Return the Rate to start from, for names as in ``dfanp.runs.Settings``.
 
-    FA takes DFA's rates (with one hidden layer it is the same rule). Momentum and Nesterov without a rate of their own take SGD's
-    times (1 - momentum), which gives steps of the same length in the end. Where B follows a distribution that was not
-    tuned for, the scale-free optimizers keep the rate for uniform B and the others take that of the gaussian one.
+    FA takes DFA's rates (with one hidden layer it is the same rule). Momentum and Nesterov without a rate of their
+    own take SGD's times (1 - momentum), which gives steps of the same length in the end. Where B follows a
+    distribution that was not tuned for, the scale-free optimizers keep the rate for uniform B and the others take
+    that of the gaussian one.
     """
     on_digits = data == "digits"
     table, by_feedback = (DIGITS, DIGITS_SGD_BY_FEEDBACK) if on_digits else (THESIS, THESIS_SGD_BY_FEEDBACK)

@@ -1,7 +1,8 @@
 """Find the default learning rates for the embedded digits: `python -m dfanp.experiments.tune_digits`.
 
-Each grid doubles from rate to rate and is trained as replicas of one run, on the training images less every fifth of each class;
-the score is the mean accuracy of the last ten of 20 epochs on the images held out. Prints the tables for ``rates.py``.
+Each grid doubles from rate to rate until the best is neither the first nor the last. It is trained as replicas of one
+run, on the training images less every fifth of each class; the score is the mean accuracy of the last ten of 20
+epochs on the images held out. Prints the tables for ``rates.py``.
 """
 
 import numpy as np
@@ -12,21 +13,23 @@ from ..network import MLP
 from ..problems import Parity, load
 from ..training import Training
 
-GRIDS = {
-    "sgd": 0.01 * 2.0 ** np.arange(7),
-    "momentum": 0.001 * 2.0 ** np.arange(7),
-    "nesterov": 0.001 * 2.0 ** np.arange(7),
-    "adagrad": 0.005 * 2.0 ** np.arange(6),
-    "adadelta": 0.125 * 2.0 ** np.arange(6),
-    "rmsprop": 0.000125 * 2.0 ** np.arange(6),
-    "adam": 0.000125 * 2.0 ** np.arange(7),
+# The first rate of each grid.
+STARTS = {
+    "sgd": 0.08,
+    "momentum": 0.008,
+    "nesterov": 0.008,
+    "adagrad": 0.005,
+    "adadelta": 0.25,
+    "rmsprop": 0.00025,
+    "adam": 0.00025,
 }
-# Standard distributions of B are wider by 1/a = sqrt(512), so their grids start lower.
-SGD_BY_FEEDBACK = {name: (0.0005 if name.startswith("standard") else 0.005) * 2.0 ** np.arange(7) for name in DISTRIBUTIONS}
+# The same for DFA with SGD. The standard distributions of B are wider by 1/a = sqrt(512).
+SGD_BY_FEEDBACK = {name: 0.002 if name.startswith("standard") else 0.02 for name in DISTRIBUTIONS}
+GRID = 2.0 ** np.arange(4)
 
 
 def scores(problem, method, opt, rates, feedback="uniform", epochs=20):
-    """Return the mean accuracy of the last ten epochs on the test set of `problem` for each rate, NaN where it diverged."""
+    """Return for each rate the mean test accuracy of the last ten epochs, NaN where it diverged."""
     rates = tuple(float(rate) for rate in rates)
     seeds = (0,) * len(rates)
     network = MLP((problem.features, 512, 1), seed=seeds)
@@ -35,18 +38,23 @@ def scores(problem, method, opt, rates, feedback="uniform", epochs=20):
     return np.mean([record.test_accuracy for record in training.epochs(epochs)][-10:], axis=0)
 
 
-def best(problem, method, opt, rates, feedback="uniform"):
-    """Print the grid with its scores, and return the rate of the highest."""
-    found = scores(problem, method, opt, rates, feedback)
-    pairs = "  ".join(f"{rate:g}: {score:.4f}" for rate, score in zip(rates, found, strict=True))
-    print(f"{method} {opt} {feedback:20} {pairs}", flush=True)
-    return float(rates[np.nanargmax(found)])
+def best(problem, method, opt, start, feedback="uniform"):
+    """Return the rate with the highest score; the grid grows on a side until the best is not at its edge."""
+    found, rates = {}, start * GRID
+    while True:
+        found |= dict(zip(rates.tolist(), scores(problem, method, opt, rates, feedback), strict=True))
+        tried = sorted(found)
+        top = max((rate for rate in tried if np.isfinite(found[rate])), key=found.get)
+        if top not in (tried[0], tried[-1]):
+            print(method, opt, feedback, " ".join(f"{rate:g}: {found[rate]:.4f}" for rate in tried), flush=True)
+            return top
+        rates = tried[-1] * 2 * GRID[:2] if top == tried[-1] else tried[0] / 4 * GRID[:2]
 
 
 def main():
     problem = Parity(load("digits").hold_out(), k=3)
-    table = {m: {opt: best(problem, m, opt, rates) for opt, rates in GRIDS.items()} for m in ("bp", "dfa")}
-    by_feedback = {name: best(problem, "dfa", "sgd", rates, name) for name, rates in SGD_BY_FEEDBACK.items()}
+    table = {m: {opt: best(problem, m, opt, start) for opt, start in STARTS.items()} for m in ("bp", "dfa")}
+    by_feedback = {name: best(problem, "dfa", "sgd", start, name) for name, start in SGD_BY_FEEDBACK.items()}
     print("DIGITS =", table)
     print("DIGITS_SGD_BY_FEEDBACK =", by_feedback)
 

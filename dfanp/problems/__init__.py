@@ -9,8 +9,8 @@ A problem is anything with these attributes and methods (see ``Arrays`` for the 
     test(seed, epoch)   the test set of an epoch, likewise
     probe(seed)         a fixed set of examples for measurements during training, likewise
 
-With a sequence of R seeds the arrays have a leading replica axis R (test and probe may leave it out where all replicas share
-them). All are arrays of the problem's backend, or ``StackedDigits``.
+With a sequence of R seeds the arrays have a leading replica axis R (test and probe may leave it out where all
+replicas share them). All are arrays of the problem's backend, or ``StackedDigits``.
 """
 
 from .arrays import Arrays

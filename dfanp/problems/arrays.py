@@ -39,13 +39,11 @@ class Arrays:
         self._test = [backend.asarray(a, dtype) for a in (X_test, y_test)]
 
     def train(self, seed, epoch):
-        """Return the training set in the order of this epoch: (n, D) and (n, d_L), after R where `seed` is a sequence."""
+        """Return the training set in this epoch's order, (n, D) and (n, d_L); after R where `seed` is a sequence."""
         order = per_replica(seed, lambda one: streams(one).train(epoch).permutation(self.train_size))
         flat = self.backend.asarray(order.reshape(-1))
         xp = self.backend.xp
-        return [
-            xp.reshape(xp.take(a, flat, axis=0), (*order.shape, a.shape[1])) for a in self._train
-        ]
+        return [xp.reshape(xp.take(a, flat, axis=0), (*order.shape, a.shape[1])) for a in self._train]
 
     def test(self, seed, epoch):
         """Return the test set, the same for every seed and epoch."""
@@ -64,7 +62,9 @@ def checked(X, y, name_X, name_y):
     if X.ndim != 2 or X.size == 0:
         raise ValueError(f"{name_X} must be 2-d and not empty (examples, features), got shape {X.shape}")
     if y.ndim != 2 or y.shape[0] != X.shape[0] or y.shape[1] == 0:
-        raise ValueError(f"{name_y} must have one row for each of the {X.shape[0]} rows of {name_X}, got shape {y.shape}")
+        raise ValueError(
+            f"{name_y} must have one row for each of the {X.shape[0]} rows of {name_X}, got shape {y.shape}"
+        )
     for name, a in ((name_X, X), (name_y, y)):
         if not np.isfinite(a).all():
             raise ValueError(f"{name} must be finite, got NaN or infinity")

@@ -1,7 +1,7 @@
 """The image sets that problems draw from, and where they are found.
 
-MNIST and Fashion-MNIST are files that a user has or fetches (``download.py``); the 8 × 8 digits come with scikit-learn and
-are always there. Nothing here goes to the network.
+MNIST and Fashion-MNIST are files that a user has or fetches (``download.py``); the 8 × 8 digits come with
+scikit-learn and are always there. Nothing here goes to the network.
 """
 
 import hashlib
@@ -29,7 +29,8 @@ class Source(NamedTuple):
     Attributes:
         title: for people.
         megabytes: of the download.
-        sha256: file -> digest of the uncompressed content (gzip wrappers differ between mirrors); empty where md5 is set.
+        sha256: file -> digest of the uncompressed content (gzip wrappers differ between mirrors); empty where md5 is
+            set.
         md5: file -> digest of the .gz file, for a publisher who gives only that.
         mirrors: base addresses, tried in turn.
         normalisation: (mean, std) of a raw pixel; None takes those of the training images.
@@ -115,9 +116,7 @@ class Dataset:
         Hyperparameters are chosen on it, so that the real test images never choose anything.
         """
         held = every_nth(self.train.labels, every)
-        return Dataset(
-            f"{self.name}, held out", self.train[~held], self.train[held], self.mean, self.std, self.side
-        )
+        return Dataset(f"{self.name}, held out", self.train[~held], self.train[held], self.mean, self.std, self.side)
 
 
 def every_nth(labels, n):
@@ -152,7 +151,7 @@ def load(name, folder=None):
 
 
 def resolve(name, folder=None):
-    """Return the name that ``"auto"`` stands for: MNIST where its files are, else the embedded digits; others as they are."""
+    """Return the name that ``"auto"`` stands for: MNIST where its files are, else the digits; others as they are."""
     by_name("data set", name, dict.fromkeys(("auto", *NAMES)))
     if name != "auto":
         return name

@@ -1,7 +1,7 @@
 """Read the IDX format of the MNIST files, believing nothing that the file says of itself.
 
-An IDX file is two zero bytes, a type code, the number of dimensions, each dimension as a big-endian uint32, and then the values,
-row-major and big-endian. It may be wrapped in gzip.
+An IDX file is two zero bytes, a type code, the number of dimensions, each dimension as a big-endian uint32, and then
+the values, row-major and big-endian. It may be wrapped in gzip.
 """
 
 import gzip
@@ -22,7 +22,8 @@ CHUNK = 1 << 20
 def read_idx(path, sha256=None):
     """Return the array in an IDX file, plain or gzip, read-only.
 
-    No more memory is taken than the file really holds: a size that the file cannot hold is refused by its header, and the
+    No more memory is taken than the file really holds: a size that the file cannot hold is refused by its header,
+        and the
     content is read in pieces.
 
     Args:
@@ -30,7 +31,8 @@ def read_idx(path, sha256=None):
         sha256: the hex digest that the uncompressed content must have, or None.
 
     Raises:
-        DataError: the file is absent, unreadable, no IDX file, shorter or longer than it claims, or has another digest.
+        DataError: the file is absent, unreadable, no IDX file, shorter or longer than it claims, or has another
+            digest.
     """
     try:
         size = path.stat().st_size
@@ -60,7 +62,9 @@ def _read(path, stream, most, sha256):
     shape = struct.unpack(f">{ndim}I", sizes)
     wanted = prod(shape) * dtype.itemsize
     if wanted > most:
-        raise DataError(f"{path}: the header claims {' × '.join(map(str, shape))} values, more than the file can hold")
+        raise DataError(
+            f"{path}: the header claims {' × '.join(map(str, shape))} values, more than the file can hold"
+        )
     digest, content = hashlib.sha256(header + sizes), bytearray()
     while len(content) <= wanted and (piece := stream.read(min(CHUNK, wanted + 1 - len(content)))):
         digest.update(piece)
@@ -70,8 +74,7 @@ def _read(path, stream, most, sha256):
         raise DataError(f"{path}: the header claims {wanted} bytes of values, the file holds {found}; fetch it again")
     if sha256 is not None and digest.hexdigest() != sha256:
         raise DataError(
-            f"{path}: the content is not that of the published file (SHA-256 {digest.hexdigest()}, expected {sha256}); "
-            "fetch it again"
+            f"{path}: not the published content (SHA-256 {digest.hexdigest()}, expected {sha256}); fetch it again"
         )
     array = np.frombuffer(content, dtype).reshape(shape)
     array.flags.writeable = False

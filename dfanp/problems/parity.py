@@ -1,4 +1,4 @@
-"""The parity problem: is the sum of k digits, side by side, odd? (Daniely & Malach 2020; Demirbilek 2021, section 2.1)"""
+"""The parity problem: is the sum of k digits, side by side, odd? (Daniely & Malach 2020; Demirbilek 2021, 2.1)"""
 
 import numpy as np
 
@@ -12,10 +12,10 @@ PROBE_SIZE = 1000
 
 
 class Parity:
-    """New examples every epoch: k independent permutations of the images side by side, target 1 if the digits' sum is odd.
+    """New examples every epoch: k independent permutations of the images side by side, target 1 if the sum is odd.
 
-    Where an epoch has more examples than there are images, permutations follow one another. For k = 1 the images come in
-    their own order, as in the thesis.
+    Where an epoch has more examples than there are images, permutations follow one another. For k = 1 the images
+    come in their own order, as in the thesis.
 
     Args:
         dataset: a ``Dataset`` (``dfanp.load("digits")``).
@@ -46,11 +46,11 @@ class Parity:
         }
 
     def train(self, seed, epoch):
-        """Return X (train_size, D), as StackedDigits, and y (train_size, 1) of `epoch`; after R where `seed` is a sequence."""
+        """Return X (train_size, D), as StackedDigits, and y (train_size, 1); after R where `seed` is a sequence."""
         return self._examples("train", seed, lambda one: streams(one).train(epoch), self.train_size)
 
     def test(self, seed, epoch):
-        """Return X (test_size, D), as StackedDigits, and y (test_size, 1) of `epoch`; after R where `seed` is a sequence."""
+        """Return X (test_size, D), as StackedDigits, and y (test_size, 1); after R where `seed` is a sequence."""
         return self._examples("test", seed, lambda one: streams(one).test(epoch), self.test_size)
 
     def probe(self, seed):

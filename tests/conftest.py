@@ -1,0 +1,62 @@
+"""Fixtures that several tests share."""
+
+import numpy as np
+import pytest
+
+import dfanp
+from dfanp.problems.datasets import Dataset, Images
+
+
+class StrictBackend(dfanp.Backend):
+    """array-api-strict on a device that is not the host's: any silent copy to the host raises."""
+
+    def __init__(self):
+        strict = pytest.importorskip("array_api_strict")
+        self.xp, self.device, self.name, self.threads = strict, "gpu", "array-api-strict", None
+        self.place = strict.Device("device1")
+
+    def asarray(self, host, dtype=None):
+        host = np.ascontiguousarray(host)
+        return self.xp.asarray(host, dtype=getattr(self.xp, dtype) if dtype else None, device=self.place)
+
+    def to_host(self, array):
+        assert array.device == self.place
+        return np.asarray(array.to_device(self.xp.Device("CPU_DEVICE")))
+
+
+@pytest.fixture
+def strict_backend():
+    return StrictBackend()
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def images(rng, n):
+    """Images whose label can be read off them: class c lights pixel c of 12, over some noise."""
+    labels = (np.arange(n) % 10).astype(np.uint8)
+    pixels = rng.integers(0, 40, (n, 12), dtype=np.uint8)
+    pixels[np.arange(n), labels] = 200
+    return Images(pixels, labels)
+
+
+@pytest.fixture
+def tiny():
+    """A Dataset of 40 training and 20 test images of 12 pixels."""
+    rng = np.random.default_rng(1)
+    return Dataset("tiny", images(rng, 40), images(rng, 20), 30.0, 50.0, 0)
+
+
+@pytest.fixture
+def make_training(tiny):
+    """Make a small Training on parity: ``make_training(seed=…, rule=…, …)``."""
+
+    def make(seed=0, rule="dfa", optimizer=None, hidden=(7,), k=2, backend=None, dtype="float32", bias=False, **more):
+        problem = dfanp.Parity(tiny, k, train_size=50, test_size=30, dtype=dtype, backend=backend)
+        network = dfanp.MLP((problem.features, *hidden, 1), "relu", bias, dtype, seed, backend)
+        more.setdefault("batch_size", 16)
+        return dfanp.Training(network, problem, rule, optimizer or dfanp.RMSProp(0.01), **more)
+
+    return make

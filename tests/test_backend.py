@@ -1,0 +1,84 @@
+import sys
+
+import numpy as np
+import pytest
+
+import dfanp
+from dfanp import backend as module
+
+
+def test_cpu_is_numpy():
+    backend = dfanp.Backend("cpu", threads=1)
+    assert (backend.xp, backend.device, backend.name, backend.threads) == (np, "cpu", "numpy", 1)
+    assert backend.asarray([1, 2], "float32").dtype == np.float32
+
+
+def test_pinned_sets_and_restores_the_blas_threads():
+    from threadpoolctl import threadpool_info
+
+    def threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = threads()
+    with dfanp.Backend("cpu", threads=1).pinned():
+        assert set(threads()) == {1}
+    assert threads() == before
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
+def test_threads_must_be_a_count(threads):
+    with pytest.raises(ValueError, match="threads must be a whole number of at least 1"):
+        dfanp.Backend("cpu", threads)
+
+
+def test_unknown_device():
+    with pytest.raises(ValueError, match="unknown device 'gpuu'.*did you mean 'gpu'"):
+        dfanp.Backend("gpuu")
+
+
+def test_absent_cupy_is_one_clear_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(dfanp.BackendError) as caught:
+        dfanp.Backend("gpu")
+    assert "cupy" in str(caught.value).lower() and "--device cpu" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert dfanp.Backend("auto").device == "cpu"
+
+
+class BrokenCupy:
+    """A CuPy that imports, sees a device, and fails when it computes, as it does under a driver that is too old."""
+
+    __version__ = "14.2.0"
+    float32 = np.float32
+
+    class cuda:
+        class runtime:
+            getDeviceCount = staticmethod(lambda: 1)
+
+    @staticmethod
+    def ones(shape, dtype):
+        raise RuntimeError("CUDA driver version is insufficient for CUDA runtime version\nand more lines")
+
+
+def test_broken_gpu_is_not_taken_by_auto(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", BrokenCupy)
+    assert dfanp.Backend("auto").device == "cpu"
+    with pytest.raises(dfanp.BackendError, match="driver version is insufficient") as caught:
+        dfanp.Backend("gpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_product_is_not_taken(monkeypatch):
+    class Wrong(BrokenCupy):
+        ones = staticmethod(lambda shape, dtype: np.zeros(shape, dtype))
+
+    monkeypatch.setitem(sys.modules, "cupy", Wrong)
+    assert module.usable_cupy()[0] is None
+
+
+def test_import_loads_nothing_heavy():
+    import subprocess
+
+    heavy = ["sklearn", "scipy", "matplotlib", "cupy", "numba", "torch", "pooch", "joblib", "threadpoolctl"]
+    code = f"import sys, dfanp; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
