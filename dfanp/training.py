@@ -107,7 +107,7 @@ class Training:
         self.seed = network.seed if seed is None else seed
         if not isinstance(self.seed, Integral) and len(self.seed) != network.replicas:
             raise ValueError(
-                f"seed must be one number or one for each of {network.replicas} replicas, got {self.seed}"
+                f"seed must be one number, or one for each of the network's replicas, got {self.seed}"
             )
         self.first = 0 if layers == "all" else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend

@@ -1,10 +1,16 @@
 """Fixtures that several tests share."""
 
+import os
+
 import numpy as np
 import pytest
 
 import dfanp
+from dfanp.problems import datasets
 from dfanp.problems.datasets import Dataset, Images
+
+# Taken out of the environment, so that no test (and no process that a test starts) finds MNIST unasked.
+DATA = os.environ.pop("DFANP_DATA", None)
 
 
 class StrictBackend(dfanp.Backend):
@@ -27,6 +33,13 @@ class StrictBackend(dfanp.Backend):
 @pytest.fixture
 def strict_backend():
     return StrictBackend()
+
+
+@pytest.fixture
+def mnist_folder():
+    if not DATA or datasets.find("mnist", DATA) is None:
+        pytest.skip("DFANP_DATA names no folder with MNIST")
+    return os.path.abspath(DATA)
 
 
 @pytest.fixture

@@ -26,10 +26,33 @@ THESIS_SGD_BY_FEEDBACK = {
 }
 # The embedded digits at k = 3, one seed, on held-out training images: `python -m dfanp.experiments.tune_digits`.
 DIGITS = {
-    "bp": {},
-    "dfa": {},
+    "bp": {
+        "sgd": 0.64,
+        "momentum": 0.032,
+        "nesterov": 0.064,
+        "adagrad": 0.08,
+        "adadelta": 1.0,
+        "rmsprop": 0.001,
+        "adam": 0.001,
+    },
+    "dfa": {
+        "sgd": 0.08,
+        "momentum": 0.016,
+        "nesterov": 0.016,
+        "adagrad": 0.02,
+        "adadelta": 1.0,
+        "rmsprop": 0.001,
+        "adam": 0.001,
+    },
 }
-DIGITS_SGD_BY_FEEDBACK = {}
+DIGITS_SGD_BY_FEEDBACK = {
+    "uniform": 0.08,
+    "standard-uniform": 0.016,
+    "gaussian": 0.04,
+    "standard-gaussian": 0.008,
+    "zero-mean-gaussian": 0.08,
+    "orthogonal": 0.08,
+}
 
 
 def default_rate(data, method, opt, feedback="uniform"):

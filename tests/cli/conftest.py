@@ -1,0 +1,48 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dfanp.problems import datasets
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(monkeypatch, tmp_path):
+    """No test sees, or writes to, the cache of whoever runs it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets, "cache", lambda: tmp_path / "cache" / "dfanp")
+
+
+class Result:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def dfanp(capsys):
+    """Run the command line in this process: ``dfanp("parity", "--k", "3")`` -> code, out, err."""
+    from dfanp_cli.main import run
+
+    def call(*args):
+        code = run([str(arg) for arg in args])
+        return Result(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def process():
+    """Start the command line as a process of its own; what is still open of it when the test ends is closed."""
+    started = []
+
+    def start(*args, **more):
+        command = [sys.executable, "-m", "dfanp_cli", *map(str, args)]
+        more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | more
+        started.append(subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}, **more))
+        return started[-1]
+
+    yield start
+    for each in started:
+        with each:  # waits, and closes its pipes
+            each.kill()

@@ -1,0 +1,201 @@
+import json
+import signal
+import stat
+import sys
+
+import numpy as np
+import pytest
+
+QUICK = ("parity", "--hidden", "8", "--epochs", "2", "--batch-size", "2000", "--threads", "1", "--device", "cpu")
+
+
+def test_table_and_progress(dfanp):
+    result = dfanp(*QUICK, "--repeats", "2", "--align")
+    assert result.code == 0
+    assert "parity of k = 3, digits: DFA, uniform B, rmsprop at lr" in result.out
+    lines = result.out.splitlines()
+    assert [line.split()[0] for line in lines[2:4]] == ["0", "1"] and "mean of 2 seeds, 95 % interval" in lines[4]
+    assert "alignment, B with the weights" in result.out
+    for told in ("embedded in scikit-learn", "dfanp data fetch mnist", "lr  ", "tuned", "epoch   1/2", "s left"):
+        assert told in result.err
+
+
+def test_quiet_and_json(dfanp):
+    result = dfanp(*QUICK, "--quiet", "--json", "--repeats", "2", "--lr", "0.001", "--method", "bp", "--opt", "sgd")
+    report = json.loads(result.out)
+    assert result.err == "" and result.code == 0
+    assert report["settings"]["lr"] == 0.001 and report["lr_source"] == "given"
+    assert report["environment"]["kernels"] == "numpy"
+    assert [run["status"] for run in report["runs"]] == ["done", "done"] and len(report["log"]) == 4
+    finals = [row["test_accuracy"] for row in report["log"] if row["epoch"] == 2]
+    assert report["test_accuracy"]["mean"] == pytest.approx(np.mean(finals))
+    assert report["test_accuracy"]["interval_95"] > 0
+
+
+def test_every_name_is_accepted(dfanp):
+    for more in (
+        ("--method", "fa", "--hidden", "8,6", "--opt", "nesterov", "--activation", "leaky-relu", "--bias"),
+        ("--feedback", "orthogonal", "--opt", "momentum", "--dtype", "float64", "--k", "1", "--layers", "output"),
+        ("--method", "bp", "--opt", "adam", "--activation", "tanh", "--weight-decay", "1e-4", "--seed", "7"),
+    ):
+        assert dfanp(*QUICK, *more, "--epochs", "1").code == 0
+
+
+def test_the_lr_of_the_thesis_is_printed_for_mnist(dfanp, mnist_folder):
+    result = dfanp(*QUICK, "--data-dir", mnist_folder, "--epochs", "1")
+    assert "lr        0.00022 (Demirbilek 2021" in result.err and "mnist: DFA" in result.out
+
+
+def test_out_resumes_and_refuses(dfanp, tmp_path):
+    out = ("--out", tmp_path / "run")
+    first, again = dfanp(*QUICK, *out), dfanp(*QUICK, *out)
+    assert first.code == again.code == 0 and first.out == again.out
+    assert f"resuming  {tmp_path / 'run'} after epoch 2" in again.err
+    other = dfanp(*QUICK, *out, "--seed", "1")
+    assert other.code == 1 and other.out == ""
+    assert other.err.splitlines()[-1].startswith(f"dfanp: {tmp_path / 'run'}: holds a run with seed 0, not 1;")
+
+
+def test_plot(dfanp, tmp_path):
+    assert dfanp(*QUICK, "--align", "--plot", tmp_path / "a.svg").code == 0
+    assert "cosine" not in (tmp_path / "a.svg").read_text()[:100] and (tmp_path / "a.svg").stat().st_size > 5000
+
+
+def test_a_diverged_run_is_told_and_fails(dfanp):
+    result = dfanp(*QUICK, "--method", "bp", "--opt", "sgd", "--lr", "1e30", "--repeats", "2", "--json")
+    assert result.code == 1
+    assert [run["status"] for run in json.loads(result.out)["runs"]] == ["diverged", "diverged"]
+    table = dfanp(*QUICK, "--method", "bp", "--opt", "sgd", "--lr", "1e30")
+    assert table.code == 1 and "diverged" in table.out
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (("--k", "0"), "0 is not in the range 1<=x<=10"),
+        (("--k", "-1"), "-1 is not in the range"),
+        (("--k", "11"), "11 is not in the range"),
+        (("--k", "three"), "'three' is not a valid integer"),
+        *((("--lr", lr), f"{lr!r} is not a finite number above 0") for lr in ("0", "-1", "nan", "inf", "fast")),
+        (("--hidden", "0"), "'0' is not a list of widths of at least 1"),
+        (("--hidden", ""), "'' is not a list of widths"),
+        (("--hidden", "8,"), "'8,' is not a list of widths"),
+        (("--batch-size", "60001"), "batch_size must be at most the 60000 examples"),
+        (("--batch-size", "0"), "0 is not in the range"),
+        (("--epochs", "0"), "0 is not in the range"),
+        (("--weight-decay", "nan"), "weight_decay must be at least 0"),
+        (("--method", "dfaa"), "did you mean 'dfa'?"),
+        (("--opt", "rmspop"), "did you mean 'rmsprop'?"),
+        (("--activation", "rleu"), "did you mean 'relu'?"),
+        (("--feedback", "unifrom"), "did you mean 'uniform'?"),
+        (("--data", "mnits"), "did you mean 'mnist'?"),
+        (("--device", "gup"), "did you mean 'gpu'?"),
+        (("--dtype", "float16"), "'float16' is not one of float32, float64"),
+        (("--plot", "curve.jpg2"), "must end in .png"),
+        (("--plot", "nowhere/curve.png"), "there is no folder nowhere"),
+        (("--methd", "dfa"), "--methd"),
+        (("surplus",), "surplus"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_2(dfanp, tmp_path, args, message):
+    result = dfanp(*QUICK, "--quiet", "--out", tmp_path / "run", *args)
+    assert result.code == 2 and result.out == "" and message in result.err
+    assert result.err.startswith("dfanp: ") and result.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def failed(result):
+    return result.code == 1 and result.out == "" and result.err.startswith("dfanp: ") and result.err.count("\n") == 1
+
+
+def test_data_that_are_not_there(dfanp, tmp_path):
+    for args, message in (
+        (("--data", "mnist"), "mnist is not here"),
+        (("--data-dir", tmp_path / "nowhere"), "the data folder is absent"),
+        (("--data", "fashion-mnist", "--data-dir", tmp_path), "fashion-mnist is not here"),
+    ):
+        result = dfanp(*QUICK, "--quiet", *args)
+        assert failed(result) and message in result.err
+
+
+def test_broken_data_are_told(dfanp, tmp_path, monkeypatch):
+    for content, message in (
+        (b"\x1f\x8b broken", "the gzip file ends too early"),
+        (b"\0\0\x08\x03\x80\0\0\0\0\0\0\x1c\0\0\0\x1c", "more than the file can hold"),
+        (b"\x89PNG", "not an IDX file"),
+    ):
+        (tmp_path / "train-images-idx3-ubyte").write_bytes(content)
+        monkeypatch.setenv("DFANP_DATA", str(tmp_path))
+        result = dfanp(*QUICK, "--quiet")
+        assert failed(result) and message in result.err and "train-images" in result.err
+
+
+def test_absent_gpu(dfanp, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    result = dfanp(*QUICK, "--quiet", "--device", "gpu")
+    assert failed(result) and "--device cpu" in result.err
+
+
+def test_corrupt_checkpoint(dfanp, tmp_path):
+    out = ("--out", tmp_path / "run")
+    dfanp(*QUICK, *out)
+    path = tmp_path / "run" / "checkpoint.npz"
+    path.write_bytes(path.read_bytes()[:-100])
+    result = dfanp(*QUICK, *out, "--quiet")
+    assert failed(result) and "the checkpoint is corrupt" in result.err and "another folder" in result.err
+
+
+def test_a_folder_that_cannot_be_written(dfanp, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    assert failed(dfanp(*QUICK, "--quiet", "--out", tmp_path / "file" / "run"))
+    result = dfanp(*QUICK, "--quiet", "--out", "/proc/dfanp")  # even the superuser makes no folder there
+    assert failed(result) and "/proc/dfanp: the run cannot be opened" in result.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file-size limit there")
+def test_full_disk_keeps_the_last_checkpoint(process, dfanp, tmp_path):
+    """A file-size limit stands for the full disk: the checkpoint of a wider network does not fit."""
+
+    def limit():
+        import resource
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+    args = ("parity", "--hidden", "64", "--epochs", "2", "--batch-size", "2000", "--out", tmp_path / "run", "--quiet")
+    running = process(*args, preexec_fn=limit)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 1 and err.count("\n") == 1 and "the run cannot be written (File too large)" in err
+    assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["config.json", "log.jsonl", "timings.jsonl"]
+    assert dfanp(*args).code == 0
+
+
+def test_ctrl_c_in_mid_epoch_keeps_the_run_and_it_resumes_to_the_same_bytes(process, dfanp, tmp_path):
+    args = ("parity", "--hidden", "64", "--epochs", "4", "--device", "cpu", "--threads", "1")
+    running = process(*args, "--out", tmp_path / "parts")
+    for line in running.stderr:
+        if line.startswith("epoch   2/4"):
+            running.send_signal(signal.SIGINT)
+            break
+    err = running.stderr.read()
+    assert running.wait(60) == 130
+    assert "interrupted; epochs 1 to 2 are in" in err.splitlines()[-1] and "Traceback" not in err
+    assert dfanp(*args, "--out", tmp_path / "parts").code == 0
+    assert dfanp(*args, "--out", tmp_path / "whole").code == 0
+    for name in ("config.json", "log.jsonl", "checkpoint.npz"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_stdout_closed_early(process):
+    running = process(*QUICK, "--quiet")
+    running.stdout.close()
+    err = running.stderr.read()
+    assert running.wait(60) == 1 and err == ""
+
+
+@pytest.mark.skipif(not stat.S_ISCHR(__import__("os").stat("/dev/null").st_mode), reason="needs /dev/full")
+def test_stdout_on_a_full_disk(process):
+    with open("/dev/full", "w") as full:
+        running = process(*QUICK, "--quiet", stdout=full)
+        err = running.stderr.read()
+    assert running.wait(60) == 1 and err.count("\n") == 1 and "No space left on device" in err

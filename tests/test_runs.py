@@ -1,0 +1,140 @@
+"""Runs end to end: interrupted, resumed, joined."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+import dfanp
+from dfanp import training
+from dfanp.runs import Run, Settings, build
+
+
+@pytest.fixture
+def settings():
+    return Settings(lr=0.01, k=2, epochs=4, hidden=(6, 5), bias=True, align=True, data="tiny", batch_size=6000)
+
+
+@pytest.fixture
+def do(tiny):
+    """Run settings to the end (or to an exception), return the Run."""
+
+    def run(settings, out=None, **more):
+        with Run(settings, out, dataset=tiny, **more) as running:
+            for _ in running.epochs():
+                pass
+        return running
+
+    return run
+
+
+def contents(path):
+    return {each.name: each.read_bytes() for each in path.iterdir() if each.name != "timings.jsonl"}
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+@pytest.mark.parametrize("opt", ["sgd", "adadelta", "adam"])
+def test_an_interrupted_run_ends_with_the_bytes_of_one_never_stopped(
+    tmp_path, settings, do, monkeypatch, opt, repeats
+):
+    """Ctrl-C in the middle of each epoch in turn, and the same call again."""
+    settings = replace(settings, opt=opt, repeats=repeats)
+    whole = do(settings, tmp_path / "whole")
+    learn, steps = training.Training.learn, 0
+
+    def interrupted(self, *arguments):
+        nonlocal steps
+        steps += 1
+        if steps % 14 == 0:  # an epoch has ten steps
+            raise KeyboardInterrupt
+        learn(self, *arguments)
+
+    monkeypatch.setattr(training.Training, "learn", interrupted)
+    starts = 0
+    while True:
+        starts += 1
+        try:
+            parts = do(settings, tmp_path / "parts")
+            break
+        except KeyboardInterrupt:
+            pass
+    assert starts > 3
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    assert parts.rows == whole.rows and len(whole.rows) == 4 * repeats
+    assert len((tmp_path / "parts" / "timings.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path, settings, do):
+    first = do(settings, tmp_path / "run")
+    before = contents(tmp_path / "run")
+    again = do(settings, tmp_path / "run")
+    assert again.rows == first.rows and contents(tmp_path / "run") == before
+
+
+def test_a_run_keeps_the_threads_that_it_began_with(tmp_path, settings, do):
+    do(settings, tmp_path / "run", threads=1)
+    assert do(settings, tmp_path / "run", threads=2).training.backend.threads == 1
+
+
+def test_repeats_are_the_solo_runs(settings, do):
+    joint = do(replace(settings, repeats=3, seed=5))
+    for seed in (5, 6, 7):
+        assert do(replace(settings, seed=seed)).rows == [row for row in joint.rows if row["seed"] == seed]
+
+
+def test_diverged_seeds_are_told_and_a_restart_does_not_train_them(tmp_path, settings, do):
+    settings = replace(settings, opt="sgd", lr=1e30, method="bp", repeats=2)
+    with np.errstate(all="raise"):
+        run = do(settings, tmp_path / "run")
+    assert run.statuses() == ["diverged", "diverged"]
+    assert run.rows == [{"epoch": 1, "seed": seed, "status": "diverged"} for seed in (0, 1)]
+    assert do(settings, tmp_path / "run").rows == run.rows
+
+
+def test_changed_settings_are_refused(tmp_path, settings, do):
+    do(settings, tmp_path / "run")
+    with pytest.raises(dfanp.RecordError, match="holds a run with lr 0.01, not 0.02"):
+        do(replace(settings, lr=0.02), tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_epoch_count_is_corrupt(tmp_path, settings, do):
+    do(settings, tmp_path / "run")
+    with np.load(tmp_path / "run" / "checkpoint.npz") as archive:
+        arrays = dict(archive) | {"optimizer/step": np.array(7)}
+    np.savez(tmp_path / "run" / "checkpoint.npz", **arrays)
+    with pytest.raises(dfanp.RecordError, match="7 steps do not belong to 4 epochs"):
+        do(settings, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "bad, message",
+    [
+        (dict(epochs=0), "epochs must be"),
+        (dict(repeats=0), "repeats must be"),
+        (dict(k=11), "k must be"),
+        (dict(lr=-1), "lr must be"),
+        (dict(batch_size=60_001), "at most the 60000 examples"),
+        (dict(hidden=(0,)), "sizes must be"),
+        (dict(method="dfaa"), "did you mean 'dfa'"),
+        (dict(feedback="x"), "unknown feedback"),
+        (dict(seed=-1), "seed must be"),
+    ],
+)
+def test_bad_settings_leave_no_folder(tmp_path, settings, do, bad, message):
+    with pytest.raises(ValueError, match=message):
+        do(replace(settings, **bad), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_held_out_images_are_training_images(settings):
+    digits = dfanp.load("digits")
+    problem = build(replace(settings, held_out=True), dataset=digits).problem
+    rows = {row.tobytes() for row in digits.train.pixels}
+    assert len(problem.dataset.train) + len(problem.dataset.test) == len(digits.train)
+    assert all(row.tobytes() in rows for row in problem.dataset.test.pixels)
+
+
+def test_settings_are_json(settings):
+    from dfanp.records import canonical
+
+    assert '"hidden":[6,5]' in canonical(asdict(settings))
