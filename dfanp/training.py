@@ -106,9 +106,7 @@ class Training:
         self.optimizer, self.feedback, self.batch_size, self.align = optimizer, feedback, int(batch_size), align
         self.seed = network.seed if seed is None else seed
         if not isinstance(self.seed, Integral) and len(self.seed) != network.replicas:
-            raise ValueError(
-                f"seed must be one number, or one for each of the network's replicas, got {self.seed}"
-            )
+            raise ValueError(f"seed must be one number, or one for each of the network's replicas, got {self.seed}")
         self.first = 0 if layers == "all" else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)
