@@ -69,10 +69,10 @@ def run(args=None):
         return 130
     except BrokenPipeError:
         # Who read our output has left; that is no failure worth a word, but not a success either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        flush_or_hush()
         return 1
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        flush_or_hush()
         where = f"{error.filename}: " if error.filename else ""
         complain(f"{where}{error.strerror or error}")
         return 1
@@ -86,6 +86,14 @@ def run(args=None):
             raise
         complain(str(error))
         return 1
+
+
+def flush_or_hush():
+    """Flush stdout; where that is impossible, point it at nothing, so that Python does not complain again at its exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(message):

@@ -30,6 +30,9 @@ class PositiveNumber(click.ParamType):
         self.fail(f"{value!r} is not a finite number above 0", param, ctx)
 
 
+WIDEST = 10**9  # wider than any memory, and narrow enough for NumPy to say so
+
+
 class Widths(click.ParamType):
     """Widths of hidden layers, such as 512 or 512,256."""
 
@@ -40,9 +43,9 @@ class Widths(click.ParamType):
             return value
         with contextlib.suppress(ValueError):
             widths = tuple(int(part) for part in value.split(","))
-            if min(widths) >= 1:
+            if 1 <= min(widths) and max(widths) <= WIDEST:
                 return widths
-        self.fail(f"{value!r} is not a list of widths of at least 1, such as 512 or 512,256", param, ctx)
+        self.fail(f"{value!r} is not a list of widths from 1 to 10^9, such as 512 or 512,256", param, ctx)
 
 
 @contextlib.contextmanager

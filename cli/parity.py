@@ -100,15 +100,21 @@ def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **giv
         except KeyboardInterrupt:
             kept = f"epochs 1 to {run.training.epoch} are in {out}: the same command goes on from there"
             raise Interrupted(kept if out else "nothing was kept (--out DIR keeps a run)") from None
+    unplotted = None
     if plot is not None:
-        plots.draw_run(run.rows, headline(settings), plot)
-        say(f"plot      {plot}")
+        try:
+            plots.draw_run(run.rows, headline(settings), plot)
+            say(f"plot      {plot}")
+        except OSError as error:  # the results come first, then the complaint
+            unplotted = error
     if as_json:
         report = {"settings": asdict(settings), "lr_source": source, "environment": run.environment}
         click.echo(json.dumps(report | summary(run) | {"log": run.rows}, allow_nan=False))
     else:
         click.echo(headline(settings))
         click.echo(table(run))
+    if unplotted is not None:
+        raise unplotted
     return 1 if "diverged" in run.statuses() else 0
 
 

@@ -95,6 +95,9 @@ def save(figure, path):
     try:
         figure.savefig(partial, format=path.suffix[1:].lower(), dpi=150, metadata=metadata)
         os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

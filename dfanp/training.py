@@ -64,6 +64,9 @@ class Training:
         layers: ``"all"``, or ``"output"`` to train the last layer alone.
         align: whether records carry alignment.
 
+    An exception inside an epoch (an interrupt) leaves the network between two steps of it: to go on from the epoch before,
+    ``restore`` what ``arrays`` returned then.
+
     Attributes:
         network, feedback: as given. B: the list of feedback matrices, on the device.
         epoch: epochs done so far.

@@ -58,7 +58,20 @@ def test_out_resumes_and_refuses(dfanp, tmp_path):
 
 def test_plot(dfanp, tmp_path):
     assert dfanp(*QUICK, "--align", "--plot", tmp_path / "a.svg").code == 0
-    assert "cosine" not in (tmp_path / "a.svg").read_text()[:100] and (tmp_path / "a.svg").stat().st_size > 5000
+    assert (tmp_path / "a.svg").read_text().rstrip().endswith("</svg>")
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_picture_that_cannot_be_drawn_loses_no_result(dfanp, tmp_path, monkeypatch):
+    from dfanp import plots
+
+    def full(rows, title, path):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(plots, "draw_run", full)
+    result = dfanp(*QUICK, "--quiet", "--plot", tmp_path / "a.svg")
+    assert result.code == 1 and "done" in result.out
+    assert result.err == f"dfanp: {tmp_path / 'a.svg'}: No space left on device\n"
 
 
 def test_a_diverged_run_is_told_and_fails(dfanp):
@@ -77,7 +90,7 @@ def test_a_diverged_run_is_told_and_fails(dfanp):
         (("--k", "11"), "11 is not in the range"),
         (("--k", "three"), "'three' is not a valid integer"),
         *((("--lr", lr), f"{lr!r} is not a finite number above 0") for lr in ("0", "-1", "nan", "inf", "fast")),
-        (("--hidden", "0"), "'0' is not a list of widths of at least 1"),
+        (("--hidden", "0"), "'0' is not a list of widths from 1"),
         (("--hidden", ""), "'' is not a list of widths"),
         (("--hidden", "8,"), "'8,' is not a list of widths"),
         (("--batch-size", "60001"), "batch_size must be at most the 60000 examples"),
