@@ -43,7 +43,7 @@ class Widths(click.ParamType):
             return value
         with contextlib.suppress(ValueError):
             widths = tuple(int(part) for part in value.split(","))
-            if 1 <= min(widths) and max(widths) <= WIDEST:
+            if min(widths) >= 1 and max(widths) <= WIDEST:
                 return widths
         self.fail(f"{value!r} is not a list of widths from 1 to 10^9, such as 512 or 512,256", param, ctx)
 
