@@ -55,6 +55,11 @@ def main(args=None):
 
 def run(args=None):
     """Run the command line; return its exit code. Whatever goes wrong is one line on stderr."""
+    # A stream that was closed from outside is None, and one may not know all our characters.
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
         code = cli.main(args, prog_name="dfanp", standalone_mode=False) or 0
         sys.stdout.flush()
@@ -77,7 +82,7 @@ def run(args=None):
         complain(f"{where}{error.strerror or error}")
         return 1
     except MemoryError as error:
-        complain(f"out of memory ({error}); a smaller --hidden or --batch-size takes less")
+        complain(f"out of memory ({error}); smaller --hidden, --batch-size or --repeats take less")
         return 1
     except Exception as error:
         from dfanp.errors import DfanpError

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from dfanp.activations import ACTIVATIONS
-from dfanp.backend import DEVICES
+from dfanp.backend import DEVICES, MOST_THREADS
 from dfanp.feedback import DISTRIBUTIONS
 from dfanp.network import DTYPES
 from dfanp.optimizers import OPTIMIZERS
@@ -17,7 +17,7 @@ from dfanp.rules import RULES
 from .main import Interrupted
 from .options import Name, PositiveNumber, Widths, as_json, data_dir, usage_errors
 
-COUNT = click.IntRange(min=1)
+COUNT = click.IntRange(min=1, max=10**9)
 
 
 @click.command(context_settings={"show_default": True})
@@ -38,13 +38,18 @@ COUNT = click.IntRange(min=1)
 )
 @click.option("--feedback", type=Name(list(DISTRIBUTIONS)), default="uniform", help="Distribution of B (fa, dfa).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of weights, B and data.")
-@click.option("--repeats", type=COUNT, default=1, help="Train this many seeds (seed, seed + 1, …) in one loop.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    help="Train this many seeds (seed, seed + 1, …) in one loop.",
+)
 @click.option(
     "--data", type=Name(["auto", *NAMES]), default="auto", help="auto: MNIST where it is, else the embedded digits."
 )
 @data_dir
 @click.option("--device", type=Name(list(DEVICES)), default="auto", help="auto: the GPU if it works.")
-@click.option("--threads", type=COUNT, help="BLAS threads.  [default: every core]")
+@click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="BLAS threads.  [default: every core]")
 @click.option("--dtype", type=Name(list(DTYPES)), default="float32", help="Of all arrays.")
 @click.option("--align", is_flag=True, help="Measure alignment with backpropagation after each epoch.")
 @click.option(
@@ -74,6 +79,8 @@ def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **giv
         if not quiet:
             click.echo(message, err=True)
 
+    if out == "":
+        raise click.UsageError("--out names no folder")
     with usage_errors():
         if plot is not None:
             plot = plots.checked_file(plot)
@@ -94,27 +101,28 @@ def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **giv
         backend = run.training.backend
         say(f"device    {backend.device} ({backend.name}{f', {backend.threads} threads' if backend.threads else ''})")
         if run.rows:
-            say(f"resuming  {out} after epoch {run.training.epoch}")
+            say(f"resuming  {out} after epoch {run.kept}")
+        for what, now in run.changed.items():
+            if what == "threads":
+                say(f"          (on {backend.threads} BLAS threads, as it began)")
+            else:
+                say(f"          (it began with {what} {run.environment.get(what)}, now {now}: last bits may differ)")
         try:
             follow(run, quiet)
         except KeyboardInterrupt:
-            kept = f"epochs 1 to {run.training.epoch} are in {out}: the same command goes on from there"
+            kept = f"{run.kept} epochs are in {out}: the same command goes on from there"
             raise Interrupted(kept if out else "nothing was kept (--out DIR keeps a run)") from None
-    unplotted = None
-    if plot is not None:
-        try:
-            plots.draw_run(run.rows, headline(settings), plot)
+    try:
+        if as_json:
+            click.echo(json.dumps(report(run), allow_nan=False))
+        else:
+            click.echo(headline(run.settings))
+            click.echo(table(run))
+        sys.stdout.flush()
+    finally:  # whoever has stopped reading still gets the picture
+        if plot is not None:
+            draw(run, plot)
             say(f"plot      {plot}")
-        except OSError as error:  # the results come first, then the complaint
-            unplotted = error
-    if as_json:
-        report = {"settings": asdict(settings), "lr_source": source, "environment": run.environment}
-        click.echo(json.dumps(report | summary(run) | {"log": run.rows}, allow_nan=False))
-    else:
-        click.echo(headline(settings))
-        click.echo(table(run))
-    if unplotted is not None:
-        raise unplotted
     return 1 if "diverged" in run.statuses() else 0
 
 
@@ -154,54 +162,65 @@ def headline(settings):
     )
 
 
-def summary(run):
-    """Return a dict: the end of each seed's run, and mean and 95 % interval of the test accuracies."""
+def draw(run, path):
+    """Draw the curves to `path`; a DfanpError of one line if Matplotlib cannot."""
+    from dfanp import DfanpError, plots
+
+    try:
+        plots.draw_run(run.rows, headline(run.settings), path)
+    except Exception as error:  # a wrong MPLBACKEND, a broken font, a full disk
+        raise DfanpError(f"{path}: cannot be drawn ({getattr(error, 'strerror', None) or error})") from None
+
+
+def report(run):
+    """Return the object that ``--json`` prints."""
+    config, runs = asdict(run.settings), []
+    for seed, status in zip(run.settings.seeds, run.statuses(), strict=True):
+        epochs = [
+            {name: value for name, value in row.items() if name != "seed"}
+            | {"seconds": run.seconds.get(row["epoch"])}
+            for row in measured(run, seed)
+        ]
+        runs.append({"seed": seed, "status": "done" if status == "ok" else status, "epochs": epochs})
+    mean, half = final_accuracy(run)
+    summary = {"test_accuracy": {"mean": mean, "ci95": half}}
+    return {"config": config, "environment": run.environment, "runs": runs, "summary": summary}
+
+
+def measured(run, seed):
+    """Return the log lines of one seed that have measures (all but the one that tells that it diverged)."""
+    return [row for row in run.rows if row["seed"] == seed and "test_accuracy" in row]
+
+
+def final_accuracy(run):
+    """Return mean and half-width of the 95 % interval of the last test accuracies, over the seeds that got to the end."""
     from dfanp.intervals import mean_interval
 
-    runs = []
-    for seed, status in zip(run.settings.seeds, run.statuses(), strict=True):
-        rows = [row for row in run.rows if row["seed"] == seed and "test_accuracy" in row]
-        last = rows[-1] if rows else {}
-        final_ten = [row["test_accuracy"] for row in rows[-10:]]
-        runs.append(
-            {
-                "seed": seed,
-                "status": "done" if status == "ok" else status,
-                "epochs": len(rows),
-                "train_accuracy": last.get("train_accuracy"),
-                "test_accuracy": last.get("test_accuracy"),
-                "test_accuracy_last_ten": sum(final_ten) / len(final_ten) if final_ten else None,
-            }
-        )
-    finals = [each["test_accuracy"] for each in runs if each["status"] == "done"]
-    mean, half = mean_interval(finals) if finals else (None, None)
-    return {"runs": runs, "test_accuracy": {"mean": mean, "interval_95": half, "runs": len(finals)}}
+    statuses = zip(run.settings.seeds, run.statuses(), strict=True)
+    finals = [measured(run, seed)[-1]["test_accuracy"] for seed, status in statuses if status == "ok"]
+    return mean_interval(finals) if finals else (None, None)
 
 
 def table(run):
     """Return the table that the command ends with."""
-    found = summary(run)
     number = lambda value: "-" if value is None else f"{value:.4f}"
     lines = [f"{'seed':>6}  {'epochs':>6}  {'train acc':>9}  {'test acc':>8}  {'mean of last 10':>15}  status"]
-    for each in found["runs"]:
+    for seed, status in zip(run.settings.seeds, run.statuses(), strict=True):
+        rows = measured(run, seed)
+        last, tests = rows[-1] if rows else {}, [row["test_accuracy"] for row in rows[-10:]]
         lines.append(
-            f"{each['seed']:>6}  {each['epochs']:>6}  {number(each['train_accuracy']):>9}  "
-            f"{number(each['test_accuracy']):>8}  {number(each['test_accuracy_last_ten']):>15}  {each['status']}"
+            f"{seed:>6}  {len(rows):>6}  {number(last.get('train_accuracy')):>9}  {number(last.get('test_accuracy')):>8}  "
+            f"{number(sum(tests) / len(tests) if tests else None):>15}  {'done' if status == 'ok' else status}"
         )
-    total = found["test_accuracy"]
-    if total["runs"] > 1:
-        half = total["interval_95"]
+    mean, half = final_accuracy(run)
+    if half is not None:
         lines.append(
-            f"test accuracy {total['mean']:.4f} ± {half:.4f} (mean of {total['runs']} seeds, 95 % interval, t)"
+            f"test accuracy {mean:.4f} ± {half:.4f} (mean of {run.statuses().count('ok')} seeds, 95 % interval, t)"
         )
-    if run.settings.align and run.rows and "alignment" in run.rows[-1]:
-        for kind, title in (("feedback", "B with the weights"), ("gradient", "gradient with BP's")):
-            cosines = [
-                row["alignment"][kind]
-                for row in run.rows
-                if row.get("alignment") and row["epoch"] == run.training.epoch
-            ]
-            if cosines and cosines[0]:
-                means = [sum(layer) / len(layer) for layer in zip(*cosines, strict=True)]
-                lines.append(f"alignment, {title}: {', '.join(f'{c:.3f}' for c in means)} (by layer, lowest first)")
+    ends = [row["alignment"] for row in run.rows if row.get("alignment") and row["epoch"] == run.training.epoch]
+    for kind, title in (("feedback", "B with the weights"), ("gradient", "gradient with BP's")):
+        if ends and ends[0][kind]:
+            layers = [[c for c in layer if c is not None] for layer in zip(*(end[kind] for end in ends), strict=True)]
+            means = ", ".join(f"{sum(layer) / len(layer):.3f}" if layer else "-" for layer in layers)
+            lines.append(f"alignment, {title}: {means} (by layer, lowest first)")
     return "\n".join(lines)

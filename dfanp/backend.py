@@ -12,6 +12,7 @@ import numpy as np
 from .errors import BackendError, by_name
 
 DEVICES = ("auto", "cpu", "gpu")
+MOST_THREADS = 1024
 
 
 class Backend:
@@ -36,8 +37,8 @@ class Backend:
 
     def __init__(self, device="auto", threads=None):
         by_name("device", device, dict.fromkeys(DEVICES))
-        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-            raise ValueError(f"threads must be a whole number of at least 1, or None for every core, got {threads!r}")
+        if threads is not None:
+            check_threads(threads)
         self.xp, self.device, self.name = np, "cpu", "numpy"
         if device != "cpu":
             cupy, why_not = usable_cupy()
@@ -65,6 +66,12 @@ class Backend:
         from threadpoolctl import threadpool_limits
 
         return threadpool_limits(limits=self.threads, user_api="blas")
+
+
+def check_threads(threads):
+    """Raise unless `threads` is a number of threads that BLAS can be asked for."""
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
+        raise ValueError(f"threads must be a whole number from 1 to {MOST_THREADS}, got {threads!r}")
 
 
 def usable_cores():

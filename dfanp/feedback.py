@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import by_name
-from .streams import check_seed, per_replica, streams
+from .streams import checked_seeds, per_replica, streams
 
 
 def orthogonal(rng, shape, a):
@@ -47,8 +47,8 @@ class Feedback:
 
     def __post_init__(self):
         by_name("feedback distribution", self.distribution, DISTRIBUTIONS)
-        for seed in () if self.seed is None else np.atleast_1d(np.asarray(self.seed, dtype=object)):
-            check_seed(seed)
+        if self.seed is not None:
+            object.__setattr__(self, "seed", checked_seeds(self.seed))
 
     def draw(self, shapes, seed):
         """Return a host array (float64) for each of `shapes`, one stream for all of them, so that no two are alike.

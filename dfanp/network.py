@@ -8,7 +8,7 @@ import numpy as np
 from . import activations
 from .backend import Backend
 from .errors import by_name
-from .streams import check_seed, per_replica, streams
+from .streams import checked_seeds, per_replica, streams
 
 DTYPES = ("float32", "float64")
 
@@ -29,7 +29,8 @@ class MLP:
         backend: a ``Backend``; None takes the CPU.
 
     Attributes:
-        parameters: name -> array, "W0" … of shape (d_l, d_{l+1}) and, with biases, "b0" … of shape (d_{l+1},), each
+        parameters: name -> array. Layers count from 0 in the code, so "W0" has the shape (d_0, d_1), and with biases "b0"
+            has (d_1,), each
             after an optional replica axis. W0 leads from the input to the first hidden layer. Optimizers change these
             arrays in place; nothing replaces them.
 
@@ -42,9 +43,7 @@ class MLP:
         self.activation = activations.get(activation)
         by_name("dtype", dtype, dict.fromkeys(DTYPES))
         self.dtype, self.bias, self.backend = dtype, bool(bias), backend or Backend("cpu")
-        self.seed = seed if isinstance(seed, Integral) else tuple(seed)
-        for one in np.atleast_1d(np.asarray(self.seed, dtype=object)):
-            check_seed(one)
+        self.seed = checked_seeds(seed)
 
         def drawn(stream, shape_of_layer):
             """One stream, all layers: cut into the arrays of each layer."""
@@ -89,11 +88,8 @@ class MLP:
         Returns:
             arrays (n, d_l), or (R, n, d_l); ``a[l] = h[l-1] @ W + b`` and ``h[l] = f(a[l])``, with h[L] = a[L].
         """
-        if X.shape[-1] != self.sizes[0]:
-            raise ValueError(
-                f"X must have {self.sizes[0]} columns (the network's first size), got an array of shape {X.shape}"
-            )
         xp, h = self.backend.xp, [X]
+        self._check(X)
         for layer, W in enumerate(self.W):
             a = h[layer] @ W
             if self.bias:
@@ -101,10 +97,19 @@ class MLP:
             h.append(self.activation.f(xp, a) if layer < len(self.sizes) - 2 else a)
         return h
 
+    def _check(self, X):
+        shape = getattr(X, "shape", None)
+        leading = ((self.replicas,), ()) if self.replicas else ((),)
+        if shape is None or len(shape) < 2 or shape[-1] != self.sizes[0] or tuple(shape[:-2]) not in leading:
+            wanted = f"(n, {self.sizes[0]})" + (f" or ({self.replicas}, n, {self.sizes[0]})" if self.replicas else "")
+            raise ValueError(f"X must be an array of shape {wanted}, got {type(X).__name__} of shape {shape}")
+        if X.dtype != self.W[0].dtype:
+            raise ValueError(f"X must have the network's dtype {self.dtype}, got {X.dtype}")
+
 
 def checked_sizes(sizes):
     """Return `sizes` as a tuple of ints; a ValueError says what is wrong with it."""
-    sizes = tuple(sizes)
+    sizes = tuple(sizes) if hasattr(sizes, "__len__") else (sizes,)
     if len(sizes) < 2 or any(isinstance(d, bool) or not isinstance(d, Integral) or d < 1 for d in sizes):
         raise ValueError(f"sizes must be at least two whole numbers of at least 1 (D, …, d_L), got {sizes}")
     return tuple(int(d) for d in sizes)

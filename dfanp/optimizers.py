@@ -60,29 +60,35 @@ class Optimizer:
     }
 
     def __post_init__(self):
-        rates = self.lr if isinstance(self.lr, (tuple, list, np.ndarray)) else (self.lr,)
+        rates = tuple(self.lr) if np.ndim(self.lr) == 1 else (self.lr,)
         if len(rates) == 0 or not all(is_number(rate) and 0 < rate < np.inf for rate in rates):
             raise ValueError(f"lr must be a finite number above 0 (or a sequence of them), got {self.lr!r}")
-        for each in fields(self):
+        # Python's floats leave the dtype of an array alone; NumPy's would make every product a float64.
+        object.__setattr__(self, "lr", tuple(map(float, rates)) if np.ndim(self.lr) == 1 else float(self.lr))
+        for each in fields(self)[1:]:
             value = getattr(self, each.name)
-            if each.name == "lr":
-                continue
             wanted, test = self.ranges[each.name]
-            if (not isinstance(value, str) and not is_number(value)) or not test(value):
+            if (not is_number(value) and not isinstance(each.default, str)) or not test(value):
                 raise ValueError(f"{each.name} must be {wanted}, got {value!r}")
+            if is_number(value):
+                object.__setattr__(self, each.name, float(value))
 
-    def init(self, backend, parameters):
-        """Return the State before the first step for `parameters` (name -> array), on their device."""
+    def init(self, backend, parameters, replicas=None):
+        """Return the State before the first step for `parameters` (name -> array), on their device.
+
+        Args:
+            replicas: the length R of the replica axis that all parameters have; None if they have none.
+        """
+        if not is_number(self.lr) and len(self.lr) != replicas:
+            raise ValueError(
+                f"lr has {len(self.lr)} values, one a replica, but there are {replicas or 'no'} replicas"
+            )
         state = State()
         for name, theta in parameters.items():
             zeros = {slot: backend.xp.zeros_like(theta) for slot in self.slots}
             state.slots[name] = SimpleNamespace(**zeros)
             state.lr[name] = self.lr
             if not is_number(self.lr):
-                if theta.shape[:1] != (len(self.lr),):
-                    raise ValueError(
-                        f"lr has {len(self.lr)} values, one a replica, but {name} has shape {theta.shape}"
-                    )
                 column = np.reshape(np.asarray(self.lr, dtype=float), (-1,) + (1,) * (theta.ndim - 1))
                 state.lr[name] = backend.asarray(column, str(theta.dtype).rpartition(".")[2])
         return state

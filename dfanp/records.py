@@ -1,7 +1,7 @@
 """What a run leaves behind: a folder that says how it was made, what came of it, and how to go on.
 
-    config.json       the settings (a run that is started again must have the same) and the environment they first
-    ran in log.jsonl         a line an epoch and seed, as soon as the epoch is done
+    config.json       the config (a run that is started again must have the same) and the environment it first ran in
+    log.jsonl         a line an epoch and seed, as soon as the epoch is done
     timings.jsonl     the seconds of each epoch: apart, so that the log of a resumed run has the same bytes
     checkpoint.npz    parameters, B, optimizer state, epoch: what ``Training.arrays`` returns; no pickle
 
@@ -11,9 +11,7 @@ folder is that of an earlier epoch plus at most some log lines beyond it, which 
 
 import json
 import os
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +24,11 @@ except ImportError:  # not a POSIX system: two processes on one folder are then 
     flock = None
 
 SCHEMA = 1
-LOGS = ("log.jsonl", "timings.jsonl")
 
 
-def canonical(settings):
-    """Return a dict as JSON with sorted keys and no spaces: equal settings, equal bytes."""
-    return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def canonical(config):
+    """Return a dict as JSON with sorted keys and no spaces: equal configs, equal bytes."""
+    return json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 class RunFolder:
@@ -39,7 +36,7 @@ class RunFolder:
 
     Args:
         path: of the folder; made if it is not there.
-        settings: a dict of JSON values that says what the run is.
+        config: a dict of JSON values that says what the run is.
         environment: a dict that says where it runs; kept from the first start.
 
     Attributes:
@@ -49,13 +46,13 @@ class RunFolder:
         RecordError: the folder holds another run or other files, is in use, or cannot be written.
     """
 
-    def __init__(self, path, settings, environment):
+    def __init__(self, path, config, environment):
         self.path, self._lock = Path(path), None
         with failures(self.path, "be opened"):
             self.path.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             try:
-                self.environment = self._agree(json.loads(canonical(settings)), environment)
+                self.environment = self._agree(json.loads(canonical(config)), environment)
             except BaseException:
                 self.close()
                 raise
@@ -83,8 +80,8 @@ class RunFolder:
             busy = "another process is writing to this run; wait for it or name another folder"
             raise RecordError(f"{self.path}: {busy}") from None
 
-    def _agree(self, settings, environment):
-        """Write config.json, or check that the one there has the same settings; return the environment it tells."""
+    def _agree(self, config, environment):
+        """Write config.json, or check that the one there has the same config; return the environment it tells."""
         path = self.path / "config.json"
         if not path.exists():
             others = [each.name for each in self.path.iterdir() if not each.name.endswith(".partial")]
@@ -92,34 +89,40 @@ class RunFolder:
                 raise RecordError(
                     f"{self.path}: holds no run but other files ({others[0]}, …); name an empty or new folder"
                 )
-            config = {"schema": SCHEMA, "settings": settings, "environment": environment}
-            write_whole(
-                path, lambda file: file.write((json.dumps(config, indent=1, allow_nan=False) + "\n").encode())
-            )
+            told = {"schema": SCHEMA, "config": config, "environment": environment}
+            write_whole(path, lambda file: file.write((json.dumps(told, indent=1, allow_nan=False) + "\n").encode()))
             return environment
-        config = read_config(self.path)
-        there = config["settings"]
-        for name in sorted(there.keys() | settings.keys()):
-            if there.get(name) != settings.get(name):
+        told = read_config(self.path)
+        there = told["config"]
+        for name in sorted(there.keys() | config.keys()):
+            if there.get(name) != config.get(name):
                 raise RecordError(
-                    f"{self.path}: holds a run with {name} {there.get(name)!r}, not {settings.get(name)!r}; "
+                    f"{self.path}: holds a run with {name} {there.get(name)!r}, not {config.get(name)!r}; "
                     "give the same settings to go on with it, or name another folder"
                 )
-        return config["environment"]
+        return told["environment"]
 
-    def load(self, expected):
-        """Return the arrays of the checkpoint, or None where there is none yet; the logs are cut back to its epoch.
+    def load(self, expected, seeds):
+        """Return the arrays of the checkpoint (None where there is none yet), and the log's rows up to its epoch.
+
+        What the log tells beyond that epoch, a torn line included, is cut off.
 
         Args:
             expected: name -> array with the shapes and dtypes that the checkpoint must have (``Training.arrays()``).
+            seeds: those that the run trains, in the order of its lines.
+
+        Raises:
+            RecordError: the checkpoint or the log is damaged. Nothing is changed then.
         """
         path = self.path / "checkpoint.npz"
         with failures(self.path, "be continued"):
             arrays = read_checkpoint(path, expected) if path.exists() else None
             epoch = 0 if arrays is None else int(arrays["epoch"])
-            for name in LOGS:
-                cut_back(self.path / name, epoch)
-        return arrays
+            rows, keep = parse_log(self.path / "log.jsonl", seeds, epoch)
+            cut_off(self.path / "log.jsonl", keep)
+            timings, keep = parse_lines(self.path / "timings.jsonl", lambda row: row.get("epoch", epoch + 1) <= epoch)
+            cut_off(self.path / "timings.jsonl", keep)
+        return arrays, rows, {row["epoch"]: row.get("seconds") for row in timings}
 
     def append(self, rows, seconds, epoch, arrays):
         """Add the lines of one epoch to the logs, then put its checkpoint in place; on the disk when this returns.
@@ -180,24 +183,67 @@ def append_lines(path, rows):
         os.fsync(file.fileno())
 
 
-def cut_back(path, epoch):
-    """Drop what a log tells beyond `epoch`, a torn last line included; a RecordError if it tells less."""
+def parse_lines(path, wanted=lambda row: True):
+    """Return the JSON objects of a file, a line each, and the bytes they take, up to the first line that is not `wanted`.
+
+    A line that is no JSON object or has no line end ends the list, too.
+    """
     content = path.read_bytes() if path.exists() else b""
-    keep = last = 0
+    rows, keep = [], 0
     for line in content.splitlines(keepends=True):
         try:
-            told = json.loads(line)["epoch"] if line.endswith(b"\n") else None
-        except (ValueError, TypeError, KeyError):
-            told = None
-        if not isinstance(told, int) or told > epoch:
+            row = json.loads(line, parse_constant=not_json) if line.endswith(b"\n") else None
+            if not isinstance(row, dict) or not wanted(row):
+                break
+        except (ValueError, TypeError, RecursionError):
             break
-        keep, last = keep + len(line), told
-    if last < epoch:
-        raise RecordError(
-            f"{path}: tells of {last} epochs but the checkpoint beside it of {epoch}; "
-            "restore the log, or start anew in another folder"
-        )
-    if keep < len(content):
+        rows, keep = [*rows, row], keep + len(line)
+    return rows, keep
+
+
+def not_json(constant):
+    raise ValueError(f"{constant} is not JSON")
+
+
+def parse_log(path, seeds, epoch):
+    """Return the rows of epochs 1 to `epoch` and the bytes they take.
+
+    Raises:
+        RecordError: they are not a line for each epoch and seed (a seed that has diverged has none after that), or lines
+            follow that no single epoch cut off could have left.
+    """
+    remedy = "restore the log, or start anew in another folder"
+    rows, end = parse_lines(path)
+    alive, place, keep = list(seeds), 0, 0
+    for number in range(1, epoch + 1):
+        for seed in list(alive):
+            row = rows[place] if place < len(rows) else {}
+            if row.get("epoch") != number or row.get("seed") != seed or not is_measured(row):
+                raise RecordError(
+                    f"{path}: has no good line for epoch {number}, seed {seed}, but a checkpoint; {remedy}"
+                )
+            if row.get("status") == "diverged":
+                alive.remove(seed)
+            place += 1
+    beyond = [row.get("epoch") for row in rows[place:]]
+    if any(each != epoch + 1 for each in beyond) or len(beyond) > len(alive):
+        raise RecordError(f"{path}: goes beyond the checkpoint beside it, which is at epoch {epoch}; {remedy}")
+    content = path.read_bytes() if path.exists() else b""
+    keep = sum(len(line) for line in content.splitlines(keepends=True)[:place])
+    if len(content[end:].splitlines()) > 1:
+        raise RecordError(f"{path}: line {len(rows) + 1} is not JSON; {remedy}")
+    return rows[:place], keep
+
+
+def is_measured(row):
+    """Whether a log line tells that its seed diverged, or numbers of all four measures."""
+    names = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+    return row.get("status") == "diverged" or all(isinstance(row.get(name), (int, float)) for name in names)
+
+
+def cut_off(path, keep):
+    """Cut a file to its first `keep` bytes, if it has more."""
+    if path.exists() and path.stat().st_size > keep:
         with open(path, "r+b") as file:
             file.truncate(keep)
             os.fsync(file.fileno())
@@ -208,11 +254,11 @@ def read_config(folder):
     path = Path(folder) / "config.json"
     with failures(path, "be read"):
         try:
-            config = json.loads(path.read_bytes())
+            config = json.loads(path.read_bytes(), parse_constant=not_json)
         except (ValueError, RecursionError):
             raise RecordError(f"{path}: is not JSON; restore it, or start anew in another folder") from None
     if not isinstance(config, dict) or not all(
-        isinstance(config.get(key), dict) for key in ("settings", "environment")
+        isinstance(config.get(key), dict) for key in ("config", "environment")
     ):
         raise RecordError(f"{path}: is not the config of a run")
     if config.get("schema") != SCHEMA:
@@ -221,24 +267,9 @@ def read_config(folder):
 
 
 def read_log(folder):
-    """Return the lines of log.jsonl as dicts, oldest first; a torn last line is left out."""
-    path = Path(folder) / "log.jsonl"
-    with failures(path, "be read"):
-        content = path.read_bytes() if path.exists() else b""
-    rows = []
-    for number, line in enumerate(content.splitlines(keepends=True), 1):
-        if not line.endswith(b"\n"):
-            break
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict):
-            raise RecordError(
-                f"{path}: line {number} is not a JSON object; restore it, or start anew in another folder"
-            )
-        rows.append(row)
-    return rows
+    """Return the lines of log.jsonl as dicts, oldest first, up to a line that was cut off."""
+    with failures(folder, "be read"):
+        return parse_lines(Path(folder) / "log.jsonl")[0]
 
 
 def read_checkpoint(path, expected):
@@ -256,7 +287,9 @@ def read_checkpoint(path, expected):
             for name, like in expected.items():
                 with archive.open(f"{name}.npy") as member:
                     arrays[name] = read_array(member, name, like, corrupt)
-    except (zipfile.BadZipFile, zlib.error, struct.error, ValueError, EOFError, RuntimeError, OverflowError) as error:
+    except (RecordError, OSError, MemoryError):
+        raise
+    except Exception as error:  # zipfile, the decompressors and the parser of NumPy's headers raise a dozen kinds
         raise RecordError(corrupt % (str(error) or type(error).__name__)) from None
     return arrays
 

@@ -1,17 +1,17 @@
 """One run from its settings: build it, run it, keep its records, go on where it stopped."""
 
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from . import optimizers
-from .backend import Backend
-from .errors import RecordError
+from .backend import Backend, check_threads
+from .errors import DataError, RecordError
 from .feedback import Feedback
 from .network import MLP
 from .problems import Parity, load
-from .records import RunFolder, read_log
+from .records import RunFolder
 from .training import Training
 from .version import __version__
 
@@ -25,13 +25,12 @@ class Settings:
         k: digits side by side, 1 to 10.
         method: a rule, "bp", "fa" or "dfa".
         opt: an optimizer, with its default hyperparameters.
-        epochs, batch_size, hidden (widths of the hidden layers), activation, bias, feedback, dtype, weight_decay,
-        layers:
-            as in ``Training``, ``MLP``, ``Feedback``.
+        epochs, batch_size, layers, align: as in ``Training``. feedback: a distribution, as in ``Feedback``.
+        hidden: widths of the hidden layers. activation, bias, dtype: as in ``MLP``. weight_decay: as in ``Optimizer``.
         seed, repeats: the run trains the seeds seed, seed + 1, … seed + repeats - 1 together.
         data: a data set's name. held_out: test on held-out training images instead of the test images (for tuning).
-        align: whether the records carry alignment.
-        device: "cpu" or "gpu", as resolved.
+        data_sha256: ``Dataset.digest`` of the data; None takes what is there.
+        device: "cpu" or "gpu", as resolved. kernels: the tier that computes.
     """
 
     lr: float
@@ -52,7 +51,9 @@ class Settings:
     held_out: bool = False
     dtype: str = "float32"
     align: bool = False
+    data_sha256: str | None = None
     device: str = "cpu"
+    kernels: str = "numpy"
 
     @property
     def seeds(self):
@@ -103,10 +104,14 @@ def rows_of(record, training, settings):
     for r, seed in enumerate(settings.seeds):
         solo = record.replica(r) if training.network.replicas else record
         row = {"epoch": record.epoch, "seed": seed}
+        # JSON has no NaN: a cosine that overflowed is null.
+        finite = lambda c: c if np.isfinite(c) else None
         if np.isfinite(solo.train_loss) and np.isfinite(solo.test_loss):
             row |= {name: value for name, value in asdict(solo).items() if name not in ("epoch", "seconds")}
             if row["alignment"] is None:
                 del row["alignment"]
+            else:
+                row["alignment"] = {kind: [finite(c) for c in cosines] for kind, cosines in row["alignment"].items()}
         else:
             row["status"] = "diverged"
         rows.append(row)
@@ -119,7 +124,6 @@ def environment(backend):
         "dfanp": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "kernels": backend.name,
         backend.name: backend.xp.__version__,
         "threads": backend.threads,
     }
@@ -130,27 +134,35 @@ class Run:
 
     Args:
         settings: a ``Settings``.
-        out: a folder, or None. If a run with these settings stands there, it goes on where it stopped, on as many
-            BLAS threads as it began with, and ends with the same bytes as one never stopped.
+        out: a folder, or None. If a run with these settings stands there, it goes on where it stopped, on as many BLAS
+            threads as it began with, and ends with the same bytes as one never stopped.
         threads: BLAS threads for a new run; None takes every core.
         dataset: see ``build``.
 
     Attributes:
+        settings: as given, with the data's digest.
         training: the ``Training``.
-        rows: all log lines so far, those of an earlier start included.
-        environment: see ``environment``.
+        rows: all log lines so far, those of an earlier start included. seconds: epoch -> its time.
+        kept: how many epochs are in the folder (without one: done).
+        environment: see ``environment``; that of the first start. changed: what of it is another now, name -> value.
 
     Raises:
         ValueError, DataError, BackendError: see ``build``. RecordError: see ``RunFolder``.
     """
 
     def __init__(self, settings, out=None, threads=None, dataset=None):
-        self.settings, self.folder, self.rows = settings, None, []
+        self.folder, self.rows, self.seconds, self.kept, self.changed = None, [], {}, 0, {}
         backend = Backend(settings.device, threads)
+        dataset = dataset or load(settings.data)
         self.training = build(settings, backend, dataset)
+        if settings.data_sha256 not in (None, dataset.digest):
+            raise DataError(
+                f"{settings.data}: the data have the SHA-256 {dataset.digest}, not {settings.data_sha256}"
+            )
+        self.settings = replace(settings, data_sha256=dataset.digest)
         self.environment = environment(backend)
         if out is not None:
-            self.folder = RunFolder(out, asdict(settings), self.environment)
+            self.folder = RunFolder(out, asdict(self.settings), self.environment)
             try:
                 self._resume()
             except BaseException:
@@ -158,16 +170,18 @@ class Run:
                 raise
 
     def _resume(self):
-        self.environment = self.folder.environment
-        if self.training.backend.threads is not None and isinstance(self.environment.get("threads"), int):
-            self.training.backend.threads = max(1, self.environment["threads"])
-        arrays = self.folder.load(self.training.arrays())
-        if arrays is not None:
-            try:
+        here, self.environment = self.environment, self.folder.environment
+        self.changed = {name: value for name, value in here.items() if self.environment.get(name) != value}
+        try:
+            if self.training.backend.threads is not None:
+                check_threads(self.environment.get("threads"))
+                self.training.backend.threads = self.environment["threads"]
+            arrays, self.rows, self.seconds = self.folder.load(self.training.arrays(), self.settings.seeds)
+            if arrays is not None:
                 self.training.restore(arrays)
-            except ValueError as error:
-                raise RecordError(f"{self.folder.path}: the checkpoint is corrupt ({error})") from None
-        self.rows = read_log(self.folder.path)
+        except ValueError as error:
+            raise RecordError(f"{self.folder.path}: the run is corrupt ({error})") from None
+        self.kept = self.training.epoch
 
     def __enter__(self):
         return self
@@ -181,19 +195,23 @@ class Run:
             self.folder.close()
 
     def epochs(self):
-        """Train what is left, yielding ``(record, rows)`` for each epoch once it is on the disk."""
+        """Train what is left, yielding ``(record, rows)`` for each epoch once it is on the disk.
+
+        A Run that was cut off inside an epoch, or could not write one, does not go on: make a new one of the same folder.
+        """
         training = self.training
         while training.epoch < self.settings.epochs and not training.diverged:
+            if training.epoch != self.kept:
+                raise RecordError(f"{self.folder.path}: epoch {training.epoch} was not written; open the run again")
             running = [status == "ok" for status in self.statuses()]
             record = training.run_epoch()
-            rows = [
-                row
-                for row, was_running in zip(rows_of(record, training, self.settings), running, strict=True)
-                if was_running
-            ]
+            rows = rows_of(record, training, self.settings)
+            rows = [row for row, was_running in zip(rows, running, strict=True) if was_running]
             if self.folder is not None:
                 self.folder.append(rows, record.seconds, record.epoch, training.arrays())
+            self.kept = record.epoch
             self.rows += rows
+            self.seconds[record.epoch] = round(record.seconds, 6)
             yield record, rows
 
     def statuses(self):

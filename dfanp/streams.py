@@ -51,10 +51,30 @@ def check_seed(seed):
         raise ValueError(f"a seed must be a whole number of at least 0, got {seed!r}")
 
 
+def checked_seeds(seed, replicas=None):
+    """Return `seed` as an int, or a sequence of seeds as a tuple of ints; a ValueError says what is wrong.
+
+    Args:
+        seed: a whole number of at least 0, or a sequence of them, not empty.
+        replicas: how many a sequence must have; 0 where only one number will do, None for any.
+    """
+    if isinstance(seed, Integral):
+        check_seed(seed)
+        return int(seed)
+    if isinstance(seed, (str, bytes)) or not hasattr(seed, "__len__"):
+        raise ValueError(f"a seed must be a whole number of at least 0, or a sequence of them, got {seed!r}")
+    if len(seed) == 0:
+        raise ValueError("a sequence of seeds must not be empty")
+    for one in seed:
+        check_seed(one)
+    if replicas is not None and len(seed) != replicas:
+        wanted = f"one for each of {replicas} replicas" if replicas else "no sequence, since there are no replicas"
+        raise ValueError(f"seed must be one number, or {wanted}, got {tuple(seed)}")
+    return tuple(int(one) for one in seed)
+
+
 def per_replica(seed, draw):
     """Return ``draw(seed)``, or for a sequence of seeds the stack of ``draw(s)`` along a leading replica axis."""
     if isinstance(seed, Integral):
         return draw(seed)
-    if len(seed) == 0:
-        raise ValueError("a sequence of seeds must not be empty")
     return np.stack([draw(s) for s in seed])

@@ -11,6 +11,7 @@ from . import alignment, losses, rules
 from .feedback import Feedback
 from .inputs import rows
 from .optimizers import Optimizer
+from .streams import checked_seeds
 
 TEST_BATCH = 1000  # examples a forward pass when only the outputs are wanted
 
@@ -64,8 +65,8 @@ class Training:
         layers: ``"all"``, or ``"output"`` to train the last layer alone.
         align: whether records carry alignment.
 
-    An exception inside an epoch (an interrupt) leaves the network between two steps of it: to go on from the epoch before,
-    ``restore`` what ``arrays`` returned then.
+    An exception inside an epoch (an interrupt) leaves the network between two steps of it. It can then not go on, until
+    ``restore`` puts back what ``arrays`` returned before.
 
     Attributes:
         network, feedback: as given. B: the list of feedback matrices, on the device.
@@ -107,15 +108,18 @@ class Training:
             raise ValueError(f"layers must be 'all' or 'output', got {layers!r}")
         self.network, self.problem, self.rule = network, problem, rules.get(rule)
         self.optimizer, self.feedback, self.batch_size, self.align = optimizer, feedback, int(batch_size), align
-        self.seed = network.seed if seed is None else seed
-        if not isinstance(self.seed, Integral) and len(self.seed) != network.replicas:
-            raise ValueError(f"seed must be one number, or one for each of the network's replicas, got {self.seed}")
+        if not isinstance(feedback, Feedback):
+            raise TypeError(f"feedback must be a dfanp.Feedback, such as Feedback('uniform'), got {feedback!r}")
+        self.seed = checked_seeds(network.seed if seed is None else seed, network.replicas or 0)
+        if feedback.seed is not None:
+            checked_seeds(feedback.seed, network.replicas or 0)
         self.first = 0 if layers == "all" else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)
         self.B = [self.backend.asarray(b, network.dtype) for b in feedback.draw(shapes, self.seed)]
-        self.state = optimizer.init(self.backend, self.trained())
+        self.state = optimizer.init(self.backend, self.trained(), network.replicas)
         self.epoch, self._alive = 0, np.ones(network.replicas or 1, dtype=bool)
+        self._torn = False  # between two steps of an epoch that was cut off
         self._probe = problem.probe(self.seed) if align else None
 
     def trained(self):
@@ -145,7 +149,9 @@ class Training:
 
     def run_epoch(self):
         """Train one epoch, test, and return the Record; ``epoch`` and ``status`` are updated last, together."""
-        began, epoch = perf_counter(), self.epoch + 1
+        if self._torn:
+            raise RuntimeError("an epoch was cut off: restore() the arrays() of an earlier epoch before going on")
+        began, epoch, self._torn = perf_counter(), self.epoch + 1, True
         # A run that diverges is a result, told by its status; NumPy need not warn on the way there.
         with self.backend.pinned(), np.errstate(all="ignore"):
             train = self.pass_over(*self.problem.train(self.seed, epoch), self.batch_size, self.learn, epoch)
@@ -156,7 +162,9 @@ class Training:
             values = [np.where(alive, measured, np.nan) for measured in (*train, *test)]
         else:
             values = [float(measured[0]) for measured in (*train, *test)]
-        self.epoch, self._alive = epoch, alive
+        if angles and self.network.replicas:
+            angles = {key: [np.where(alive, c, np.nan) for c in cosines] for key, cosines in angles.items()}
+        self.epoch, self._alive, self._torn = epoch, alive, False
         return Record(epoch, *values, alignment=angles, seconds=perf_counter() - began)
 
     def pass_over(self, X, y, batch_size, learn=None, epoch=None):
@@ -170,8 +178,7 @@ class Training:
             stop = min(start + batch_size, n)
             y_batch = y[..., start:stop, :]
             h = self.network.forward(rows(X, start, stop))
-            # Cast before the sum: a reduction that casts in pieces would sum replicas and solo runs in different
-            # orders.
+            # Cast before the sum: one that casts in pieces would sum replicas and solo runs in different orders.
             loss = loss + xp.sum(xp.astype(self.loss.per_example(xp, h[-1], y_batch), xp.float64), axis=-1)
             right = right + xp.sum(xp.astype(self.loss.correct(xp, h[-1], y_batch), xp.float64), axis=-1)
             if learn:
@@ -203,17 +210,17 @@ class Training:
         return {key: [float(host(c)) for c in cosines] for key, cosines in found.items()}
 
     def arrays(self):
-        """Return name -> host array of all that the run needs to go on: parameters, B, optimizer state, epoch.
+        """Return name -> host array, a copy, of all that the run needs to go on: parameters, B, optimizer state, epoch.
 
         Generators are not among them: the data of an epoch depend on (seed, epoch) alone.
         """
-        host = self.backend.to_host
+        host = lambda array: np.array(self.backend.to_host(array))
         found = {f"parameters/{name}": host(theta) for name, theta in self.network.parameters.items()}
         found |= {f"feedback/B{layer}": host(b) for layer, b in enumerate(self.B)}
         for name, slots in self.state.slots.items():
             found |= {f"optimizer/{name}/{slot}": host(array) for slot, array in vars(slots).items()}
         found["optimizer/step"] = np.array(self.state.step)
-        found["epoch"], found["alive"] = np.array(self.epoch), self._alive
+        found["epoch"], found["alive"] = np.array(self.epoch), self._alive.copy()
         return found
 
     def restore(self, arrays):
@@ -243,3 +250,4 @@ class Training:
             for slot, array in vars(slots).items():
                 array[...] = asarray(arrays[f"optimizer/{name}/{slot}"])
         self.state.step, self.epoch, self._alive = step, epoch, arrays["alive"].copy()
+        self._torn = False

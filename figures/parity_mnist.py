@@ -35,7 +35,7 @@ def runs():
     """Yield (method, opt, k), settings and rows of each run, in the order of PUBLISHED."""
     for method, opt, k in PUBLISHED:
         folder = HERE / "records" / "parity-mnist" / f"{method}-{opt}-{k}"
-        yield (method, opt, k), read_config(folder)["settings"], read_log(folder)
+        yield (method, opt, k), read_config(folder)["config"], read_log(folder)
 
 
 def table():
@@ -66,8 +66,8 @@ def draw(path):
         axis.plot(epochs, means, **style, markersize=3.5, linewidth=1.4, label=f"{method.upper()}, {opt}")
         axis.fill_between(epochs, means - halves, means + halves, color=style["color"], alpha=0.15, linewidth=0)
         axis.plot(settings["epochs"] + 0.7, PUBLISHED[method, opt, k], "x", color=style["color"], markersize=7)
-    panels[1].set_title("One digit: DFA comes within 0.01 of backpropagation", fontsize=10, loc="left")
-    panels[3].set_title("Three digits: with RMSProp, DFA passes BP with SGD", fontsize=10, loc="left")
+    panels[1].set_title("One digit: DFA ends 0.01 below backpropagation", fontsize=10, loc="left")
+    panels[3].set_title("Three digits: with RMSProp, DFA matches BP with SGD", fontsize=10, loc="left")
     panels[3].axhline(0.5, color="0.6", linewidth=1, linestyle=":")
     panels[3].annotate("chance", (20, 0.497), color="0.4", fontsize=8, ha="right", va="top")
     for k, axis in panels.items():

@@ -18,6 +18,11 @@ def test_zero_is_aligned_with_nothing():
         assert alignment.cosine(np, np.zeros((2, 2)), np.zeros((2, 2))) == 0
 
 
+def test_huge_and_tiny_matrices_have_a_cosine():
+    A = np.array([[3e38, 1e38]], np.float32)
+    assert alignment.cosine(np, A, A) == 1 and alignment.cosine(np, A * np.float32(1e-38) * np.float32(1e-38), A) == 1
+
+
 def test_feedback_that_is_the_transpose_is_aligned():
     network = dfanp.MLP((3, 5, 4, 2), dtype="float64")
     W = network.W

@@ -52,7 +52,7 @@ def test_replicas_are_the_solo_networks(rng, bias):
         assert np.array_equal(h[-1][r], solo.forward(X)[-1])
 
 
-@pytest.mark.parametrize("sizes", [(), (3,), (3, 0), (3, -1, 1), (3, 1.5), (3, True), ("3", 1)])
+@pytest.mark.parametrize("sizes", [(), (3,), (3, 0), (3, -1, 1), (3, 1.5), (3, True), ("3", 1), 5])
 def test_bad_sizes(sizes):
     with pytest.raises(ValueError, match="sizes must be at least two whole numbers"):
         dfanp.MLP(sizes)
@@ -65,5 +65,13 @@ def test_bad_names_seeds_and_inputs():
         dfanp.MLP((2, 1), seed=(0, -1))
     with pytest.raises(ValueError, match="must not be empty"):
         dfanp.MLP((2, 1), seed=())
-    with pytest.raises(ValueError, match="X must have 2 columns"):
+    with pytest.raises(ValueError, match=r"X must be an array of shape \(n, 2\)"):
         dfanp.MLP((2, 1)).forward(np.zeros((3, 5), np.float32))
+    for X in (np.zeros(2, np.float32), [[1.0, 2.0]], np.zeros((4, 3, 2), np.float32)):
+        with pytest.raises(ValueError, match="X must be an array of shape"):
+            dfanp.MLP((2, 1), seed=(0, 1)).forward(X)
+    with pytest.raises(ValueError, match="X must have the network's dtype float32, got float64"):
+        dfanp.MLP((2, 1)).forward(np.zeros((3, 2)))
+    for seed in (None, 1.5, "0"):
+        with pytest.raises(ValueError, match="a seed must be a whole number"):
+            dfanp.MLP((2, 1), seed=seed)

@@ -64,7 +64,7 @@ def pull(theta, step):
 def run(optimizer, steps=60, dtype="float64", start=None, gradient=pull, on_step=None):
     theta = np.linspace(-1, 1, 6, dtype=dtype).reshape(2, 3) if start is None else start.copy()
     parameters = {"W0": theta}
-    state = optimizer.init(dfanp.Backend("cpu"), parameters)
+    state = optimizer.init(dfanp.Backend("cpu"), parameters, len(theta) if theta.ndim == 3 else None)
     for step in range(steps):
         optimizer.step(np, parameters, {"W0": gradient(theta, step)}, state)
         if on_step:
@@ -165,8 +165,15 @@ def test_a_rate_for_each_replica_is_the_solo_run(name):
     joint, _ = run(optimizers.get(name)(rates), start=start)
     for r, rate in enumerate(rates):
         assert np.array_equal(joint[r], run(optimizers.get(name)(rate), start=start[r])[0])
-    with pytest.raises(ValueError, match="lr has 2 values, one a replica"):
-        run(optimizers.get(name)(rates), start=start[0])
+    with pytest.raises(ValueError, match="lr has 2 values, one a replica, but there are no replicas"):
+        run(optimizers.get(name)(rates), start=start[0][:2])
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, int])
+def test_numbers_of_any_kind_leave_the_arithmetic_alone(kind):
+    start = np.ones((2, 3), np.float32)
+    exact = run(dfanp.RMSProp(1.0, weight_decay=1.0), start=start)[0]
+    assert np.array_equal(run(dfanp.RMSProp(kind(1.0), weight_decay=1), start=start)[0], exact)
 
 
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
@@ -187,6 +194,7 @@ def test_updates_in_place_and_leaves_the_gradient(name):
         (lambda: dfanp.SGD(float("inf")), "lr must"),
         (lambda: dfanp.SGD("0.1"), "lr must"),
         (lambda: dfanp.SGD(()), "lr must"),
+        (lambda: dfanp.SGD(0.1, weight_decay="1"), "weight_decay must be at least 0"),
         (lambda: dfanp.SGD(0.1, weight_decay=-1), "weight_decay must be at least 0"),
         (lambda: dfanp.Momentum(0.1, momentum=1), r"momentum must be in \[0, 1\)"),
         (lambda: dfanp.RMSProp(0.1, rho=float("nan")), "rho must be in"),

@@ -21,9 +21,14 @@ def arrays(epoch):
     }
 
 
+def row(epoch, seed=0):
+    measures = {"train_loss": 1, "train_accuracy": 0.5, "test_loss": 1 / epoch, "test_accuracy": 0.5}
+    return {"epoch": epoch, "seed": seed} | measures
+
+
 def write(folder, epochs, start=1):
     for epoch in range(start, epochs + 1):
-        folder.append([{"epoch": epoch, "seed": 0, "test_loss": 1 / epoch}], 0.5, epoch, arrays(epoch))
+        folder.append([row(epoch)], 0.5, epoch, arrays(epoch))
 
 
 def contents(path):
@@ -34,14 +39,15 @@ def contents(path):
 def run(tmp_path):
     """A folder with two epochs."""
     with RunFolder(tmp_path / "run", SETTINGS, {"threads": 2}) as folder:
-        assert folder.load(arrays(0)) is None
+        assert folder.load(arrays(0), (0,)) == (None, [], {})
         write(folder, 2)
     return tmp_path / "run"
 
 
 def reopen(run, epochs=None):
     with RunFolder(run, SETTINGS, {"threads": 99}) as folder:
-        found = folder.load(arrays(0))
+        found, rows, seconds = folder.load(arrays(0), (0,))
+        assert [each["epoch"] for each in rows] == list(range(1, int(found["epoch"]) + 1))
         if epochs:
             write(folder, epochs, start=int(found["epoch"]) + 1)
         return found
@@ -58,7 +64,7 @@ def test_what_is_written_is_read_back(run):
 def test_a_run_in_two_parts_has_the_bytes_of_one_in_one(run, tmp_path):
     reopen(run, epochs=4)
     with RunFolder(tmp_path / "whole", SETTINGS, {"threads": 2}) as folder:
-        folder.load(arrays(0))
+        folder.load(arrays(0), (0,))
         write(folder, 4)
     assert contents(run) == contents(tmp_path / "whole")
 
@@ -70,16 +76,57 @@ def test_log_lines_beyond_the_checkpoint_are_dropped(run, beyond):
     """What a kill between the log and the checkpoint leaves."""
     before = (run / "log.jsonl").read_bytes()
     (run / "log.jsonl").write_bytes(before + beyond)
+    (run / "timings.jsonl").write_bytes((run / "timings.jsonl").read_bytes() + beyond)
     reopen(run)
     assert (run / "log.jsonl").read_bytes() == before
 
 
-def test_a_log_that_lost_epochs_is_refused_and_kept(run):
+GOOD = json.dumps(row(2)).encode()
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        b"",
+        b"nonsense\n",
+        b"[" * 100_000 + b"\n",
+        GOOD,  # torn: no line end
+        GOOD.replace(b'"seed": 0', b'"seed": 7') + b"\n",
+        GOOD.replace(b'"test_accuracy": 0.5', b'"test_accuracy": "x"') + b"\n",
+        GOOD.replace(b'"test_accuracy": 0.5', b'"test_accuracy": NaN') + b"\n",
+        b'{"epoch": 2}\n',
+        GOOD + b"\n" + GOOD + b"\n",
+        GOOD + b"\nnonsense\nnonsense\n",
+    ],
+)
+def test_a_damaged_log_is_refused_and_kept(run, second):
     first = (run / "log.jsonl").read_bytes().splitlines(keepends=True)[0]
-    (run / "log.jsonl").write_bytes(first)
-    with pytest.raises(RecordError, match="tells of 1 epochs but the checkpoint beside it of 2"):
+    (run / "log.jsonl").write_bytes(first + second)
+    with pytest.raises(RecordError, match="restore the log"):
         reopen(run)
-    assert (run / "log.jsonl").read_bytes() == first
+    assert (run / "log.jsonl").read_bytes() == first + second
+
+
+def test_a_log_without_its_checkpoint_is_not_thrown_away(run):
+    (run / "checkpoint.npz").unlink()
+    before = contents(run)
+    with pytest.raises(RecordError, match="goes beyond the checkpoint beside it, which is at epoch 0"):
+        reopen(run)
+    assert contents(run) == before
+
+
+def test_timings_may_be_lost(run):
+    (run / "timings.jsonl").unlink()
+    assert int(reopen(run, epochs=3)["epoch"]) == 2
+    assert int(reopen(run)["epoch"]) == 3
+
+
+def test_a_seed_that_diverged_has_no_more_lines(tmp_path):
+    rows = [row(1, 4), {"epoch": 1, "seed": 5, "status": "diverged"}, row(2, 4)]
+    with RunFolder(tmp_path, SETTINGS, {}) as folder:
+        folder.append(rows[:2], 0.1, 1, arrays(1))
+        folder.append(rows[2:], 0.1, 2, arrays(2))
+        assert folder.load(arrays(0), (4, 5))[1] == rows
 
 
 @pytest.mark.parametrize("changed, message", [({"k": 2}, "with k 3, not 2"), ({"new": 1}, "with new None, not 1")])
@@ -115,7 +162,8 @@ def test_settings_must_be_finite(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "config", ["", "{", "[]", '{"settings": 1}', '{"settings": {}, "environment": {}}', "[" * 10**5]
+    "config",
+    ["", "{", "[]", '{"config": 1}', '{"config": {}, "environment": {}}', "[" * 10**5, '{"config": {"lr": NaN}}'],
 )
 def test_broken_config(run, config):
     (run / "config.json").write_text(config)
@@ -178,6 +226,7 @@ def npy(array):
         ("parameters/W0.npy", b"", "EOF|expected"),
         ("parameters/W0.npy", npy(np.zeros((2, 3), np.float32))[:-1], "holds 23 bytes, not 24"),
         ("parameters/W0.npy", npy(np.zeros((2, 3), np.float32)) + b"0" * 10**7, "holds 25 bytes, not 24"),
+        ("parameters/W0.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4', (", "corrupt"),
         ("extra.npy", npy(np.zeros(1)), "extra.npy is not part of this run"),
     ],
 )
@@ -218,13 +267,6 @@ def test_damaged_checkpoint_is_refused_or_whole(run, data):
         assert all(np.array_equal(found[name], array) for name, array in arrays(2).items())
     finally:
         path.write_bytes(whole)
-
-
-def test_read_log_says_which_line_is_broken(run):
-    with open(run / "log.jsonl", "ab") as file:
-        file.write(b"nonsense\n")
-    with pytest.raises(RecordError, match="line 3 is not a JSON object"):
-        records.read_log(run)
 
 
 def test_canonical_settings_do_not_hang_on_the_order():

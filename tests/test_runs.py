@@ -1,5 +1,6 @@
 """Runs end to end: interrupted, resumed, joined."""
 
+import json
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import dfanp
 from dfanp import training
+from dfanp.problems.datasets import Dataset
 from dfanp.runs import Run, Settings, build
 
 
@@ -91,6 +93,46 @@ def test_diverged_seeds_are_told_and_a_restart_does_not_train_them(tmp_path, set
     assert do(settings, tmp_path / "run").rows == run.rows
 
 
+def test_a_run_that_was_cut_off_goes_on_only_from_its_folder(tmp_path, settings, do, tiny, monkeypatch):
+    """In a notebook, say: the interrupted object is refused, a new one of the same folder goes on."""
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with Run(settings, tmp_path / "run", dataset=tiny) as run:
+        epochs = run.epochs()
+        next(epochs)
+        monkeypatch.setattr(run.folder, "append", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(epochs)
+        monkeypatch.undo()
+        assert run.kept == 1
+        with pytest.raises(dfanp.RecordError, match="epoch 2 was not written; open the run again"):
+            next(run.epochs())
+    assert do(settings, tmp_path / "run").rows == do(settings).rows
+
+
+def test_other_data_under_the_same_name_are_refused(tmp_path, settings, do):
+    do(settings, tmp_path / "run")
+    digits = dfanp.load("digits")
+    other = Dataset("tiny", digits.train, digits.test, 0.0, 1.0, 8)
+    with pytest.raises(dfanp.RecordError, match="holds a run with data_sha256"):
+        Run(settings, tmp_path / "run", dataset=other)
+
+
+def test_what_changed_since_the_first_start_is_told(tmp_path, settings, do):
+    do(settings, tmp_path / "run", threads=1)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["environment"]["numpy"] = "1.0"
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    again = do(settings, tmp_path / "run", threads=2)
+    assert again.changed == {"numpy": np.__version__, "threads": 2} and again.environment["threads"] == 1
+    config["environment"]["threads"] = 10**30
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(dfanp.RecordError, match="the run is corrupt .threads must be"):
+        do(settings, tmp_path / "run")
+
+
 def test_changed_settings_are_refused(tmp_path, settings, do):
     do(settings, tmp_path / "run")
     with pytest.raises(dfanp.RecordError, match="holds a run with lr 0.01, not 0.02"):
@@ -102,7 +144,7 @@ def test_a_checkpoint_of_another_epoch_count_is_corrupt(tmp_path, settings, do):
     with np.load(tmp_path / "run" / "checkpoint.npz") as archive:
         arrays = dict(archive) | {"optimizer/step": np.array(7)}
     np.savez(tmp_path / "run" / "checkpoint.npz", **arrays)
-    with pytest.raises(dfanp.RecordError, match="7 steps do not belong to 4 epochs"):
+    with pytest.raises(dfanp.RecordError, match="the run is corrupt .7 steps do not belong to 4 epochs"):
         do(settings, tmp_path / "run")
 
 

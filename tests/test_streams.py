@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dfanp.streams import per_replica, streams
+from dfanp.streams import checked_seeds, per_replica, streams
 
 
 def test_each_access_starts_the_stream_anew():
@@ -35,4 +35,8 @@ def test_per_replica_stacks_solo_draws():
     joint = per_replica((4, 5), draw)
     assert joint.shape == (2, 3) and np.array_equal(joint[1], draw(5)) and draw(5).shape == per_replica(5, draw).shape
     with pytest.raises(ValueError, match="must not be empty"):
-        per_replica((), draw)
+        checked_seeds(())
+    with pytest.raises(ValueError, match="one for each of 3 replicas"):
+        checked_seeds((1, 2), 3)
+    with pytest.raises(ValueError, match="no sequence, since there are no replicas"):
+        checked_seeds((1, 2), 0)

@@ -105,15 +105,14 @@ def test_resume_gives_the_same_bytes(make_training, opt):
     whole, first, second = (make_training(**arguments) for _ in range(3))
     records = list(whole.epochs(4))
     list(first.epochs(2))
-    second.restore({name: array.copy() for name, array in first.arrays().items()})
+    second.restore(first.arrays())
     assert list(second.epochs(4)) == records[2:]
     assert same(second.arrays(), whole.arrays())
 
 
 def test_restore_refuses_what_does_not_fit_and_changes_nothing(make_training):
     training = make_training()
-    before = {name: array.copy() for name, array in training.arrays().items()}
-    good = {name: array.copy() for name, array in before.items()}
+    before, good = training.arrays(), training.arrays()
     for change, message in (
         ({"parameters/W0": good["parameters/W0"][:, 1:]}, "parameters/W0 must be float32 of shape"),
         ({"parameters/W0": good["parameters/W0"].astype(float)}, "parameters/W0 must be float32"),
@@ -126,6 +125,25 @@ def test_restore_refuses_what_does_not_fit_and_changes_nothing(make_training):
     with pytest.raises(ValueError, match="feedback/B0 is missing"):
         training.restore({name: array for name, array in good.items() if name != "feedback/B0"})
     assert same(training.arrays(), before)
+
+
+def test_a_torn_epoch_does_not_go_on_until_restored(make_training, monkeypatch):
+    training, whole = make_training(), make_training()
+    records = list(whole.epochs(2))
+    list(training.epochs(1))
+    before = training.arrays()
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "learn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        training.run_epoch()
+    monkeypatch.undo()
+    with pytest.raises(RuntimeError, match="an epoch was cut off"):
+        training.run_epoch()
+    training.restore(before)
+    assert list(training.epochs(2)) == records[1:]
 
 
 def test_diverged_run_stops_with_its_epochs_so_far(make_training):
@@ -220,10 +238,14 @@ def test_arguments_that_do_not_fit(make_training, tiny):
         (dict(rule="hebb"), "unknown rule"),
         (dict(layers="first"), "layers must be"),
         (dict(seed=(1, 2)), "seed must be one number"),
+        (dict(seed=-1), "seed must be a whole number"),
+        (dict(feedback=dfanp.Feedback(seed=(1, 2))), "seed must be one number"),
     ):
         with pytest.raises(ValueError, match=message):
             dfanp.Training(
                 **(dict(network=network, problem=problem, rule="bp", optimizer=dfanp.SGD(0.1), batch_size=16) | bad)
             )
+    with pytest.raises(TypeError, match="feedback must be a dfanp.Feedback"):
+        dfanp.Training(network, problem, "bp", dfanp.SGD(0.1), "uniform", batch_size=16)
     with pytest.raises(TypeError, match="optimizer must be one of dfanp's"):
         dfanp.Training(network, problem, "bp", "sgd", batch_size=16)

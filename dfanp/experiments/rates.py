@@ -75,4 +75,6 @@ def default_rate(data, method, opt, feedback="uniform"):
     if base != opt:
         lr *= 1 - Momentum.momentum
         source += f", SGD's times {1 - Momentum.momentum:.1g}"
+    if base == "adam" and not on_digits:
+        source += ", for an Adam that counts epochs"
     return Rate(float(f"{lr:.3g}"), source)

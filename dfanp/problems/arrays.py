@@ -4,6 +4,8 @@ import numpy as np
 
 from .. import losses
 from ..backend import Backend
+from ..errors import by_name
+from ..network import DTYPES
 from ..streams import per_replica, streams
 
 
@@ -11,23 +13,25 @@ class Arrays:
     """A fixed training and test set; the training examples are shuffled anew every epoch.
 
     Args:
-        X, y: training inputs (n, D) and targets (n, d_L), finite; a 1-d y is taken as one output.
+        X, y: training inputs (n, D) and targets (n, d_L), finite; a 1-d y is taken as one output. They are copied. For
+            "bce" targets lie in [0, 1]; for "cross-entropy" they are one-hot, or rows that sum to 1.
         X_test, y_test: the test set; None tests on the training set.
         loss: a name in ``dfanp.losses.LOSSES``.
         dtype: ``"float32"`` or ``"float64"``.
         backend: a ``Backend``; None takes the CPU.
 
     Raises:
-        ValueError: shapes do not fit, a set is empty, or a value is not finite.
+        ValueError: shapes do not fit, a set is empty, a value is not finite, or targets do not fit the loss.
     """
 
     def __init__(self, X, y, X_test=None, y_test=None, loss="bce", dtype="float32", backend=None):
         losses.get(loss)
+        by_name("dtype", dtype, dict.fromkeys(DTYPES))
         if (X_test is None) != (y_test is None):
             raise ValueError("X_test and y_test go together: give both or neither")
         backend = backend or Backend("cpu")
-        X, y = checked(X, y, "X", "y")
-        X_test, y_test = (X, y) if X_test is None else checked(X_test, y_test, "X_test", "y_test")
+        X, y = checked(X, y, "X", "y", loss, dtype)
+        X_test, y_test = (X, y) if X_test is None else checked(X_test, y_test, "X_test", "y_test", loss, dtype)
         if X_test.shape[1] != X.shape[1] or y_test.shape[1] != y.shape[1]:
             raise ValueError(
                 f"X_test and y_test must have {X.shape[1]} and {y.shape[1]} columns as X and y have, "
@@ -54,9 +58,10 @@ class Arrays:
         return [a[:1000, :] for a in self._test]
 
 
-def checked(X, y, name_X, name_y):
-    """Return X and y as 2-d float64 arrays with as many rows each; a ValueError says which one is wrong."""
-    X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
+def checked(X, y, name_X, name_y, loss, dtype):
+    """Return copies of X and y as 2-d arrays of `dtype`, as many rows each; a ValueError says which one is wrong."""
+    with np.errstate(over="ignore"):  # what overflows is told below
+        X, y = np.array(X, dtype=dtype), np.array(y, dtype=dtype)
     if y.ndim == 1:
         y = y[:, None]
     if X.ndim != 2 or X.size == 0:
@@ -67,5 +72,12 @@ def checked(X, y, name_X, name_y):
         )
     for name, a in ((name_X, X), (name_y, y)):
         if not np.isfinite(a).all():
-            raise ValueError(f"{name} must be finite, got NaN or infinity")
+            raise ValueError(f"{name} must be finite in {dtype}, got NaN or infinity")
+    if loss == "bce" and (y.min() < 0 or y.max() > 1):
+        raise ValueError(f"{name_y} must lie in [0, 1] for the loss 'bce', got {y.min():g} to {y.max():g}")
+    if loss == "cross-entropy" and (y.shape[1] < 2 or not np.allclose(y.sum(axis=1), 1, atol=1e-4) or y.min() < 0):
+        raise ValueError(
+            f"{name_y} must have rows that sum to 1 over two or more classes for 'cross-entropy'; numpy.eye(classes)[labels] "
+            "makes them from labels"
+        )
     return X, y

@@ -110,6 +110,14 @@ class Dataset:
     std: float
     side: int  # of the square images, in pixels
 
+    @property
+    def digest(self):
+        """The SHA-256 of pixels, labels and normalisation: equal data, equal digest."""
+        told = hashlib.sha256(f"{self.mean} {self.std} {self.side}".encode())
+        for images in (self.train, self.test):
+            told.update(f"{images.pixels.shape}".encode() + images.pixels.tobytes() + images.labels.tobytes())
+        return told.hexdigest()
+
     def hold_out(self, every=5):
         """Return a Dataset without the test images: every `every`-th training image of each class is its test set.
 
@@ -216,16 +224,27 @@ def places(name, folder=None):
     """
     if folder is None:
         return [cache() / name]
-    folder = Path(folder).expanduser()
+    folder = expanded(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: the data folder is {'not a folder' if folder.exists() else 'absent'}")
     return [folder / name, folder]
 
 
-def find(name, folder=None):
-    """Return the first of ``places`` that holds any of the files of `name`, or None; no file is read.
+def expanded(folder):
+    """Return `folder` as a Path, a leading ~ expanded; a DataError if it names nothing."""
+    try:
+        if str(folder):
+            return Path(folder).expanduser()
+    except RuntimeError:
+        pass
+    raise DataError(f"{folder!r}: the data folder is absent")
 
-    MNIST and Fashion-MNIST use the same file names: which of the two a folder holds, ``read`` tells by the digests.
+
+def find(name, folder=None):
+    """Return the first of ``places`` that holds the files of `name`, or None; no file is read.
+
+    Of the cache all four are asked (an interrupted fetch leaves fewer); of a folder that the user names, any one: ``read``
+    then tells which are missing. MNIST and Fashion-MNIST use the same file names: which of the two a folder holds, ``read`` tells by the digests.
 
     Raises:
         DataError: a folder is there but cannot be read.
@@ -233,7 +252,8 @@ def find(name, folder=None):
     for place in places(name, folder):
         if place.is_dir() and not os.access(place, os.R_OK | os.X_OK):
             raise DataError(f"{place}: the data folder cannot be read (permission denied)")
-        if any((place / (file + ending)).exists() for file in FILES.values() for ending in ("", ".gz")):
+        here = [(place / file).exists() or (place / f"{file}.gz").exists() for file in FILES.values()]
+        if all(here) or (any(here) and folder is not None):
             return place
     return None
 

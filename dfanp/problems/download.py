@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from ..errors import DataError, by_name
-from .datasets import FILES, SOURCES, cache, check_md5
+from .datasets import FILES, SOURCES, cache, check_md5, expanded
 from .idx import read_idx
 
 TIMEOUT = 30  # seconds without an answer, for each file and mirror
@@ -26,7 +26,7 @@ def fetch(name, folder=None, say=lambda message: None):
         DataError: no mirror answered with the right file, or the folder cannot be written.
     """
     source = by_name("data set to fetch", name, SOURCES)
-    place = (cache() if folder is None else Path(folder).expanduser()) / name
+    place = (cache() if folder is None else expanded(folder)) / name
     try:
         place.mkdir(parents=True, exist_ok=True)
         for file in FILES.values():

@@ -22,9 +22,8 @@ CHUNK = 1 << 20
 def read_idx(path, sha256=None):
     """Return the array in an IDX file, plain or gzip, read-only.
 
-    No more memory is taken than the file really holds: a size that the file cannot hold is refused by its header,
-        and the
-    content is read in pieces.
+    No more memory is taken than the file really holds: its header is not believed where it claims more than the file can
+    hold, and the content is read in pieces.
 
     Args:
         path: of the file.

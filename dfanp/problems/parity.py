@@ -1,5 +1,7 @@
 """The parity problem: is the sum of k digits, side by side, odd? (Daniely & Malach 2020; Demirbilek 2021, 2.1)"""
 
+from numbers import Integral
+
 import numpy as np
 
 from ..backend import Backend
@@ -33,7 +35,7 @@ class Parity:
 
     def __init__(self, dataset, k=3, train_size=60_000, test_size=10_000, dtype="float32", backend=None):
         for name, value, most in (("k", k, 10), ("train_size", train_size, None), ("test_size", test_size, None)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1 or (most and value > most):
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1 or (most and value > most):
                 wanted = f"from 1 to {most}" if most else "of at least 1"
                 raise ValueError(f"{name} must be a whole number {wanted}, got {value!r}")
         by_name("dtype", dtype, dict.fromkeys(DTYPES))

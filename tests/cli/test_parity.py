@@ -1,6 +1,8 @@
 import json
+import os
 import signal
 import stat
+import subprocess
 import sys
 
 import numpy as np
@@ -22,14 +24,31 @@ def test_table_and_progress(dfanp):
 
 def test_quiet_and_json(dfanp):
     result = dfanp(*QUICK, "--quiet", "--json", "--repeats", "2", "--lr", "0.001", "--method", "bp", "--opt", "sgd")
-    report = json.loads(result.out)
+    told = json.loads(result.out)
     assert result.err == "" and result.code == 0
-    assert report["settings"]["lr"] == 0.001 and report["lr_source"] == "given"
-    assert report["environment"]["kernels"] == "numpy"
-    assert [run["status"] for run in report["runs"]] == ["done", "done"] and len(report["log"]) == 4
-    finals = [row["test_accuracy"] for row in report["log"] if row["epoch"] == 2]
-    assert report["test_accuracy"]["mean"] == pytest.approx(np.mean(finals))
-    assert report["test_accuracy"]["interval_95"] > 0
+    assert told.keys() == {"config", "environment", "runs", "summary"}
+    assert (
+        told["config"]["lr"] == 0.001 and told["config"]["kernels"] == "numpy" and told["config"]["device"] == "cpu"
+    )
+    assert len(told["config"]["data_sha256"]) == 64
+    assert [(run["seed"], run["status"], len(run["epochs"])) for run in told["runs"]] == [
+        (0, "done", 2),
+        (1, "done", 2),
+    ]
+    names = {"epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"}
+    assert all(epoch.keys() == names for run in told["runs"] for epoch in run["epochs"])
+    finals = [run["epochs"][-1]["test_accuracy"] for run in told["runs"]]
+    summary = told["summary"]["test_accuracy"]
+    assert summary["mean"] == pytest.approx(np.mean(finals))
+    # with two values the interval is 12.706 standard errors, each half their distance
+    assert summary["ci95"] == pytest.approx(12.7062 * abs(finals[0] - finals[1]) / 2, rel=1e-4)
+
+
+def test_a_cosine_that_overflows_is_null(dfanp):
+    args = ("--k", "1", "--opt", "sgd", "--activation", "tanh", "--hidden", "8,8,8", "--lr", "1e18", "--align")
+    result = dfanp(*QUICK, *args, "--quiet", "--json")
+    assert result.code in (0, 1) and json.loads(result.out)["runs"]
+    assert dfanp(*QUICK, *args).code == result.code
 
 
 def test_every_name_is_accepted(dfanp):
@@ -65,19 +84,25 @@ def test_plot(dfanp, tmp_path):
 def test_a_picture_that_cannot_be_drawn_loses_no_result(dfanp, tmp_path, monkeypatch):
     from dfanp import plots
 
-    def full(rows, title, path):
-        raise OSError(28, "No space left on device", str(path))
+    for error in (OSError(28, "No space left on device"), ValueError("no such backend")):
 
-    monkeypatch.setattr(plots, "draw_run", full)
-    result = dfanp(*QUICK, "--quiet", "--plot", tmp_path / "a.svg")
-    assert result.code == 1 and "done" in result.out
-    assert result.err == f"dfanp: {tmp_path / 'a.svg'}: No space left on device\n"
+        def fails(rows, title, path, error=error):
+            raise error
+
+        monkeypatch.setattr(plots, "draw_run", fails)
+        result = dfanp(*QUICK, "--quiet", "--plot", tmp_path / "a.svg")
+        assert result.code == 1 and "done" in result.out
+        assert (
+            result.err.startswith(f"dfanp: {tmp_path / 'a.svg'}: cannot be drawn (") and result.err.count("\n") == 1
+        )
 
 
 def test_a_diverged_run_is_told_and_fails(dfanp):
     result = dfanp(*QUICK, "--method", "bp", "--opt", "sgd", "--lr", "1e30", "--repeats", "2", "--json")
     assert result.code == 1
-    assert [run["status"] for run in json.loads(result.out)["runs"]] == ["diverged", "diverged"]
+    told = json.loads(result.out)
+    assert [run["status"] for run in told["runs"]] == ["diverged", "diverged"]
+    assert told["summary"] == {"test_accuracy": {"mean": None, "ci95": None}}
     table = dfanp(*QUICK, "--method", "bp", "--opt", "sgd", "--lr", "1e30")
     assert table.code == 1 and "diverged" in table.out
 
@@ -106,6 +131,8 @@ def test_a_diverged_run_is_told_and_fails(dfanp):
         (("--dtype", "float16"), "'float16' is not one of float32, float64"),
         (("--plot", "curve.jpg2"), "must end in .png"),
         (("--plot", "nowhere/curve.png"), "there is no folder nowhere"),
+        (("--repeats", "100000000000000000000"), "is not in the range"),
+        (("--threads", "4294967296"), "is not in the range"),
         (("--methd", "dfa"), "--methd"),
         (("surplus",), "surplus"),
     ],
@@ -192,11 +219,25 @@ def test_ctrl_c_in_mid_epoch_keeps_the_run_and_it_resumes_to_the_same_bytes(proc
             break
     err = running.stderr.read()
     assert running.wait(60) == 130
-    assert "interrupted; epochs 1 to 2 are in" in err.splitlines()[-1] and "Traceback" not in err
+    assert "interrupted; 2 epochs are in" in err.splitlines()[-1] and "Traceback" not in err
     assert dfanp(*args, "--out", tmp_path / "parts").code == 0
     assert dfanp(*args, "--out", tmp_path / "whole").code == 0
     for name in ("config.json", "log.jsonl", "checkpoint.npz"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_closed_streams_and_narrow_encodings():
+    def shell(line, **variables):
+        command = f"{sys.executable} -m dfanp_cli {line}"
+        return subprocess.run(["sh", "-c", command], capture_output=True, env=os.environ | variables, timeout=60)
+
+    quick = " ".join(QUICK)
+    assert shell("info >&-").returncode == 0
+    closed = shell(f"{quick} 2>&-")
+    assert closed.returncode == 0 and b"done" in closed.stdout
+    narrow = shell(f"{quick} --repeats 2", PYTHONIOENCODING="koi8-r")
+    assert narrow.returncode == 0 and b"95 % interval" in narrow.stdout
 
 
 def test_stdout_closed_early(process):
@@ -206,7 +247,7 @@ def test_stdout_closed_early(process):
     assert running.wait(60) == 1 and err == ""
 
 
-@pytest.mark.skipif(not stat.S_ISCHR(__import__("os").stat("/dev/null").st_mode), reason="needs /dev/full")
+@pytest.mark.skipif(not stat.S_ISCHR(os.stat("/dev/null").st_mode), reason="needs /dev/full")
 def test_stdout_on_a_full_disk(process):
     with open("/dev/full", "w") as full:
         running = process(*QUICK, "--quiet", stdout=full)

@@ -7,7 +7,7 @@ X, Y = np.arange(12.0).reshape(6, 2), np.arange(6) % 2
 
 
 def test_each_epoch_is_a_permutation_with_its_targets():
-    problem = dfanp.Arrays(X, X[:, 0] / 10)
+    problem = dfanp.Arrays(X, X[:, 0] / 10, loss="mse")
     (X1, y1), (X2, _) = problem.train(0, 1), problem.train(0, 2)
     assert sorted(X1[:, 0]) == sorted(X[:, 0]) and not np.array_equal(X1, X2)
     np.testing.assert_allclose(y1[:, 0], X1[:, 0] / 10)
@@ -34,6 +34,11 @@ def test_learns_with_every_loss():
         ((X, Y, X[:, :1], Y), "X_test and y_test must have 2 and 1 columns"),
         ((np.where(X == 3, np.nan, X), Y), "X must be finite"),
         ((X, np.where(Y == 1, np.inf, Y)), "y must be finite"),
+        ((X * 1e300, Y), "X must be finite in float32"),
+        ((X, Y * 2), r"y must lie in \[0, 1\] for the loss 'bce', got 0 to 2"),
+        ((X, Y, None, None, "cross-entropy"), "rows that sum to 1 over two or more classes"),
+        ((X, np.eye(2)[Y] * 2, None, None, "cross-entropy"), "rows that sum to 1"),
+        ((X, Y, None, None, "mse", "int8"), "unknown dtype 'int8'"),
     ],
 )
 def test_bad_arrays(arguments, message):
@@ -42,6 +47,11 @@ def test_bad_arrays(arguments, message):
 
 
 def test_arrays_given_are_not_changed_and_may_be_read_only():
+    frozen = X.copy()
+    problem = dfanp.Arrays(frozen, Y, dtype="float64")
+    first = problem.train(0, 1)[0]
+    frozen[:] = 0
+    assert np.array_equal(problem.train(0, 1)[0], first)
     frozen = X.copy()
     frozen.flags.writeable = False
     list(dfanp.Training(dfanp.MLP((2, 1)), dfanp.Arrays(frozen, Y), "bp", dfanp.SGD(0.1), batch_size=2).epochs(2))

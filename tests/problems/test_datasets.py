@@ -103,6 +103,19 @@ def test_absent_data_say_where_and_how(tmp_path):
         datasets.resolve("auto", tmp_path / "file")
 
 
+def test_an_incomplete_cache_is_no_mnist_yet(forge, tmp_path):
+    place = forge("mnist", place=tmp_path / "cache" / "mnist")
+    (place / "t10k-labels-idx1-ubyte.gz").unlink()
+    assert datasets.resolve("auto") == "digits"
+    assert datasets.resolve("auto", tmp_path / "cache") == "mnist"  # a folder that was named is told what it lacks
+
+
+@pytest.mark.parametrize("folder", ["", "~nobody-of-this-name/data"])
+def test_a_folder_that_names_nothing(folder):
+    with pytest.raises(DataError, match="the data folder is absent"):
+        datasets.resolve("auto", folder)
+
+
 def test_unreadable_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # the tests may run as root, who reads everything
     with pytest.raises(DataError, match="cannot be read .permission denied"):
