@@ -24,6 +24,8 @@ def info(as_json):
 
     from dfanp import Backend, __version__
     from dfanp.backend import usable_cores, usable_cupy
+    from dfanp.kernels import TIERS
+    from dfanp.kernels import why_not as tier_why_not
     from dfanp.problems import datasets
 
     Backend("cpu")  # loads NumPy, so that its BLAS is seen
@@ -38,6 +40,7 @@ def info(as_json):
         "blas": ", ".join(blas) or "unknown",
         "packages": {name: version(name) for name in PACKAGES},
         "devices": {"cpu": "usable", "gpu": f"not usable: {why_not}" if why_not else f"usable: {card(cupy)}"},
+        "kernels": {tier: f"not usable: {reason}" if (reason := tier_why_not(tier)) else "usable" for tier in TIERS},
         "data": {"cache": str(datasets.cache()), "DFANP_DATA": os.environ.get("DFANP_DATA")},
     }
     if as_json:

@@ -9,6 +9,7 @@ import click
 from dfanp.activations import ACTIVATIONS
 from dfanp.backend import DEVICES, MOST_THREADS
 from dfanp.feedback import DISTRIBUTIONS
+from dfanp.kernels import TIERS
 from dfanp.network import DTYPES
 from dfanp.optimizers import OPTIMIZERS
 from dfanp.problems.datasets import NAMES
@@ -49,7 +50,12 @@ COUNT = click.IntRange(min=1, max=10**9)
 )
 @data_dir
 @click.option("--device", type=Name(list(DEVICES)), default="auto", help="auto: the GPU if it works.")
-@click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="BLAS threads.  [default: every core]")
+@click.option(
+    "--kernels", type=Name(["auto", *TIERS]), default="auto", help="Tier that computes; auto: the fastest there is."
+)
+@click.option(
+    "--threads", type=click.IntRange(1, MOST_THREADS), help="Of BLAS and the kernels.  [default: every core]"
+)
 @click.option("--dtype", type=Name(list(DTYPES)), default="float32", help="Of all arrays.")
 @click.option("--align", is_flag=True, help="Measure alignment with backpropagation after each epoch.")
 @click.option(
@@ -99,7 +105,8 @@ def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **giv
         run = Run(settings, out, threads, dataset)
     with run:
         backend = run.training.backend
-        say(f"device    {backend.device} ({backend.name}{f', {backend.threads} threads' if backend.threads else ''})")
+        threads = f", {backend.threads} threads" if backend.threads else ""
+        say(f"device    {backend.device} ({backend.name}, {backend.kernels.name} kernels{threads})")
         if run.rows:
             say(f"resuming  {out} after epoch {run.kept}")
         for what, now in run.changed.items():

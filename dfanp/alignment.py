@@ -6,6 +6,7 @@ whose entries are not finite have the cosine NaN.
 """
 
 from . import rules
+from .inputs import dense
 
 
 def cosine(xp, A, C):
@@ -51,4 +52,4 @@ def gradient_alignment(rule, network, B, loss, X, y):
     e = loss.error(xp, h[-1], y)
     told = rules.gradients(rule, network, B, h, e)
     exact = rules.gradients(rules.RULES["bp"], network, None, h, e)
-    return [cosine(xp, told[f"W{layer}"], exact[f"W{layer}"]) for layer in range(len(network.W))]
+    return [cosine(xp, dense(told[f"W{layer}"]), dense(exact[f"W{layer}"])) for layer in range(len(network.W))]

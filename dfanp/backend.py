@@ -10,6 +10,7 @@ from contextlib import nullcontext
 import numpy as np
 
 from .errors import BackendError, by_name
+from .kernels import resolve
 
 DEVICES = ("auto", "cpu", "gpu")
 MOST_THREADS = 1024
@@ -21,9 +22,10 @@ class Backend:
     Args:
         device: ``"cpu"`` (NumPy), ``"gpu"`` (CuPy), or ``"auto"``: the GPU if a tiny product on it works, else the
             CPU.
-        threads: BLAS threads while training on the CPU; None takes every core this process may use. A product's last
-            bits depend on this number (OpenBLAS cuts the summation at other places), so a run keeps the number that
+        threads: of BLAS and the kernels on the CPU; None takes every core this process may use. The last bits of a BLAS
+            product depend on this number (OpenBLAS cuts the summation at other places), so a run keeps the number that
             it began with.
+        kernels: a tier, ``"numpy"`` or ``"native"``, or ``"auto"``: the fastest there is. See ``dfanp.kernels``.
 
     Attributes:
         xp: the array namespace.
@@ -32,10 +34,10 @@ class Backend:
         threads: the number of BLAS threads, or None on a GPU.
 
     Raises:
-        BackendError: the GPU was asked for by name and cannot be used.
+        BackendError: the GPU, or a tier, was asked for by name and cannot be used.
     """
 
-    def __init__(self, device="auto", threads=None):
+    def __init__(self, device="auto", threads=None, kernels="auto"):
         by_name("device", device, dict.fromkeys(DEVICES))
         if threads is not None:
             check_threads(threads)
@@ -47,9 +49,10 @@ class Backend:
             elif device == "gpu":
                 raise BackendError(f"the GPU cannot be used: {why_not}; use --device cpu (device='cpu')")
         self.threads = (threads or usable_cores()) if self.device == "cpu" else None
+        self.kernels = resolve(kernels, self.xp, self.device)
 
     def __repr__(self):
-        return f"Backend(device={self.device!r}, threads={self.threads})"
+        return f"Backend(device={self.device!r}, threads={self.threads}, kernels={self.kernels.name!r})"
 
     def asarray(self, host, dtype=None):
         """Return a NumPy array `host` as an array of this backend, of dtype `dtype` (a name such as "float32")."""
@@ -60,9 +63,10 @@ class Backend:
         return array if self.xp is np else self.xp.asnumpy(array)
 
     def pinned(self):
-        """Return a context in which BLAS runs on exactly `threads` threads."""
+        """Return a context in which BLAS, and the kernels, run on exactly `threads` threads."""
         if self.threads is None:
             return nullcontext()
+        self.kernels.set_threads(self.threads)
         from threadpoolctl import threadpool_limits
 
         return threadpool_limits(limits=self.threads, user_api="blas")

@@ -1,43 +1,90 @@
 """What may stand as the input X of a network: a dense array, or StackedDigits."""
 
 from math import prod
+from typing import NamedTuple
+
+
+class Bank:
+    """Images to draw from, and how their pixels are normalised.
+
+    Args:
+        pixels: uint8 (images, pixels), on the host.
+        mean, std: the affine normalisation (raw - mean) / std of every pixel.
+        dtype: of the normalised pixels, ``"float32"`` or ``"float64"``.
+        backend: where the images live.
+
+    Attributes:
+        raw: the pixels as an array of the backend.
+    """
+
+    def __init__(self, pixels, mean, std, dtype, backend):
+        self.raw, self.mean, self.std = backend.asarray(pixels), mean, std
+        self.dtype, self.backend, self._prepared = dtype, backend, {}
+
+    def prepared(self, tier, prepare):
+        """Return ``prepare(self)``, made once for each kernel tier."""
+        if tier not in self._prepared:
+            self._prepared[tier] = prepare(self)
+        return self._prepared[tier]
 
 
 class StackedDigits:
-    """k images of a bank side by side, one row an example, kept as numbers of images until a batch is asked for.
+    """k images of a bank side by side, one row an example, kept as numbers of images: ``X @ W`` never needs them dense.
 
     Args:
-        bank: images, uint8 (images, pixels), an array of `backend`.
-        picks: which images stand in each example, int64 (n, k), or (R, n, k) with replicas, an array of `backend`.
-        mean, std: the affine normalisation (raw - mean) / std of every pixel.
-        dtype: of the dense rows, ``"float32"`` or ``"float64"``.
-        backend: where `bank` and `picks` live.
+        bank: a Bank.
+        picks: which images stand in each example, int64 (n, k), or (R, n, k) with replicas, an array of its backend.
 
     Attributes:
-        shape: of the dense array that this stands for: (n, k · pixels), or (R, n, k · pixels).
+        shape, dtype: of the dense array that this stands for: (n, k · pixels), or (R, n, k · pixels).
     """
 
-    def __init__(self, bank, picks, mean, std, dtype, backend):
-        self.bank, self.picks, self.mean, self.std = bank, picks, mean, std
-        self.dtype, self.backend = dtype, backend
+    def __init__(self, bank, picks):
+        self.bank, self.picks, self.dtype = bank, picks, bank.dtype
+        self._dense = None
 
     @property
     def shape(self):
         *leading, k = self.picks.shape
-        return (*leading, k * self.bank.shape[1])
+        return (*leading, k * self.bank.raw.shape[1])
+
+    def __matmul__(self, W):
+        return self.bank.backend.kernels.product(self, W)
 
     def rows(self, start, stop):
         """Return the examples from `start` to `stop` as StackedDigits; nothing is gathered."""
-        picks = self.picks[..., start:stop, :]
-        return StackedDigits(self.bank, picks, self.mean, self.std, self.dtype, self.backend)
+        return StackedDigits(self.bank, self.picks[..., start:stop, :])
 
     def dense(self):
-        """Return a new array of `shape`: the images gathered, stacked and normalised."""
-        xp = self.backend.xp
-        raw = xp.take(self.bank, xp.reshape(self.picks, (prod(self.picks.shape),)), axis=0)
-        return xp.reshape((xp.astype(raw, getattr(xp, self.dtype)) - self.mean) / self.std, self.shape)
+        """Return the array of `shape`: the images gathered, stacked and normalised. It is kept; do not change it."""
+        if self._dense is None:
+            xp, bank = self.bank.backend.xp, self.bank
+            raw = xp.take(bank.raw, xp.reshape(self.picks, (prod(self.picks.shape),)), axis=0)
+            self._dense = xp.reshape((xp.astype(raw, getattr(xp, self.dtype)) - bank.mean) / bank.std, self.shape)
+        return self._dense
+
+
+class WeightGradient(NamedTuple):
+    """The gradient X.T @ delta of the weights above StackedDigits X, not yet computed."""
+
+    X: StackedDigits
+    delta: object
+
+    def dense(self):
+        """Return the gradient as an array, (D, H) or (R, D, H)."""
+        return self.X.bank.backend.xp.matrix_transpose(self.X.dense()) @ self.delta
 
 
 def rows(X, start, stop):
-    """Return the examples of X from `start` to `stop` as a dense array, (stop - start, D) or (R, stop - start, D)."""
-    return X.rows(start, stop).dense() if isinstance(X, StackedDigits) else X[..., start:stop, :]
+    """Return the examples of X from `start` to `stop`: StackedDigits, or an array (m, D) or (R, m, D)."""
+    return X.rows(start, stop) if isinstance(X, StackedDigits) else X[..., start:stop, :]
+
+
+def weight_gradient(xp, h, delta):
+    """Return h.T @ delta, an array, or for StackedDigits h a WeightGradient."""
+    return WeightGradient(h, delta) if isinstance(h, StackedDigits) else xp.matrix_transpose(h) @ delta
+
+
+def dense(g):
+    """Return a gradient as an array, whether computed yet or not."""
+    return g.dense() if isinstance(g, WeightGradient) else g

@@ -83,7 +83,7 @@ class MLP:
         """Return ``[h[0] = X, h[1], …, h[L]]``: what every layer puts out, the last one the logits.
 
         Args:
-            X: a dense array (n, D), or (R, n, D) with an own input for each replica.
+            X: an array or StackedDigits, (n, D), or (R, n, D) with an own input for each replica.
 
         Returns:
             arrays (n, d_l), or (R, n, d_l); ``a[l] = h[l-1] @ W + b`` and ``h[l] = f(a[l])``, with h[L] = a[L].
@@ -103,7 +103,7 @@ class MLP:
         if shape is None or len(shape) < 2 or shape[-1] != self.sizes[0] or tuple(shape[:-2]) not in leading:
             wanted = f"(n, {self.sizes[0]})" + (f" or ({self.replicas}, n, {self.sizes[0]})" if self.replicas else "")
             raise ValueError(f"X must be an array of shape {wanted}, got {type(X).__name__} of shape {shape}")
-        if X.dtype != self.W[0].dtype:
+        if str(X.dtype).rpartition(".")[2] != self.dtype:
             raise ValueError(f"X must have the network's dtype {self.dtype}, got {X.dtype}")
 
 

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from .errors import by_name
+from .inputs import WeightGradient
 
 
 @dataclass
@@ -93,8 +94,8 @@ class Optimizer:
                 state.lr[name] = backend.asarray(column, str(theta.dtype).rpartition(".")[2])
         return state
 
-    def step(self, xp, parameters, gradients, state, epoch=1):
-        """Update every parameter that has a gradient, and its state, in place.
+    def step(self, backend, parameters, gradients, state, epoch=1):
+        """Update every parameter that has a gradient, and its state, in place, by the kernels of `backend`.
 
         Args:
             parameters, gradients: name -> array; gradients of the mean loss. They are not changed.
@@ -103,13 +104,11 @@ class Optimizer:
         """
         state.step += 1
         for name, g in gradients.items():
-            theta = parameters[name]
-            if self.weight_decay:
-                g = g + self.weight_decay * theta
-            self.update(xp, theta, g, state.slots[name], state.lr[name], state.step, epoch)
+            step = backend.kernels.descend if isinstance(g, WeightGradient) else backend.kernels.update
+            step(self, g, parameters[name], state.slots[name], state.lr[name], state.step, epoch)
 
     def update(self, xp, theta, g, s, lr, step, epoch):
-        """Change `theta` and the arrays of its state `s` in place, by the equation of the class."""
+        """Change `theta` and the arrays of its state `s` in place, by the equation of the class; g has the decay in it."""
         raise NotImplementedError
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .errors import by_name
+from .inputs import weight_gradient
 
 
 class Rule(NamedTuple):
@@ -63,12 +64,12 @@ def gradients(rule, network, B, h, e, first=0):
         first: the lowest layer that is trained; below it nothing is computed.
 
     Returns:
-        name -> array, for each of these parameters one of its shape.
+        name -> array, for each of these parameters one of its shape; a WeightGradient for the weights of StackedDigits.
     """
     xp, W, df = network.backend.xp, network.W, network.activation.df
     found, delta = {}, e
     for l in reversed(range(first, len(W))):
-        found[f"W{l}"] = xp.matrix_transpose(h[l]) @ delta
+        found[f"W{l}"] = weight_gradient(xp, h[l], delta)
         if network.bias:
             found[f"b{l}"] = xp.sum(delta, axis=-2)
         if l > first:

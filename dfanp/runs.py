@@ -30,7 +30,7 @@ class Settings:
         seed, repeats: the run trains the seeds seed, seed + 1, … seed + repeats - 1 together.
         data: a data set's name. held_out: test on held-out training images instead of the test images (for tuning).
         data_sha256: ``Dataset.digest`` of the data; None takes what is there.
-        device: "cpu" or "gpu", as resolved. kernels: the tier that computes.
+        device: "cpu" or "gpu", as resolved. kernels: the tier that computes; a Run resolves "auto".
     """
 
     lr: float
@@ -53,7 +53,7 @@ class Settings:
     align: bool = False
     data_sha256: str | None = None
     device: str = "cpu"
-    kernels: str = "numpy"
+    kernels: str = "auto"
 
     @property
     def seeds(self):
@@ -75,7 +75,7 @@ def build(settings, backend=None, dataset=None):
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-    backend = backend or Backend(settings.device)
+    backend = backend or Backend(settings.device, kernels=settings.kernels)
     optimizer = optimizers.get(settings.opt)(settings.lr, weight_decay=settings.weight_decay)
     feedback = Feedback(settings.feedback)
     dataset = dataset or load(settings.data)
@@ -140,7 +140,7 @@ class Run:
         dataset: see ``build``.
 
     Attributes:
-        settings: as given, with the data's digest.
+        settings: as given, with the data's digest and the tier of the kernels.
         training: the ``Training``.
         rows: all log lines so far, those of an earlier start included. seconds: epoch -> its time.
         kept: how many epochs are in the folder (without one: done).
@@ -152,14 +152,14 @@ class Run:
 
     def __init__(self, settings, out=None, threads=None, dataset=None):
         self.folder, self.rows, self.seconds, self.kept, self.changed = None, [], {}, 0, {}
-        backend = Backend(settings.device, threads)
+        backend = Backend(settings.device, threads, settings.kernels)
         dataset = dataset or load(settings.data)
         self.training = build(settings, backend, dataset)
         if settings.data_sha256 not in (None, dataset.digest):
             raise DataError(
                 f"{settings.data}: the data have the SHA-256 {dataset.digest}, not {settings.data_sha256}"
             )
-        self.settings = replace(settings, data_sha256=dataset.digest)
+        self.settings = replace(settings, data_sha256=dataset.digest, kernels=backend.kernels.name)
         self.environment = environment(backend)
         if out is not None:
             self.folder = RunFolder(out, asdict(self.settings), self.environment)

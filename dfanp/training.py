@@ -188,10 +188,9 @@ class Training:
 
     def learn(self, h, y, epoch):
         """One step: the error, what the rule makes of it, the update of every trained parameter in place."""
-        xp = self.backend.xp
-        e = self.loss.error(xp, h[-1], y)
+        e = self.loss.error(self.backend.xp, h[-1], y)
         found = rules.gradients(self.rule, self.network, self.B, h, e, self.first)
-        self.optimizer.step(xp, self.network.parameters, found, self.state, epoch)
+        self.optimizer.step(self.backend, self.network.parameters, found, self.state, epoch)
 
     def measure_alignment(self):
         """Return ``{"feedback": […], "gradient": […]}`` at the present weights: floats, or arrays (R,)."""

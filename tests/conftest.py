@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import dfanp
+from dfanp.kernels import resolve
 from dfanp.problems import datasets
 from dfanp.problems.datasets import Dataset, Images
 
@@ -19,7 +20,7 @@ class StrictBackend(dfanp.Backend):
     def __init__(self):
         strict = pytest.importorskip("array_api_strict")
         self.xp, self.device, self.name, self.threads = strict, "gpu", "array-api-strict", None
-        self.place = strict.Device("device1")
+        self.place, self.kernels = strict.Device("device1"), resolve("auto", strict, "gpu")
 
     def asarray(self, host, dtype=None):
         host = np.ascontiguousarray(host)

@@ -44,8 +44,8 @@ def test_the_last_smaller_batch_has_the_mean_over_its_own_size(tiny):
     steps = []
 
     class Spy(dfanp.SGD):
-        def update(self, xp, theta, g, s, lr, step, epoch):
-            steps.append(g.copy())
+        def step(self, backend, parameters, gradients, state, epoch=1):
+            steps.append(gradients["W0"].dense())
 
     network = dfanp.MLP((problem.features, 1), dtype="float64")
     list(dfanp.Training(network, problem, "bp", Spy(0.1), batch_size=3).epochs(1))

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import Backend
 from ..errors import by_name
-from ..inputs import StackedDigits
+from ..inputs import Bank, StackedDigits
 from ..network import DTYPES
 from ..streams import per_replica, streams
 
@@ -43,7 +43,7 @@ class Parity:
         self.train_size, self.test_size, self.backend = train_size, test_size, backend or Backend("cpu")
         self.features = k * dataset.train.pixels.shape[1]
         self._banks = {
-            part: self.backend.asarray(images.pixels)
+            part: Bank(images.pixels, dataset.mean, dataset.std, dtype, self.backend)
             for part, images in (("train", dataset.train), ("test", dataset.test))
         }
 
@@ -64,9 +64,7 @@ class Parity:
         picks = per_replica(seed, lambda one: picked(stream(one), len(images), n, self.k))
         labels = images.labels[picks].sum(axis=-1, dtype=np.int64)[..., None] % 2
         asarray = self.backend.asarray
-        X = StackedDigits(
-            self._banks[part], asarray(picks), self.dataset.mean, self.dataset.std, self.dtype, self.backend
-        )
+        X = StackedDigits(self._banks[part], asarray(picks))
         return X, asarray(labels, self.dtype)
 
 

@@ -23,7 +23,21 @@ def test_table_and_progress(dfanp):
 
 
 def test_quiet_and_json(dfanp):
-    result = dfanp(*QUICK, "--quiet", "--json", "--repeats", "2", "--lr", "0.001", "--method", "bp", "--opt", "sgd")
+    result = dfanp(
+        *QUICK,
+        "--kernels",
+        "numpy",
+        "--quiet",
+        "--json",
+        "--repeats",
+        "2",
+        "--lr",
+        "0.001",
+        "--method",
+        "bp",
+        "--opt",
+        "sgd",
+    )
     told = json.loads(result.out)
     assert result.err == "" and result.code == 0
     assert told.keys() == {"config", "environment", "runs", "summary"}
@@ -128,6 +142,7 @@ def test_a_diverged_run_is_told_and_fails(dfanp):
         (("--feedback", "unifrom"), "did you mean 'uniform'?"),
         (("--data", "mnits"), "did you mean 'mnist'?"),
         (("--device", "gup"), "did you mean 'gpu'?"),
+        (("--kernels", "natve"), "did you mean 'native'?"),
         (("--dtype", "float16"), "'float16' is not one of float32, float64"),
         (("--plot", "curve.jpg2"), "must end in .png"),
         (("--plot", "nowhere/curve.png"), "there is no folder nowhere"),

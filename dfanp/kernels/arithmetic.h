@@ -1,0 +1,58 @@
+/* The arithmetic of each optimizer for one parameter: what optimizers.py defines, one number at a time.
+ *
+ * C and CUDA compile this file; it includes nothing. Before including it, define
+ *   REAL     the floating-point type
+ *   SQRT(x)  its square root
+ *   FN       how functions are declared ("static inline", "__device__ static inline")
+ *   NAME(x)  x with a suffix for the type
+ * Each function changes the parameter w and its state u, v in place. g is the gradient of the mean loss. */
+
+#ifndef DFANP_ARITHMETIC_KINDS
+#define DFANP_ARITHMETIC_KINDS
+enum { SGD, MOMENTUM, NESTEROV, ADAGRAD, ADADELTA, RMSPROP, ADAM };
+#endif
+
+typedef struct {
+    int kind, outside, unscaled; /* an optimizer; eps outside the root; Adadelta's accumulator without lr */
+    REAL weight_decay, rho, beta1, beta2, eps;
+    REAL one_rho, one_beta1, one_beta2; /* 1 - rho …, rounded once, on the host */
+    REAL correction1, correction2;      /* Adam: 1 - beta1^t and 1 - beta2^t */
+} NAME(rule);
+
+FN REAL NAME(root)(REAL v, REAL eps, int outside) { return outside ? SQRT(v) + eps : SQRT(v + eps); }
+
+FN void NAME(sgd)(REAL lr, REAL g, REAL *w) { *w -= lr * g; }
+
+FN void NAME(momentum)(NAME(rule) o, REAL lr, REAL g, REAL *w, REAL *v) {
+    *v = o.rho * *v + lr * g;
+    *w -= *v;
+}
+
+FN void NAME(nesterov)(NAME(rule) o, REAL lr, REAL g, REAL *w, REAL *v) {
+    *v = o.rho * *v + lr * g;
+    *w -= o.rho * *v + lr * g;
+}
+
+FN void NAME(adagrad)(NAME(rule) o, REAL lr, REAL g, REAL *w, REAL *v) {
+    *v += g * g;
+    *w -= lr * g / NAME(root)(*v, o.eps, o.outside);
+}
+
+FN void NAME(rmsprop)(NAME(rule) o, REAL lr, REAL g, REAL *w, REAL *v) {
+    *v = o.rho * *v + o.one_rho * (g * g);
+    *w -= lr * g / NAME(root)(*v, o.eps, o.outside);
+}
+
+FN void NAME(adadelta)(NAME(rule) o, REAL lr, REAL g, REAL *w, REAL *v, REAL *u) {
+    *v = o.rho * *v + o.one_rho * (g * g);
+    REAL unscaled = SQRT((*u + o.eps) / (*v + o.eps)) * g, scaled = lr * unscaled;
+    REAL d = o.unscaled ? unscaled : scaled;
+    *u = o.rho * *u + o.one_rho * (d * d);
+    *w -= scaled;
+}
+
+FN void NAME(adam)(NAME(rule) o, REAL lr, REAL g, REAL *w, REAL *m, REAL *v) {
+    *m = o.beta1 * *m + o.one_beta1 * g;
+    *v = o.beta2 * *v + o.one_beta2 * (g * g);
+    *w -= lr * (*m / o.correction1) / NAME(root)(*v / o.correction2, o.eps, o.outside);
+}

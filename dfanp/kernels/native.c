@@ -1,0 +1,111 @@
+/* The native tier: the sparse first layer and the optimizers' updates, for float and double.
+ *
+ * Called through ctypes; see native.py for the contracts. Work is split over threads by output (columns, rows), never by
+ * summand, so the results do not depend on the number of threads. Nothing here allocates what it does not free. */
+
+#include <math.h>
+#include <omp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(DFANP_NO_CLONES)
+#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define CLONES
+#endif
+#define FN static inline __attribute__((always_inline))
+#define EXPORT __attribute__((visibility("default")))
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+
+/* A bank of images as the list of their non-zero pixels, image by image, and in an image block of `block` pixels by block:
+ * the pixel's place in its block times 256, plus its raw value. Block b of an image begins at start[image * blocks + b]. */
+typedef struct {
+    int64_t pixels, blocks, block;
+    const int64_t *start;
+    const uint16_t *nonzero;
+} bank;
+
+/* The non-zero pixels of a batch of n examples of k images, twice. By block c (of k * blocks), example by example, those of
+ * example i from by_block[c * (n + 1) + i], as in the bank. By pixel j (of D = k * pixels) from by_pixel[j], each the number of
+ * its example times 256, plus its raw value. */
+typedef struct {
+    int64_t n, k;
+    int32_t *by_block, *by_pixel;
+    uint16_t *in_block;
+    uint32_t *in_pixel;
+} batch;
+
+EXPORT void dfanp_threads(int64_t threads) { omp_set_num_threads((int)threads); }
+
+/* Fill by_block and in_block of `out` for the examples in picks (n, k). */
+EXPORT void dfanp_gather(const bank *from, const int64_t *picks, const batch *out) {
+    const int64_t n = out->n, k = out->k, blocks = from->blocks, all = k * blocks;
+    int32_t *begin = malloc(sizeof *begin * (size_t)(all + 1));
+    if (!begin) abort();
+#pragma omp parallel
+    {
+#pragma omp for schedule(static)
+        for (int64_t c = 0; c < all; c++) {
+            int32_t sum = 0;
+            for (int64_t i = 0; i < n; i++) {
+                const int64_t *s = from->start + picks[i * k + c / blocks] * blocks + c % blocks;
+                out->by_block[c * (n + 1) + i] = sum;
+                sum += (int32_t)(s[1] - s[0]);
+            }
+            begin[c + 1] = sum;
+        }
+#pragma omp single
+        {
+            begin[0] = 0;
+            for (int64_t c = 0; c < all; c++) begin[c + 1] += begin[c];
+        }
+#pragma omp for schedule(static)
+        for (int64_t c = 0; c < all; c++) {
+            int32_t *at = out->by_block + c * (n + 1);
+            for (int64_t i = 0; i < n; i++) {
+                const int64_t *s = from->start + picks[i * k + c / blocks] * blocks + c % blocks;
+                at[i] += begin[c];
+                memcpy(out->in_block + at[i], from->nonzero + s[0], sizeof *from->nonzero * (size_t)(s[1] - s[0]));
+            }
+            at[n] = begin[c + 1];
+        }
+    }
+    free(begin);
+}
+
+/* Fill by_pixel and in_pixel of `out` from its by_block and in_block. */
+EXPORT void dfanp_transpose(const bank *from, const batch *out) {
+    const int64_t n = out->n, all = out->k * from->blocks;
+    out->by_pixel[out->k * from->pixels] = out->by_block[all * (n + 1) - 1];
+#pragma omp parallel for schedule(static)
+    for (int64_t c = 0; c < all; c++) {
+        const int64_t first = (c % from->blocks) * from->block, rows = MIN(from->block, from->pixels - first);
+        const int32_t *at = out->by_block + c * (n + 1);
+        int32_t *start = out->by_pixel + (c / from->blocks) * from->pixels + first, next[256] = {0}, sum = at[0];
+        for (int32_t e = at[0]; e < at[n]; e++) next[out->in_block[e] >> 8]++;
+        for (int64_t r = 0; r < rows; r++) {
+            start[r] = sum;
+            sum += next[r];
+            next[r] = start[r];
+        }
+        for (int64_t i = 0; i < n; i++)
+            for (int32_t e = at[i]; e < at[i + 1]; e++) {
+                const uint16_t entry = out->in_block[e];
+                out->in_pixel[next[entry >> 8]++] = (uint32_t)i << 8 | (entry & 255);
+            }
+    }
+}
+
+#define REAL float
+#define SQRT sqrtf
+#define NAME(x) x##_f
+#include "native_real.h"
+#undef REAL
+#undef SQRT
+#undef NAME
+#define REAL double
+#define SQRT sqrt
+#define NAME(x) x##_d
+#include "native_real.h"

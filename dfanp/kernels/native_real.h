@@ -1,0 +1,158 @@
+/* The part of native.c that depends on the floating-point type REAL. Compiled twice. */
+
+#include "arithmetic.h"
+
+/* A panel is as many columns as eight vector registers hold: they are named one by one, since an array of them would live in
+ * memory. */
+typedef REAL NAME(vector) __attribute__((vector_size(32), aligned(sizeof(REAL)), may_alias));
+#define LANES (int64_t)(32 / sizeof(REAL))
+#define PANEL (8 * LANES)
+#define EIGHT(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define AT(p, q) (*(NAME(vector) *)((p) + (q) * LANES))
+
+/* a = X @ W for X the normalised pixels of a batch, table[raw] + shift each: a pixel that is zero adds shift * W alone, so
+ * all zeros together add shift times the column sums of W. W (D, H) and a (n, H) are row-major. */
+EXPORT CLONES void NAME(dfanp_product)(const bank *from, const batch *X, const REAL *table, REAL shift, int64_t H,
+                                       const REAL *W, REAL *a) {
+    const int64_t n = X->n, panels = (H + PANEL - 1) / PANEL, all = X->k * from->blocks;
+#pragma omp parallel
+    {
+        REAL *scratch = aligned_alloc(64, sizeof(REAL) * PANEL * (size_t)(n + from->block + 1));
+        if (!scratch) abort();
+        REAL *sums = scratch + n * PANEL, *tile = sums + PANEL;
+#pragma omp for schedule(static)
+        for (int64_t P = 0; P < panels; P++) {
+            const int64_t width = MIN(PANEL, H - P * PANEL);
+            memset(scratch, 0, sizeof(REAL) * PANEL * (size_t)(n + 1));
+            if (width < PANEL) memset(tile, 0, sizeof(REAL) * PANEL * (size_t)from->block);
+            for (int64_t c = 0; c < all; c++) {
+                const int64_t first = (c % from->blocks) * from->block, rows = MIN(from->block, from->pixels - first);
+                const REAL *w = W + ((c / from->blocks) * from->pixels + first) * H + P * PANEL;
+                for (int64_t r = 0; r < rows; r++) /* the tile stays in the first-level cache for all examples */
+                    for (int64_t t = 0; t < width; t++) {
+                        tile[r * PANEL + t] = w[r * H + t];
+                        sums[t] += w[r * H + t];
+                    }
+                const int32_t *at = X->by_block + c * (n + 1);
+                for (int64_t i = 0; i < n; i++) {
+                    REAL *out = scratch + i * PANEL;
+#define LOAD(q) NAME(vector) s##q = AT(out, q);
+                    EIGHT(LOAD)
+                    for (int32_t e = at[i]; e < at[i + 1]; e++) {
+                        const uint32_t entry = X->in_block[e];
+                        const REAL *row = tile + (entry >> 8) * PANEL, x = table[entry & 255];
+#define ADD(q) s##q += x * AT(row, q);
+                        EIGHT(ADD)
+                    }
+#define STORE(q) AT(out, q) = s##q;
+                    EIGHT(STORE)
+                }
+            }
+            for (int64_t i = 0; i < n; i++)
+                for (int64_t t = 0; t < width; t++)
+                    a[i * H + P * PANEL + t] = scratch[i * PANEL + t] + shift * sums[t];
+        }
+        free(scratch);
+    }
+}
+
+/* Update `count` parameters w with state u, v by their gradients g. lr is the learning rate. */
+FN void NAME(update_run)(NAME(rule) o, REAL lr, int64_t count, const REAL *restrict g, REAL *restrict w,
+                         REAL *restrict u, REAL *restrict v) {
+#define EACH(call)                                                                                                     \
+    for (int64_t t = 0; t < count; t++) {                                                                              \
+        const REAL G = g[t] + o.weight_decay * w[t];                                                                            \
+        call;                                                                                                          \
+    }                                                                                                                  \
+    break;
+    switch (o.kind) {
+    case SGD: EACH(NAME(sgd)(lr, G, w + t))
+    case MOMENTUM: EACH(NAME(momentum)(o, lr, G, w + t, u + t))
+    case NESTEROV: EACH(NAME(nesterov)(o, lr, G, w + t, u + t))
+    case ADAGRAD: EACH(NAME(adagrad)(o, lr, G, w + t, u + t))
+    case RMSPROP: EACH(NAME(rmsprop)(o, lr, G, w + t, u + t))
+    case ADADELTA: EACH(NAME(adadelta)(o, lr, G, w + t, u + t, v + t))
+    case ADAM: EACH(NAME(adam)(o, lr, G, w + t, u + t, v + t))
+    }
+#undef EACH
+}
+
+EXPORT CLONES void NAME(dfanp_update)(const NAME(rule) *o, REAL lr, int64_t count, const REAL *g, REAL *w, REAL *u,
+                                      REAL *v) {
+    const int64_t piece = 4096, pieces = (count + piece - 1) / piece;
+#pragma omp parallel for schedule(static) if (pieces > 8)
+    for (int64_t p = 0; p < pieces; p++) {
+        const int64_t from = p * piece, here = MIN(piece, count - from);
+        NAME(update_run)(*o, lr, here, g + from, w + from, u ? u + from : u, v ? v + from : v);
+    }
+}
+
+/* The gradient X.T @ delta, some rows at a time, each applied to W and its state while it is in the second-level cache:
+ * the gradient never exists whole. delta (n, H) is row-major, like W and its state u, v (D, H). */
+EXPORT CLONES void NAME(dfanp_descend)(const bank *from, const batch *X, const REAL *table, REAL shift, int64_t H,
+                                       const REAL *delta, const NAME(rule) *o, REAL lr, REAL *W, REAL *u, REAL *v) {
+    const int64_t n = X->n, D = X->k * from->pixels, panels = (H + PANEL - 1) / PANEL, wide = panels * PANEL;
+    const int64_t rows = 32, chunks = (D + rows - 1) / rows;
+    REAL *packed = aligned_alloc(64, sizeof(REAL) * wide * (size_t)(n + 1)), *sums = packed + n * wide;
+    if (!packed) abort();
+#pragma omp parallel
+    {
+        REAL *g = aligned_alloc(64, sizeof(REAL) * rows * (size_t)wide);
+        if (!g) abort();
+#pragma omp for schedule(static)
+        for (int64_t P = 0; P < panels; P++) { /* panel P of delta, its rows side by side, and shift times its column sums */
+            const int64_t width = MIN(PANEL, H - P * PANEL);
+            REAL *to = packed + P * n * PANEL, *sum = sums + P * PANEL;
+            memset(sum, 0, sizeof(REAL) * PANEL);
+            if (width < PANEL) memset(to, 0, sizeof(REAL) * PANEL * (size_t)n);
+            for (int64_t i = 0; i < n; i++)
+                for (int64_t t = 0; t < width; t++) {
+                    to[i * PANEL + t] = delta[i * H + P * PANEL + t];
+                    sum[t] += shift * delta[i * H + P * PANEL + t];
+                }
+        }
+#pragma omp for schedule(static)
+        for (int64_t task = 0; task < chunks; task++) {
+            const int64_t first = task * rows, here = MIN(rows, D - first);
+            for (int64_t P = 0; P < panels; P++) {
+                const int64_t width = MIN(PANEL, H - P * PANEL);
+                const REAL *deltas = packed + P * n * PANEL, *sum = sums + P * PANEL;
+                for (int64_t r = 0; r < here; r++) {
+                    const int32_t *at = X->by_pixel + first + r;
+                    REAL *to = g + r * H + P * PANEL;
+#define START(q) NAME(vector) s##q = AT(sum, q);
+                    EIGHT(START)
+                    for (int32_t e = at[0]; e < at[1]; e++) {
+                        const uint32_t entry = X->in_pixel[e];
+                        const REAL *row = deltas + (int64_t)(entry >> 8) * PANEL, x = table[entry & 255];
+                        EIGHT(ADD)
+                    }
+                    if (width == PANEL) {
+#define FINISH(q) AT(to, q) = s##q;
+                        EIGHT(FINISH)
+                    } else {
+                        REAL last[PANEL];
+#define SPILL(q) AT(last, q) = s##q;
+                        EIGHT(SPILL)
+                        memcpy(to, last, sizeof(REAL) * (size_t)width);
+                    }
+                }
+            }
+            const int64_t place = first * H;
+            NAME(update_run)(*o, lr, here * H, g, W + place, u ? u + place : u, v ? v + place : v);
+        }
+        free(g);
+    }
+    free(packed);
+}
+
+#undef LANES
+#undef PANEL
+#undef EIGHT
+#undef AT
+#undef LOAD
+#undef ADD
+#undef STORE
+#undef START
+#undef FINISH
+#undef SPILL

@@ -1,0 +1,209 @@
+"""Every entry of the kernel table against the definition in float64: operation × tier × optimizer, at odd sizes."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import dfanp
+from dfanp import kernels
+from dfanp.inputs import Bank, StackedDigits, WeightGradient
+from dfanp.optimizers import OPTIMIZERS
+
+VARIANTS = {
+    **{name: OPTIMIZERS[name](0.03) for name in OPTIMIZERS},
+    **{f"{name}, decay": OPTIMIZERS[name](0.03, weight_decay=0.1) for name in OPTIMIZERS},
+    "adagrad, outside": dfanp.Adagrad(0.03, eps=1e-3, eps_placement="outside"),
+    "rmsprop, outside": dfanp.RMSProp(0.03, eps=1e-3, eps_placement="outside", rho=0.8),
+    "adam, outside": dfanp.Adam(0.03, eps=1e-3, eps_placement="outside", beta1=0.7, beta2=0.99),
+    "adam, epochs": dfanp.Adam(0.03, count="epochs"),
+    "adadelta, unscaled": dfanp.Adadelta(0.3, accumulate="unscaled", eps=1e-3),
+    "momentum 0.5": dfanp.Momentum(0.03, momentum=0.5),
+}
+# k, pixels, H, n
+SIZES = [
+    (1, 12, 1, 1),
+    (3, 64, 512, 128),
+    (2, 784, 65, 127),
+    (3, 129, 7, 16),
+    (10, 5, 513, 3),
+    (1, 300, 64, 1),
+    (2, 128, 128, 400),
+]
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+
+tiers = pytest.mark.parametrize("tier", kernels.TIERS)
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+optimizers = pytest.mark.parametrize("optimizer", VARIANTS.values(), ids=VARIANTS)
+
+
+def backend_of(tier, threads=2):
+    if kernels.why_not(tier):
+        pytest.skip(f"no {tier} kernels: {kernels.why_not(tier)}")
+    return dfanp.Backend("cpu", kernels=tier, threads=threads)
+
+
+def digits(rng, k, pixels, n, dtype, backend, replicas=()):
+    """StackedDigits with the pixels of real ones: most zero, some images black, some white, some columns empty."""
+    bank = rng.integers(0, 256, (50, pixels), dtype=np.uint8) * (rng.random((50, pixels)) < 0.2).astype(np.uint8)
+    bank[0], bank[1] = 0, 255
+    bank[2:, ::3] = 0
+    picks = rng.integers(0, 50, (*replicas, n, k))
+    return StackedDigits(Bank(bank, 33.3, 78.5, dtype, backend), picks)
+
+
+def exact(X):
+    """The same digits for the definition in float64."""
+    bank = X.bank
+    return StackedDigits(
+        Bank(bank.raw, bank.mean, bank.std, "float64", dfanp.Backend("cpu", kernels="numpy")), X.picks
+    )
+
+
+def state_of(optimizer, rng, shape, dtype):
+    """A state as it is in mid-run: positive, of the size of the squares of gradients."""
+    return SimpleNamespace(**{slot: (1e-3 * rng.random(shape)).astype(dtype) for slot in optimizer.slots})
+
+
+def wide(s):
+    return SimpleNamespace(**{slot: array.astype(float) for slot, array in vars(s).items()})
+
+
+def close(a, b, dtype):
+    np.testing.assert_allclose(a, b, rtol=TOLERANCE[dtype] * 5, atol=TOLERANCE[dtype] * max(1, np.abs(b).max()))
+
+
+@tiers
+@dtypes
+@pytest.mark.parametrize("k, pixels, H, n", SIZES)
+def test_product(rng, tier, dtype, k, pixels, H, n):
+    X = digits(rng, k, pixels, n, dtype, backend_of(tier))
+    W = rng.uniform(-1, 1, (k * pixels, H)).astype(dtype) / (k * pixels) ** 0.5
+    a = X @ W
+    assert a.dtype == dtype and a.shape == (n, H)
+    close(a, exact(X).dense() @ W.astype(float), dtype)
+
+
+@tiers
+@dtypes
+@optimizers
+@pytest.mark.parametrize("k, pixels, H, n", [SIZES[1], SIZES[2], SIZES[4]])
+def test_descend(rng, tier, dtype, k, pixels, H, n, optimizer):
+    backend = backend_of(tier)
+    X = digits(rng, k, pixels, n, dtype, backend)
+    W = rng.uniform(-1, 1, (k * pixels, H)).astype(dtype)
+    delta = (rng.standard_normal((n, H)) / n).astype(dtype)
+    s = state_of(optimizer, rng, W.shape, dtype)
+    W64, s64 = W.astype(float), wide(s)
+    backend.kernels.descend(optimizer, WeightGradient(X, delta), W, s, optimizer.lr, 3, 2)
+    definition = kernels.resolve("numpy", np, "cpu")
+    definition.descend(optimizer, WeightGradient(exact(X), delta.astype(float)), W64, s64, optimizer.lr, 3, 2)
+    close(W, W64, dtype)
+    for slot in optimizer.slots:
+        close(getattr(s, slot), getattr(s64, slot), dtype)
+
+
+@tiers
+@dtypes
+@optimizers
+@pytest.mark.parametrize("shape", [(1,), (7, 1), (513, 65), (3, 5, 2)])
+def test_update(rng, tier, dtype, optimizer, shape):
+    backend = backend_of(tier)
+    theta, g = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
+    s = state_of(optimizer, rng, shape, dtype)
+    theta64, g64, s64, before = theta.astype(float), g.astype(float), wide(s), g.copy()
+    backend.kernels.update(optimizer, g, theta, s, optimizer.lr, 3, 2)
+    kernels.resolve("numpy", np, "cpu").update(optimizer, g64, theta64, s64, optimizer.lr, 3, 2)
+    close(theta, theta64, dtype)
+    for slot in optimizer.slots:
+        close(getattr(s, slot), getattr(s64, slot), dtype)
+    assert np.array_equal(g, before)
+
+
+def test_every_entry_of_the_table_has_a_test():
+    for operation in kernels.OPERATIONS:
+        assert f"test_{operation}" in globals()
+        for tier in kernels.TIERS:
+            assert callable(getattr(kernels._tier(tier), operation))
+
+
+@tiers
+@pytest.mark.parametrize("shared", [False, True])
+def test_replicas_are_solo_runs(rng, tier, shared):
+    """Each replica's product and step, with its own rate, has the bits of the same call alone."""
+    backend, optimizer = backend_of(tier), dfanp.RMSProp((0.01, 0.1))
+    joint = digits(rng, 3, 64, 20, "float32", backend, () if shared else (2,))
+    W, delta = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 192, 70), (2, 20, 70)))
+    s = state_of(optimizer, rng, W.shape, np.float32)
+    alone = []
+    for r in range(2):
+        X = StackedDigits(joint.bank, joint.picks if shared else joint.picks[r])
+        theta, state = W[r].copy(), SimpleNamespace(v=s.v[r].copy())
+        a = X @ theta
+        backend.kernels.descend(optimizer, WeightGradient(X, delta[r]), theta, state, optimizer.lr[r], 1, 1)
+        alone.append((a, theta, state.v))
+    a, lr = joint @ W, np.array([0.01, 0.1], np.float32).reshape(2, 1, 1)
+    backend.kernels.descend(optimizer, WeightGradient(joint, delta), W, s, lr, 1, 1)
+    for r in range(2):
+        for mine, theirs in zip((a[r], W[r], s.v[r]), alone[r], strict=True):
+            assert np.array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("tier", [tier for tier in kernels.TIERS if tier != "numpy"])
+def test_bytes_do_not_depend_on_the_threads(rng, tier):
+    results = []
+    for threads in (1, 2, 3):
+        backend = backend_of(tier, threads)
+        generator = np.random.default_rng(0)
+        X = digits(generator, 3, 784, 100, "float32", backend)
+        W, delta = (generator.standard_normal(shape).astype(np.float32) for shape in ((2352, 300), (100, 300)))
+        optimizer = dfanp.RMSProp(0.01)
+        s = state_of(optimizer, generator, W.shape, np.float32)
+        with backend.pinned():
+            a = X @ W
+            backend.kernels.descend(optimizer, WeightGradient(X, delta), W, s, 0.01, 1, 1)
+            g = generator.standard_normal(W.shape).astype(np.float32)
+            backend.kernels.update(optimizer, g, W, s, 0.01, 2, 1)
+        results.append((a, W, s.v))
+    for mine in results[1:]:
+        assert all(np.array_equal(x, y) for x, y in zip(mine, results[0], strict=True))
+
+
+@pytest.mark.parametrize("tier", [tier for tier in kernels.TIERS if tier != "numpy"])
+def test_two_batches_alive_at_once(rng, tier):
+    """Kernels may reuse memory between batches: a batch must not see the lists of another."""
+    backend = backend_of(tier)
+    first = digits(rng, 2, 64, 9, "float32", backend)
+    second = StackedDigits(first.bank, first.picks[::-1].copy())
+    W = rng.standard_normal((128, 5)).astype(np.float32)
+    a, b = first @ W, second @ W
+    assert np.array_equal(a[::-1], b) and np.array_equal(first @ W, a)
+
+
+@pytest.mark.parametrize("tier", [tier for tier in kernels.TIERS if tier != "numpy"])
+def test_a_run_agrees_with_the_definition(tier):
+    """Five epochs, one tier against the other: rounding grows, the accuracies stay together."""
+
+    def accuracies(name):
+        backend = backend_of(name)
+        problem = dfanp.Parity(dfanp.load("digits"), 3, backend=backend)
+        network = dfanp.MLP((problem.features, 512, 1), backend=backend)
+        training = dfanp.Training(network, problem, "dfa", dfanp.RMSProp(0.0005), align=True)
+        return [(record.test_accuracy, record.alignment["gradient"][0]) for record in training.epochs(5)]
+
+    mine, definition = accuracies(tier), accuracies("numpy")
+    np.testing.assert_allclose(mine, definition, atol=0.03)
+
+
+def test_unknown_and_absent_tiers(monkeypatch):
+    with pytest.raises(ValueError, match="unknown kernels 'nativ'.*did you mean 'native'"):
+        dfanp.Backend("cpu", kernels="nativ")
+    from dfanp.kernels import native
+
+    def absent():
+        raise FileNotFoundError("it was not built")
+
+    monkeypatch.setattr(native, "library", absent)
+    with pytest.raises(dfanp.BackendError, match="'native' cannot be used: it was not built; use --kernels auto"):
+        dfanp.Backend("cpu", kernels="native")
+    assert dfanp.Backend("cpu").kernels.name != "native"
