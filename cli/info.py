@@ -9,7 +9,7 @@ import click
 
 from .options import as_json
 
-PACKAGES = ("numpy", "scipy", "scikit-learn", "matplotlib", "click", "pooch", "threadpoolctl")
+PACKAGES = ("numpy", "numba", "scipy", "scikit-learn", "matplotlib", "click", "pooch", "threadpoolctl")
 
 
 @click.command()

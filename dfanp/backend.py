@@ -25,7 +25,7 @@ class Backend:
         threads: of BLAS and the kernels on the CPU; None takes every core this process may use. The last bits of a BLAS
             product depend on this number (OpenBLAS cuts the summation at other places), so a run keeps the number that
             it began with.
-        kernels: a tier, ``"numpy"`` or ``"native"``, or ``"auto"``: the fastest there is. See ``dfanp.kernels``.
+        kernels: a tier, ``"numpy"``, ``"numba"`` or ``"native"``, or ``"auto"``: the fastest there is. See ``dfanp.kernels``.
 
     Attributes:
         xp: the array namespace.

@@ -13,7 +13,8 @@ import importlib
 from ..errors import BackendError, by_name
 
 OPERATIONS = ("product", "descend", "update")
-TIERS = {"native": "Native", "numpy": "Plain"}  # fastest first: name of the module here, and of its class
+# Fastest first: the name of a tier's module here, and of its class.
+TIERS = {"native": "Native", "numba": "Numba", "numpy": "Plain"}
 
 
 def resolve(name, xp, device):

@@ -1,8 +1,4 @@
-"""The native tier: C with OpenMP (native.c), called through ctypes.
-
-A batch of stacked digits is read as the list of its non-zero pixels. Normalisation is affine, so with raw pixels r the product is
-((r - mean) / std) @ W = (r / std) @ W - mean / std · (column sums of W), and the gradient has the same rank-one term.
-"""
+"""The native tier: C with OpenMP (native.c), called through ctypes."""
 
 import ctypes
 import importlib.machinery
@@ -11,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .nonzero import nonzero
+from . import compiled
 
-KINDS = ("SGD", "Momentum", "Nesterov", "Adagrad", "Adadelta", "RMSProp", "Adam")  # the enum of arithmetic.h
 POINTER, INT = ctypes.c_void_p, ctypes.c_int64
 
 
@@ -55,63 +50,52 @@ def address(array):
     return array.__array_interface__["data"][0]
 
 
-class Workspace:
-    """The lists of non-zero pixels of one batch, in memory that the next batch takes over."""
+def addresses(state):
+    """Return where the two state arrays begin that C takes; None for one that is not there."""
+    return [*map(address, state), None, None][:2]
 
-    def __init__(self):
-        self.owner, self.transposed, self.room = None, False, 0
 
-    def hold(self, bank, picks):
+class Digits(compiled.Digits):
+    """Digits, with the struct `bank` of native.c."""
+
+    def __init__(self, bank):
+        super().__init__(bank)
+        self.struct = Bank(*self.nonzero[:3], *map(address, self.nonzero[3:]))
+        self.bank, self.table_at = ctypes.byref(self.struct), address(self.table)
+
+
+class Lists(compiled.Lists):
+    """Lists, with the struct `batch` of native.c."""
+
+    def hold(self, nonzero, picks):
         """Make room for the lists of the examples `picks` (n, k)."""
-        n, k = picks.shape
-        images = picks.reshape(-1) * bank.blocks
-        size = int((bank.start[images + bank.blocks] - bank.start[images]).sum())
-        if (n, k) != getattr(self, "shape", None):
-            self.shape = (n, k)
-            self.by_block = np.empty(k * bank.blocks * (n + 1), np.int32)
-            self.by_pixel = np.empty(k * bank.pixels + 1, np.int32)
-        if size > self.room:
-            self.room = size + size // 8
-            self.in_block, self.in_pixel = np.empty(self.room, np.uint16), np.empty(self.room, np.uint32)
-        self.batch = Batch(n, k, *map(address, (self.by_block, self.by_pixel, self.in_block, self.in_pixel)))
+        super().hold(nonzero, picks)
+        self.struct = Batch(*picks.shape, *map(address, (self.by_block, self.by_pixel, self.in_block, self.in_pixel)))
+        self.batch = ctypes.byref(self.struct)
 
 
-class Native:
-    """The operations of the kernel table in C, for float32 and float64.
-
-    Results do not depend on the number of threads: work is split by output, never by summand.
-    """
+class Native(compiled.Compiled):
+    """The operations of the kernel table in C."""
 
     name = "native"
+    Digits, Lists = Digits, Lists
 
     def __init__(self, xp=np):
+        super().__init__()
         lib = library()
-        self.gather, self.transpose, self.threads = lib.dfanp_gather, lib.dfanp_transpose, lib.dfanp_threads
-        self.gather.argtypes, self.transpose.argtypes, self.threads.argtypes = [POINTER] * 3, [POINTER] * 2, [INT]
+        self.c_gather, self.c_transpose, self.threads = lib.dfanp_gather, lib.dfanp_transpose, lib.dfanp_threads
+        self.c_gather.argtypes, self.c_transpose.argtypes, self.threads.argtypes = [POINTER] * 3, [POINTER] * 2, [INT]
         self.real = {}
         for dtype, (suffix, real) in REALS.items():
             product, descend, update = (
                 getattr(lib, f"dfanp_{name}_{suffix}") for name in ("product", "descend", "update")
             )
-            product.argtypes = [POINTER, POINTER, POINTER, real, INT, POINTER, POINTER]
-            descend.argtypes = [
-                POINTER,
-                POINTER,
-                POINTER,
-                real,
-                INT,
-                POINTER,
-                POINTER,
-                real,
-                POINTER,
-                POINTER,
-                POINTER,
-            ]
-            update.argtypes = [POINTER, real, INT, POINTER, POINTER, POINTER, POINTER]
+            product.argtypes = [POINTER] * 3 + [real, INT] + [POINTER] * 2
+            descend.argtypes = [POINTER] * 3 + [real, INT] + [POINTER] * 2 + [real] + [POINTER] * 3
+            update.argtypes = [POINTER, real, INT] + [POINTER] * 4
             for function in (product, descend, update):
                 function.restype = None
             self.real[dtype] = (product, descend, update)
-        self.workspaces = {}
 
     @staticmethod
     def why_not():
@@ -126,98 +110,24 @@ class Native:
         """Use that many threads from now on, in the calling thread."""
         self.threads(threads)
 
-    def lists(self, X, r):
-        """Return bank and workspace with the non-zero pixels of replica r of StackedDigits X (r None: of all)."""
-        bank = X.bank.prepared("native", prepare)
-        workspace = self.workspaces.setdefault(r, Workspace())
-        if workspace.owner is not X:
-            picks = X.picks if r is None else X.picks[r]
-            picks = np.ascontiguousarray(picks, np.int64)
-            workspace.owner = None
-            workspace.hold(bank.nonzero, picks)
-            self.gather(bank.address, address(picks), ctypes.byref(workspace.batch))
-            workspace.owner, workspace.transposed = X, False
-        return bank, workspace
+    def gather(self, digits, picks, lists):
+        self.c_gather(digits.bank, address(picks), lists.batch)
 
-    def product(self, X, W):
-        """Return X @ W for StackedDigits X, (n, H) or (R, n, H); W is not changed."""
-        product = self.real[X.dtype][0]
-        W = np.ascontiguousarray(W)
-        out = np.empty((*(W.shape[:-2] or X.shape[:-2]), X.shape[-2], W.shape[-1]), W.dtype)
-        for r, w, a in replicas(W, out):
-            bank, workspace = self.lists(X, r if X.picks.ndim == 3 else None)
-            batch = ctypes.byref(workspace.batch)
-            product(bank.address, batch, address(bank.table), bank.shift, W.shape[-1], address(w), address(a))
-        return out
+    def transpose(self, digits, lists):
+        self.c_transpose(digits.bank, lists.batch)
 
-    def descend(self, optimizer, gradient, theta, s, lr, step, epoch):
-        """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""
-        X, delta = gradient
-        descend = self.real[X.dtype][1]
-        rule = rule_of(optimizer, X.dtype, step, epoch)
-        for r, w, d, *state in replicas(theta, np.ascontiguousarray(delta), *slots(s)):
-            bank, workspace = self.lists(X, r if X.picks.ndim == 3 else None)
-            if not workspace.transposed:
-                self.transpose(bank.address, ctypes.byref(workspace.batch))
-                workspace.transposed = True
-            u, v = [*map(address, state), None, None][:2]
-            table, rate = address(bank.table), rate_of(lr, r)
-            batch = ctypes.byref(workspace.batch)
-            H = theta.shape[-1]
-            descend(bank.address, batch, table, bank.shift, H, address(d), ctypes.byref(rule), rate, address(w), u, v)
+    def rule(self, numbers, dtype):
+        return RULES[dtype](**numbers)
 
-    def update(self, optimizer, g, theta, s, lr, step, epoch):
-        """Do one step of `optimizer` on `theta` and its state `s`, in place, by the gradient `g` of their shape."""
-        dtype = theta.dtype.name
-        update, g = self.real[dtype][2], np.ascontiguousarray(g)
-        rule = rule_of(optimizer, dtype, step, epoch)
-        each = [(None, theta, g, *slots(s))] if isinstance(lr, float) else replicas(theta, g, *slots(s))
-        for r, w, gradient, *state in each:
-            u, v = [*map(address, state), None, None][:2]
-            update(ctypes.byref(rule), rate_of(lr, r), w.size, address(gradient), address(w), u, v)
+    def multiply(self, digits, lists, W, a):
+        product = self.real[digits.table.dtype.name][0]
+        product(digits.bank, lists.batch, digits.table_at, digits.shift, W.shape[-1], address(W), address(a))
 
+    def fuse(self, digits, lists, delta, rule, lr, W, state):
+        descend, H = self.real[digits.table.dtype.name][1], W.shape[-1]
+        scale, by = (digits.table_at, digits.shift, H, address(delta)), (ctypes.byref(rule), lr)
+        descend(digits.bank, lists.batch, *scale, *by, address(W), *addresses(state))
 
-class prepare:
-    """What C reads of a bank: its non-zero pixels, and the table and shift with which a raw pixel is table[raw] + shift."""
-
-    def __init__(self, bank):
-        self.nonzero = nonzero(bank.raw)
-        self.table = (np.arange(256) / bank.std).astype(bank.dtype)
-        self.shift = -bank.mean / bank.std
-        start, entries = map(address, self.nonzero[3:])
-        self.struct = Bank(*self.nonzero[:3], start, entries)
-        self.address = ctypes.byref(self.struct)
-
-
-def replicas(first, *more):
-    """Yield (r, first[r], …) along the replica axis of 3-d arrays, or (None, first, …) without one."""
-    if first.ndim < 3:
-        yield None, first, *more
-    else:
-        yield from zip(range(len(first)), first, *more, strict=True)
-
-
-def slots(s):
-    """Return the state arrays of a parameter, in the order in which C takes them."""
-    return vars(s).values()
-
-
-def rate_of(lr, r):
-    """Return the learning rate of replica r: `lr` is a number, or an array with a leading replica axis."""
-    return lr if isinstance(lr, float) else float(lr.reshape(-1)[r or 0])
-
-
-def rule_of(optimizer, dtype, step, epoch):
-    """Return the struct `rule` of arithmetic.h for an optimizer at a step (and epoch)."""
-    rule, get = RULES[dtype](), lambda name, default=0.0: getattr(optimizer, name, default)
-    rule.kind = KINDS.index(type(optimizer).__name__)
-    rule.outside = get("eps_placement") == "outside"
-    rule.unscaled = get("accumulate") == "unscaled"
-    rule.weight_decay, rule.eps = get("weight_decay"), get("eps")
-    rule.rho = get("rho") or get("momentum")
-    rule.beta1, rule.beta2 = get("beta1"), get("beta2")
-    # 1 - rho is taken in Python's precision and rounded once, as in the definition.
-    rule.one_rho, rule.one_beta1, rule.one_beta2 = 1 - get("rho"), 1 - get("beta1"), 1 - get("beta2")
-    t = step if get("count") == "steps" else epoch
-    rule.correction1, rule.correction2 = 1 - get("beta1") ** t, 1 - get("beta2") ** t
-    return rule
+    def apply(self, rule, lr, g, theta, state):
+        update = self.real[theta.dtype.name][2]
+        update(ctypes.byref(rule), lr, theta.size, address(g), address(theta), *addresses(state))

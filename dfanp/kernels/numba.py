@@ -1,0 +1,77 @@
+"""The numba tier: the loops of native.c in Python, compiled when they are first called (loops.py)."""
+
+import os
+
+import numpy as np
+
+from . import compiled
+
+
+def loops():
+    """Return the module of compiled loops; an ImportError if Numba is not there, or does not load."""
+    # Threads that spin while they wait would starve BLAS, and BLAS them. Read once, when OpenMP starts.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from . import loops
+
+    return loops
+
+
+class Numba(compiled.Compiled):
+    """The operations of the kernel table through Numba.
+
+    The first call of each operation, for each of float32 and float64, compiles it, some seconds; later processes find it in
+    Numba's cache.
+    """
+
+    name = "numba"
+
+    def __init__(self, xp=np):
+        super().__init__()
+        self.loops = loops()
+
+    @staticmethod
+    def why_not():
+        """Return None if Numba imports, else why not."""
+        try:
+            loops()
+        except ImportError as error:
+            if getattr(error, "name", None) == "numba":
+                return "Numba is not installed (pip install numba)"
+            return f"Numba does not import ({(str(error).strip().splitlines() or ['ImportError'])[0]})"
+        return None
+
+    def set_threads(self, threads):
+        """Use that many threads from now on, in the calling thread; no more than Numba has (NUMBA_NUM_THREADS)."""
+        self.loops.set_threads(threads)
+
+    def gather(self, digits, picks, lists):
+        bank = digits.nonzero
+        self.loops.gather(bank.start, bank.entries, bank.blocks, picks, lists.by_block, lists.in_block)
+
+    def transpose(self, digits, lists):
+        bank = digits.nonzero
+        in_, out = (lists.by_block, lists.in_block), (lists.by_pixel, lists.in_pixel)
+        self.loops.transpose(bank.pixels, bank.blocks, bank.block, *in_, *out)
+
+    def rule(self, numbers, dtype):
+        kind, outside, unscaled, *reals = numbers.values()
+        return kind, outside, unscaled, np.array(reals, dtype)
+
+    def multiply(self, digits, lists, W, a):
+        bank, shift = digits.nonzero, a.dtype.type(digits.shift)
+        sizes = bank.pixels, bank.blocks, bank.block
+        self.loops.product(*sizes, lists.by_block, lists.in_block, digits.table, shift, W, a)
+
+    def fuse(self, digits, lists, delta, rule, lr, W, state):
+        shift, lr = delta.dtype.type(digits.shift), delta.dtype.type(lr)
+        pixels = lists.by_pixel, lists.in_pixel, digits.table, shift
+        self.loops.descend(*pixels, delta, *rule, lr, *flat(W, state))
+
+    def apply(self, rule, lr, g, theta, state):
+        self.loops.update(*rule, theta.dtype.type(lr), g.reshape(-1), *flat(theta, state))
+
+
+def flat(theta, state):
+    """Return theta and two state arrays as vectors; theta itself stands for one that is not there and not read."""
+    theta = theta.reshape(-1)
+    return theta, *[*(array.reshape(-1) for array in state), theta, theta][:2]

@@ -1,0 +1,51 @@
+import subprocess
+import sys
+
+import pytest
+
+import dfanp
+from dfanp import kernels
+
+
+@pytest.fixture
+def loops():
+    if kernels.why_not("numba"):
+        pytest.skip(kernels.why_not("numba"))
+    from dfanp.kernels import loops
+
+    return loops
+
+
+def test_absent_numba_is_one_clear_error():
+    code = "import sys; sys.modules['numba'] = None; import dfanp; dfanp.Backend('cpu', kernels='numba')"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr
+    assert "'numba' cannot be used: Numba is not installed (pip install numba); use --kernels auto" in told
+
+
+def test_broken_numba_is_one_line(monkeypatch):
+    from dfanp.kernels import numba
+
+    def broken():
+        raise ImportError("Numba needs NumPy 2.4 or less\nand more lines")
+
+    monkeypatch.setattr(numba, "loops", broken)
+    assert kernels.why_not("numba") == "Numba does not import (Numba needs NumPy 2.4 or less)"
+
+
+def test_no_folder_for_the_cache_is_no_error(loops, monkeypatch):
+    njit = loops.numba.njit
+
+    def homeless(function, cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return njit(function, **options)
+
+    monkeypatch.setattr(loops.numba, "njit", homeless)
+    assert loops.jit()(lambda x: x + 1)(2) == 3
+
+
+def test_threads_are_clipped_to_what_numba_has(loops):
+    before = loops.numba.get_num_threads()
+    dfanp.Backend("cpu", kernels="numba").kernels.set_threads(1024)
+    assert loops.numba.get_num_threads() == loops.numba.config.NUMBA_NUM_THREADS
+    loops.set_threads(before)
