@@ -34,14 +34,17 @@ def rule_type(real):
     return type("Rule", (ctypes.Structure,), {"_fields_": flags + [(name, real) for name in numbers.split()]})
 
 
+ACTIVATIONS = ("identity", "relu", "leaky-relu", "tanh", "sigmoid")  # the enum of native.c
 REALS = {"float32": ("f", ctypes.c_float), "float64": ("d", ctypes.c_double)}
 RULES = {dtype: rule_type(real) for dtype, (_, real) in REALS.items()}
 
 
 def library():
     """Return the loaded C library; an OSError if it was not built, or does not load."""
-    # Threads that spin while they wait would starve BLAS, and BLAS them. Read once, when OpenMP starts.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # How long a thread waits awake for its next work before it sleeps: long enough for the pause between two kernels of a
+    # step (waking up costs more), too short to starve BLAS and other processes. Read once, when libgomp loads.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     here = Path(__file__).parent
     for ending in importlib.machinery.EXTENSION_SUFFIXES:
         path = here / f"_native{ending}"
@@ -90,9 +93,8 @@ class Native:
         self.gather.argtypes, self.transpose.argtypes, self.threads.argtypes = [POINTER] * 3, [POINTER] * 2, [INT]
         self.real = {}
         for dtype, (suffix, real) in REALS.items():
-            product, descend, update = (
-                getattr(lib, f"dfanp_{name}_{suffix}") for name in ("product", "descend", "update")
-            )
+            names = ("product", "descend", "update", "head")
+            product, descend, update, head = functions = [getattr(lib, f"dfanp_{name}_{suffix}") for name in names]
             product.argtypes = [POINTER, POINTER, POINTER, real, INT, POINTER, POINTER]
             descend.argtypes = [
                 POINTER,
@@ -108,9 +110,10 @@ class Native:
                 POINTER,
             ]
             update.argtypes = [POINTER, real, INT, POINTER, POINTER, POINTER, POINTER]
-            for function in (product, descend, update):
+            head.argtypes = [INT, INT, ctypes.c_int, *[POINTER] * 7]
+            for function in functions:
                 function.restype = None
-            self.real[dtype] = (product, descend, update)
+            self.real[dtype] = functions
         self.workspaces = {}
 
     @staticmethod
@@ -175,6 +178,26 @@ class Native:
         for r, w, gradient, *state in each:
             u, v = [*map(address, state), None, None][:2]
             update(ctypes.byref(rule), rate_of(lr, r), w.size, address(gradient), address(w), u, v)
+
+    def head(self, activation, a, W, y, M):
+        """Return what follows the last hidden layer of a network with one output and the loss "bce".
+
+        Args:
+            activation: of the hidden layer. a: its pre-activation (n, H) or (R, n, H), which becomes h = f(a) in place.
+            W: the output weights, (H, 1) or (R, H, 1). y: targets (n, 1) or (R, n, 1).
+            M: what carries e back, W.T or B: (1, H), or (R, 1, H).
+
+        Returns:
+            the loss summed over the examples and the number that are right, float64, () or (R,); the gradient of W, of its
+            shape; and delta = (e @ M) * f'(h), of the shape of a.
+        """
+        function, number = self.real[a.dtype.name][3], ACTIVATIONS.index(activation)
+        (n, H), g, delta, told = a.shape[-2:], np.empty_like(W), np.empty_like(a), np.empty((*a.shape[:-2], 2))
+        y, M = (np.ascontiguousarray(each) for each in (y, M))
+        for r, a_r, w, g_r, delta_r, told_r in replicas(a, W, g, delta, told):
+            y_r, M_r = (each if r is None or each.ndim == 2 else each[r] for each in (y, M))
+            function(n, H, number, *map(address, (a_r, w, y_r, M_r, g_r, delta_r, told_r)))
+        return told[..., 0], told[..., 1], g, delta
 
 
 class prepare:

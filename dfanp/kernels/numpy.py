@@ -20,6 +20,8 @@ class Plain:
         """Return X @ W for StackedDigits X, (n, H) or (R, n, H)."""
         return X.dense() @ W
 
+    head = None  # its definition is Training.learn
+
     def descend(self, optimizer, gradient, theta, s, lr, step, epoch):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""
         self.update(optimizer, gradient.dense(), theta, s, lr, step, epoch)
