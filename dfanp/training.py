@@ -9,7 +9,7 @@ import numpy as np
 
 from . import alignment, losses, rules
 from .feedback import Feedback
-from .inputs import rows, weight_gradient
+from .inputs import WeightGradient, rows
 from .optimizers import Optimizer
 from .streams import checked_seeds
 
@@ -215,12 +215,12 @@ class Training:
 
     def gradients_by_head(self, X, y):
         """Return what ``gradients`` returns. With one hidden layer e @ B is its signal under FA and DFA alike."""
-        xp, (W0, W1) = self.backend.xp, self.network.W
-        M = self.B[0] if self.B else xp.matrix_transpose(W1)
-        loss, right, g, delta = self.backend.kernels.head(self.network.activation.name, X @ W0, W1, y, M)
+        kernels, (W0, W1) = self.backend.kernels, self.network.W
+        M = self.B[0] if self.B else self.backend.xp.matrix_transpose(W1)
+        loss, right, g, delta = kernels.head(self.network.activation.name, kernels.product(X, W0), W1, y, M)
         found = {"W1": g}
         if self.first == 0:
-            found["W0"] = weight_gradient(xp, X, delta)
+            found["W0"] = WeightGradient(X, delta)
         return loss, right, found
 
     def measure_alignment(self):

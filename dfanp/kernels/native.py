@@ -15,6 +15,7 @@ from .nonzero import nonzero
 
 KINDS = ("SGD", "Momentum", "Nesterov", "Adagrad", "Adadelta", "RMSProp", "Adam")  # the enum of arithmetic.h
 POINTER, INT = ctypes.c_void_p, ctypes.c_int64
+FEW = 128  # columns of a dense X; more are left to BLAS
 
 
 class Bank(ctypes.Structure):
@@ -93,8 +94,10 @@ class Native:
         self.gather.argtypes, self.transpose.argtypes, self.threads.argtypes = [POINTER] * 3, [POINTER] * 2, [INT]
         self.real = {}
         for dtype, (suffix, real) in REALS.items():
-            names = ("product", "descend", "update", "head")
-            product, descend, update, head = functions = [getattr(lib, f"dfanp_{name}_{suffix}") for name in names]
+            names = ("product", "descend", "update", "head", "dense_product", "dense_descend")
+            product, descend, update, head, dense_product, dense_descend = functions = [
+                getattr(lib, f"dfanp_{name}_{suffix}") for name in names
+            ]
             product.argtypes = [POINTER, POINTER, POINTER, real, INT, POINTER, POINTER]
             descend.argtypes = [
                 POINTER,
@@ -111,6 +114,8 @@ class Native:
             ]
             update.argtypes = [POINTER, real, INT, POINTER, POINTER, POINTER, POINTER]
             head.argtypes = [INT, INT, ctypes.c_int, *[POINTER] * 7]
+            dense_product.argtypes = [INT] * 3 + [POINTER] * 3
+            dense_descend.argtypes = [INT] * 3 + [POINTER] * 3 + [real] + [POINTER] * 3
             for function in functions:
                 function.restype = None
             self.real[dtype] = functions
@@ -143,7 +148,9 @@ class Native:
         return bank, workspace
 
     def product(self, X, W):
-        """Return X @ W for StackedDigits X, (n, H) or (R, n, H); W is not changed."""
+        """Return X @ W for StackedDigits or an array X, (n, H) or (R, n, H); W is not changed."""
+        if isinstance(X, np.ndarray):
+            return self.dense_product(X, W)
         product = self.real[X.dtype][0]
         W = np.ascontiguousarray(W)
         out = np.empty((*(W.shape[:-2] or X.shape[:-2]), X.shape[-2], W.shape[-1]), W.dtype)
@@ -153,9 +160,36 @@ class Native:
             product(bank.address, batch, address(bank.table), bank.shift, W.shape[-1], address(w), address(a))
         return out
 
+    def dense_product(self, X, W):
+        """Return X @ W for an array X: by BLAS, unless X has so few columns that waking its threads costs more."""
+        if X.shape[-1] > FEW:
+            return X @ W
+        (n, D), H = X.shape[-2:], W.shape[-1]
+        X, W = np.ascontiguousarray(X), np.ascontiguousarray(W)
+        out = np.empty((*(W.shape[:-2] or X.shape[:-2]), n, H), W.dtype)
+        for r, w, a in replicas(W, out):
+            x = X if r is None or X.ndim == 2 else X[r]
+            self.real[W.dtype.name][4](n, D, H, *map(address, (x, w, a)))
+        return out
+
+    def dense_descend(self, optimizer, gradient, theta, s, lr, step, epoch):
+        """Do what ``descend`` does, for the gradient of an array X."""
+        X, delta = gradient
+        if X.shape[-1] > FEW:
+            return self.update(optimizer, gradient.dense(), theta, s, lr, step, epoch)
+        (n, D), H = X.shape[-2:], theta.shape[-1]
+        rule, X = rule_of(optimizer, theta.dtype.name, step, epoch), np.ascontiguousarray(X)
+        for r, w, d, *state in replicas(theta, np.ascontiguousarray(delta), *slots(s)):
+            x = X if r is None or X.ndim == 2 else X[r]
+            u, v = [*map(address, state), None, None][:2]
+            function = self.real[theta.dtype.name][5]
+            function(n, D, H, address(x), address(d), ctypes.byref(rule), rate_of(lr, r), address(w), u, v)
+
     def descend(self, optimizer, gradient, theta, s, lr, step, epoch):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""
         X, delta = gradient
+        if isinstance(X, np.ndarray):
+            return self.dense_descend(optimizer, gradient, theta, s, lr, step, epoch)
         descend = self.real[X.dtype][1]
         rule = rule_of(optimizer, X.dtype, step, epoch)
         for r, w, d, *state in replicas(theta, np.ascontiguousarray(delta), *slots(s)):

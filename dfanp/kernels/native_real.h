@@ -8,6 +8,7 @@ typedef REAL NAME(vector) __attribute__((vector_size(32), aligned(sizeof(REAL)),
 #define LANES (int64_t)(32 / sizeof(REAL))
 #define PANEL (8 * LANES)
 #define EIGHT(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define SPILL(q) AT(last, q) = s##q;
 #define AT(p, q) (*(NAME(vector) *)((p) + (q) * LANES))
 
 /* a = X @ W for X the normalised pixels of a batch, table[raw] + shift each: a pixel that is zero adds shift * W alone, so
@@ -132,7 +133,6 @@ EXPORT CLONES void NAME(dfanp_descend)(const bank *from, const batch *X, const R
                         EIGHT(FINISH)
                     } else {
                         REAL last[PANEL];
-#define SPILL(q) AT(last, q) = s##q;
                         EIGHT(SPILL)
                         memcpy(to, last, sizeof(REAL) * (size_t)width);
                     }
@@ -144,6 +144,62 @@ EXPORT CLONES void NAME(dfanp_descend)(const bank *from, const batch *X, const R
         free(g);
     }
     free(packed);
+}
+
+/* a = X @ W for a dense X (n, D) with few columns: a panel of W stays in the first-level cache. */
+EXPORT CLONES void NAME(dfanp_dense_product)(int64_t n, int64_t D, int64_t H, const REAL *X, const REAL *W, REAL *a) {
+    const int64_t panels = (H + PANEL - 1) / PANEL;
+#pragma omp parallel if (n * D * H > 65536)
+    {
+        REAL *tile = aligned_alloc(64, sizeof(REAL) * PANEL * (size_t)(D + 1)), *last = tile + D * PANEL;
+        if (!tile) abort();
+#pragma omp for schedule(static)
+        for (int64_t P = 0; P < panels; P++) {
+            const int64_t width = MIN(PANEL, H - P * PANEL);
+            memset(tile, 0, sizeof(REAL) * PANEL * (size_t)D);
+            for (int64_t d = 0; d < D; d++) memcpy(tile + d * PANEL, W + d * H + P * PANEL, sizeof(REAL) * (size_t)width);
+            for (int64_t i = 0; i < n; i++) {
+#define ZERO(q) NAME(vector) s##q = {0};
+                EIGHT(ZERO)
+                for (int64_t d = 0; d < D; d++) {
+                    const REAL *row = tile + d * PANEL, x = X[i * D + d];
+                    EIGHT(ADD)
+                }
+                EIGHT(SPILL)
+                memcpy(a + i * H + P * PANEL, last, sizeof(REAL) * (size_t)width);
+            }
+        }
+        free(tile);
+    }
+}
+
+/* The same for the gradient X.T @ delta, a panel of columns at a time, applied to W and its state at once. */
+EXPORT CLONES void NAME(dfanp_dense_descend)(int64_t n, int64_t D, int64_t H, const REAL *X, const REAL *delta,
+                                             const NAME(rule) *o, REAL lr, REAL *W, REAL *u, REAL *v) {
+    const int64_t panels = (H + PANEL - 1) / PANEL;
+#pragma omp parallel if (n * D * H > 65536)
+    {
+        REAL *packed = aligned_alloc(64, sizeof(REAL) * PANEL * (size_t)(n + 1)), *last = packed + n * PANEL;
+        if (!packed) abort();
+#pragma omp for schedule(static)
+        for (int64_t P = 0; P < panels; P++) {
+            const int64_t width = MIN(PANEL, H - P * PANEL);
+            memset(packed, 0, sizeof(REAL) * PANEL * (size_t)n);
+            for (int64_t i = 0; i < n; i++)
+                memcpy(packed + i * PANEL, delta + i * H + P * PANEL, sizeof(REAL) * (size_t)width);
+            for (int64_t d = 0; d < D; d++) {
+                EIGHT(ZERO)
+                for (int64_t i = 0; i < n; i++) {
+                    const REAL *row = packed + i * PANEL, x = X[i * D + d];
+                    EIGHT(ADD)
+                }
+                EIGHT(SPILL)
+                const int64_t place = d * H + P * PANEL;
+                NAME(update_run)(*o, lr, width, last, W + place, u ? u + place : u, v ? v + place : v);
+            }
+        }
+        free(packed);
+    }
 }
 
 /* f and f' of a pre-activation, the latter from the output h = f(a): activations.py, in the order of the enum. */
@@ -234,3 +290,4 @@ EXPORT CLONES void NAME(dfanp_head)(int64_t n, int64_t H, int activation, REAL *
 #undef SPILL
 #undef OUTPUT
 #undef SIGNAL
+#undef ZERO
