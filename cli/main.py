@@ -10,7 +10,7 @@ import sys
 
 import click
 
-COMMANDS = ("parity", "data", "info")
+COMMANDS = ("parity", "data", "info", "bench")
 
 
 class Commands(click.Group):
@@ -41,6 +41,7 @@ def cli():
     dfanp parity --k 3 --method dfa --opt rmsprop    train on the parity of three digits
     dfanp data fetch mnist                           get MNIST
     dfanp info                                       what this machine can do
+    dfanp bench cpu                                  how fast it trains, against PyTorch and others
     """
 
 

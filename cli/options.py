@@ -17,6 +17,17 @@ class Name(click.Choice):
         self.fail(f"{value!r} is not one of {', '.join(self.choices)}{nearest(value, self.choices)}", param, ctx)
 
 
+class Names(Name):
+    """A list of names from a set, such as sgd,adam; each once."""
+
+    name = "names"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):
+            return value
+        return tuple(dict.fromkeys(super(Names, self).convert(part, param, ctx) for part in value.split(",")))
+
+
 class PositiveNumber(click.ParamType):
     """A finite number above zero."""
 

@@ -6,6 +6,7 @@ share, and never asks where it runs.
 
 import os
 from contextlib import nullcontext
+from functools import cache
 
 import numpy as np
 
@@ -67,9 +68,15 @@ class Backend:
         if self.threads is None:
             return nullcontext()
         self.kernels.set_threads(self.threads)
-        from threadpoolctl import threadpool_limits
+        return blas_pools().limit(limits=self.threads, user_api="blas")
 
-        return threadpool_limits(limits=self.threads, user_api="blas")
+
+@cache
+def blas_pools():
+    """Return the controller of NumPy's BLAS; to find it takes a millisecond, so that is done once."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def check_threads(threads):

@@ -65,14 +65,15 @@ class StackedDigits:
 
 
 class WeightGradient(NamedTuple):
-    """The gradient X.T @ delta of the weights above StackedDigits X, not yet computed."""
+    """The gradient X.T @ delta of the weights above an input X (StackedDigits or an array), not yet computed."""
 
-    X: StackedDigits
+    X: object
     delta: object
 
     def dense(self):
         """Return the gradient as an array, (D, H) or (R, D, H)."""
-        return self.X.bank.backend.xp.matrix_transpose(self.X.dense()) @ self.delta
+        X = dense(self.X)
+        return X.mT @ self.delta
 
 
 def rows(X, start, stop):
@@ -85,6 +86,6 @@ def weight_gradient(xp, h, delta):
     return WeightGradient(h, delta) if isinstance(h, StackedDigits) else xp.matrix_transpose(h) @ delta
 
 
-def dense(g):
-    """Return a gradient as an array, whether computed yet or not."""
-    return g.dense() if isinstance(g, WeightGradient) else g
+def dense(X):
+    """Return StackedDigits or a WeightGradient as an array; an array as it is."""
+    return X.dense() if isinstance(X, StackedDigits | WeightGradient) else X

@@ -91,7 +91,7 @@ class MLP:
         xp, h = self.backend.xp, [X]
         self._check(X)
         for layer, W in enumerate(self.W):
-            a = h[layer] @ W
+            a = self.backend.kernels.product(h[layer], W)
             if self.bias:
                 a = a + self.parameters[f"b{layer}"][..., None, :]
             h.append(self.activation.f(xp, a) if layer < len(self.sizes) - 2 else a)

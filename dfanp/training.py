@@ -9,7 +9,7 @@ import numpy as np
 
 from . import alignment, losses, rules
 from .feedback import Feedback
-from .inputs import rows
+from .inputs import WeightGradient, rows
 from .optimizers import Optimizer
 from .streams import checked_seeds
 
@@ -154,8 +154,9 @@ class Training:
         began, epoch, self._torn = perf_counter(), self.epoch + 1, True
         # A run that diverges is a result, told by its status; NumPy need not warn on the way there.
         with self.backend.pinned(), np.errstate(all="ignore"):
-            train = self.pass_over(*self.problem.train(self.seed, epoch), self.batch_size, self.learn, epoch)
-            test = self.pass_over(*self.problem.test(self.seed, epoch), TEST_BATCH)
+            learn = lambda X, y: self.learn(X, y, epoch)
+            train = self.pass_over(*self.problem.train(self.seed, epoch), self.batch_size, learn)
+            test = self.pass_over(*self.problem.test(self.seed, epoch), TEST_BATCH, self.evaluate)
             angles = self.measure_alignment() if self.align else None
         alive = self._alive & np.isfinite(train[0]) & np.isfinite(test[0])
         if self.network.replicas:
@@ -167,30 +168,60 @@ class Training:
         self.epoch, self._alive, self._torn = epoch, alive, False
         return Record(epoch, *values, alignment=angles, seconds=perf_counter() - began)
 
-    def pass_over(self, X, y, batch_size, learn=None, epoch=None):
-        """Run X through the network in batches; return mean loss and accuracy, float64 (R,) or (1,), on the host.
+    def pass_over(self, X, y, batch_size, run_batch):
+        """Call ``run_batch(X, y)`` on each batch; return mean loss and accuracy, float64 (R,) or (1,), on the host.
 
         The sums stay on the device until the end: nothing in a pass waits for a transfer.
         """
-        xp, n = self.backend.xp, X.shape[-2]
-        loss, right = 0.0, 0.0
+        n, loss, right = X.shape[-2], 0.0, 0.0
         for start in range(0, n, batch_size):
             stop = min(start + batch_size, n)
-            y_batch = y[..., start:stop, :]
-            h = self.network.forward(rows(X, start, stop))
-            # Cast before the sum: one that casts in pieces would sum replicas and solo runs in different orders.
-            loss = loss + xp.sum(xp.astype(self.loss.per_example(xp, h[-1], y_batch), xp.float64), axis=-1)
-            right = right + xp.sum(xp.astype(self.loss.correct(xp, h[-1], y_batch), xp.float64), axis=-1)
-            if learn:
-                learn(h, y_batch, epoch)
+            batch_loss, batch_right = run_batch(rows(X, start, stop), y[..., start:stop, :])
+            loss, right = loss + batch_loss, right + batch_right
         shape = (self.network.replicas or 1,)
         return [np.broadcast_to(self.backend.to_host(total / n), shape) for total in (loss, right)]
 
-    def learn(self, h, y, epoch):
-        """One step: the error, what the rule makes of it, the update of every trained parameter in place."""
-        e = self.loss.error(self.backend.xp, h[-1], y)
-        found = rules.gradients(self.rule, self.network, self.B, h, e, self.first)
+    def evaluate(self, X, y):
+        """Return the loss summed over the examples of a batch and the number that are right, float64, () or (R,)."""
+        return self.sums(self.network.forward(X)[-1], y)
+
+    def sums(self, z, y):
+        """Return the sums of ``evaluate`` from the logits z."""
+        xp = self.backend.xp
+        # Cast before the sum: one that casts in pieces would sum replicas and solo runs in different orders.
+        each = self.loss.per_example(xp, z, y), self.loss.correct(xp, z, y)
+        return [xp.sum(xp.astype(value, xp.float64), axis=-1) for value in each]
+
+    def learn(self, X, y, epoch):
+        """One step: the error, what the rule makes of it, the update of every trained parameter in place.
+
+        Returns what ``evaluate`` returns, at the parameters before the update.
+        """
+        loss, right, found = (self.gradients_by_head if self.has_head else self.gradients)(X, y)
         self.optimizer.step(self.backend, self.network.parameters, found, self.state, epoch)
+        return loss, right
+
+    def gradients(self, X, y):
+        """Return the sums of ``evaluate``, and the gradients as the rule sees them."""
+        h = self.network.forward(X)
+        e = self.loss.error(self.backend.xp, h[-1], y)
+        return *self.sums(h[-1], y), rules.gradients(self.rule, self.network, self.B, h, e, self.first)
+
+    @property
+    def has_head(self):
+        """Whether the kernels have this network's top in one pass: one hidden layer, one output, no biases, "bce"."""
+        fits = len(self.network.sizes) == 3 and self.network.sizes[-1] == 1 and not self.network.bias
+        return self.backend.kernels.head is not None and fits and self.loss.name == "bce"
+
+    def gradients_by_head(self, X, y):
+        """Return what ``gradients`` returns. With one hidden layer e @ B is its signal under FA and DFA alike."""
+        kernels, (W0, W1) = self.backend.kernels, self.network.W
+        M = self.B[0] if self.B else self.backend.xp.matrix_transpose(W1)
+        loss, right, g, delta = kernels.head(self.network.activation.name, kernels.product(X, W0), W1, y, M)
+        found = {"W1": g}
+        if self.first == 0:
+            found["W0"] = WeightGradient(X, delta)
+        return loss, right, found
 
     def measure_alignment(self):
         """Return ``{"feedback": […], "gradient": […]}`` at the present weights: floats, or arrays (R,)."""

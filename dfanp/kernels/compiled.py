@@ -4,11 +4,24 @@ A batch of stacked digits is read as the list of its non-zero pixels. Normalisat
 ((r - mean) / std) @ W = (r / std) @ W - mean / std · (column sums of W), and the gradient has the same rank-one term.
 """
 
+import os
+
 import numpy as np
 
+from ..inputs import StackedDigits
 from .nonzero import nonzero
 
 KINDS = ("SGD", "Momentum", "Nesterov", "Adagrad", "Adadelta", "RMSProp", "Adam")  # the order that the kernels know
+
+
+def wait_awake_shortly():
+    """Set how long libgomp's threads wait awake for more work before they sleep; it reads that once, when it loads.
+
+    Long enough for the pause between two kernels of a step (waking up costs more), too short to starve BLAS and other
+    processes.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 class Digits:
@@ -58,10 +71,13 @@ class Compiled:
         fuse(digits, lists, delta, rule, lr, W, state)   one step of W and its state, in place, by X.T @ delta
         apply(rule, lr, g, theta, state)         one step of theta and its state, in place, by g
 
+    and may have a faster ``head``, ``dense_product`` and ``dense_descend`` than those here.
+
     Results do not depend on the number of threads: work is split by output, never by summand.
     """
 
     Digits, Lists = Digits, Lists
+    head = None  # its definition is Training.gradients
 
     def __init__(self):
         self.lists = {}
@@ -80,7 +96,9 @@ class Compiled:
         return digits, lists
 
     def product(self, X, W):
-        """Return X @ W for StackedDigits X, (n, H) or (R, n, H); W is not changed."""
+        """Return X @ W for StackedDigits or an array X, (n, H) or (R, n, H); W is not changed."""
+        if not isinstance(X, StackedDigits):
+            return self.dense_product(X, W)
         W = np.ascontiguousarray(W)
         out = np.empty((*(W.shape[:-2] or X.shape[:-2]), X.shape[-2], W.shape[-1]), W.dtype)
         for r, w, a in replicas(W, out):
@@ -90,6 +108,8 @@ class Compiled:
     def descend(self, optimizer, gradient, theta, s, lr, step, epoch):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""
         X, delta = gradient
+        if not isinstance(X, StackedDigits):
+            return self.dense_descend(optimizer, gradient, theta, s, lr, step, epoch)
         rule = self.rule(hyperparameters(optimizer, step, epoch), X.dtype)
         for r, w, d, *state in replicas(theta, np.ascontiguousarray(delta), *slots(s)):
             digits, lists = self.listed(X, r)
@@ -97,6 +117,14 @@ class Compiled:
                 self.transpose(digits, lists)
                 lists.transposed = True
             self.fuse(digits, lists, d, rule, rate_of(lr, r), w, state)
+
+    def dense_product(self, X, W):
+        """Return X @ W for an array X."""
+        return X @ W
+
+    def dense_descend(self, optimizer, gradient, theta, s, lr, step, epoch):
+        """Do what ``descend`` does, for the gradient of an array X."""
+        self.update(optimizer, gradient.dense(), theta, s, lr, step, epoch)
 
     def update(self, optimizer, g, theta, s, lr, step, epoch):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by the gradient `g` of their shape."""

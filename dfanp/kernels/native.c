@@ -17,6 +17,8 @@
 #define FN static inline __attribute__((always_inline))
 #define EXPORT __attribute__((visibility("default")))
 
+enum { IDENTITY, RELU, LEAKY_RELU, TANH, SIGMOID };
+
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 
 /* A bank of images as the list of their non-zero pixels, image by image, and in an image block of `block` pixels by block:
@@ -100,12 +102,21 @@ EXPORT void dfanp_transpose(const bank *from, const batch *out) {
 
 #define REAL float
 #define SQRT sqrtf
+#define EXP expf
+#define LOG1P log1pf
+#define TANH_OF tanhf
 #define NAME(x) x##_f
 #include "native_real.h"
 #undef REAL
 #undef SQRT
+#undef EXP
+#undef LOG1P
+#undef TANH_OF
 #undef NAME
 #define REAL double
 #define SQRT sqrt
+#define EXP exp
+#define LOG1P log1p
+#define TANH_OF tanh
 #define NAME(x) x##_d
 #include "native_real.h"

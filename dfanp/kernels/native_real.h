@@ -8,6 +8,7 @@ typedef REAL NAME(vector) __attribute__((vector_size(32), aligned(sizeof(REAL)),
 #define LANES (int64_t)(32 / sizeof(REAL))
 #define PANEL (8 * LANES)
 #define EIGHT(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define SPILL(q) AT(last, q) = s##q;
 #define AT(p, q) (*(NAME(vector) *)((p) + (q) * LANES))
 
 /* a = X @ W for X the normalised pixels of a batch, table[raw] + shift each: a pixel that is zero adds shift * W alone, so
@@ -132,7 +133,6 @@ EXPORT CLONES void NAME(dfanp_descend)(const bank *from, const batch *X, const R
                         EIGHT(FINISH)
                     } else {
                         REAL last[PANEL];
-#define SPILL(q) AT(last, q) = s##q;
                         EIGHT(SPILL)
                         memcpy(to, last, sizeof(REAL) * (size_t)width);
                     }
@@ -146,6 +146,138 @@ EXPORT CLONES void NAME(dfanp_descend)(const bank *from, const batch *X, const R
     free(packed);
 }
 
+/* a = X @ W for a dense X (n, D) with few columns: a panel of W stays in the first-level cache. */
+EXPORT CLONES void NAME(dfanp_dense_product)(int64_t n, int64_t D, int64_t H, const REAL *X, const REAL *W, REAL *a) {
+    const int64_t panels = (H + PANEL - 1) / PANEL;
+#pragma omp parallel if (n * D * H > 65536)
+    {
+        REAL *tile = aligned_alloc(64, sizeof(REAL) * PANEL * (size_t)(D + 1)), *last = tile + D * PANEL;
+        if (!tile) abort();
+#pragma omp for schedule(static)
+        for (int64_t P = 0; P < panels; P++) {
+            const int64_t width = MIN(PANEL, H - P * PANEL);
+            memset(tile, 0, sizeof(REAL) * PANEL * (size_t)D);
+            for (int64_t d = 0; d < D; d++) memcpy(tile + d * PANEL, W + d * H + P * PANEL, sizeof(REAL) * (size_t)width);
+            for (int64_t i = 0; i < n; i++) {
+#define ZERO(q) NAME(vector) s##q = {0};
+                EIGHT(ZERO)
+                for (int64_t d = 0; d < D; d++) {
+                    const REAL *row = tile + d * PANEL, x = X[i * D + d];
+                    EIGHT(ADD)
+                }
+                EIGHT(SPILL)
+                memcpy(a + i * H + P * PANEL, last, sizeof(REAL) * (size_t)width);
+            }
+        }
+        free(tile);
+    }
+}
+
+/* The same for the gradient X.T @ delta, a panel of columns at a time, applied to W and its state at once. */
+EXPORT CLONES void NAME(dfanp_dense_descend)(int64_t n, int64_t D, int64_t H, const REAL *X, const REAL *delta,
+                                             const NAME(rule) *o, REAL lr, REAL *W, REAL *u, REAL *v) {
+    const int64_t panels = (H + PANEL - 1) / PANEL;
+#pragma omp parallel if (n * D * H > 65536)
+    {
+        REAL *packed = aligned_alloc(64, sizeof(REAL) * PANEL * (size_t)(n + 1)), *last = packed + n * PANEL;
+        if (!packed) abort();
+#pragma omp for schedule(static)
+        for (int64_t P = 0; P < panels; P++) {
+            const int64_t width = MIN(PANEL, H - P * PANEL);
+            memset(packed, 0, sizeof(REAL) * PANEL * (size_t)n);
+            for (int64_t i = 0; i < n; i++)
+                memcpy(packed + i * PANEL, delta + i * H + P * PANEL, sizeof(REAL) * (size_t)width);
+            for (int64_t d = 0; d < D; d++) {
+                EIGHT(ZERO)
+                for (int64_t i = 0; i < n; i++) {
+                    const REAL *row = packed + i * PANEL, x = X[i * D + d];
+                    EIGHT(ADD)
+                }
+                EIGHT(SPILL)
+                const int64_t place = d * H + P * PANEL;
+                NAME(update_run)(*o, lr, width, last, W + place, u ? u + place : u, v ? v + place : v);
+            }
+        }
+        free(packed);
+    }
+}
+
+/* f and f' of a pre-activation, the latter from the output h = f(a): activations.py, in the order of the enum. */
+FN REAL NAME(f)(int activation, REAL a) {
+    switch (activation) {
+    case RELU: return a > 0 ? a : a != a ? a : 0; /* NaN stays NaN */
+    case LEAKY_RELU: return a > 0 ? a : (REAL)0.01 * a;
+    case TANH: return TANH_OF(a);
+    case SIGMOID: return a >= 0 ? 1 / (1 + EXP(-a)) : EXP(a) / (1 + EXP(a));
+    default: return a;
+    }
+}
+
+FN REAL NAME(df)(int activation, REAL h) {
+    switch (activation) {
+    case RELU: return h > 0 ? 1 : h != h ? h : 0;
+    case LEAKY_RELU: return h > 0 ? 1 : (REAL)0.01;
+    case TANH: return 1 - h * h;
+    case SIGMOID: return h * (1 - h);
+    default: return 1;
+    }
+}
+
+/* What follows the last hidden layer of a network with one output and the loss "bce", in one pass: a (n, H) becomes
+ * h = f(a), z = h @ w, e = (sigmoid(z) - y) / n; then g = h.T @ e, and delta = (e @ m) * f'(h), for w, m, g (H,) and
+ * y (n,). told[0] is the summed loss, told[1] the number of examples that are right. */
+EXPORT CLONES void NAME(dfanp_head)(int64_t n, int64_t H, int activation, REAL *a, const REAL *w, const REAL *y,
+                                    const REAL *m, REAL *g, REAL *delta, double *told) {
+    REAL *e = malloc(sizeof *e * 2 * (size_t)n), *loss = e + n;
+    if (!e) abort();
+    int64_t right = 0;
+#pragma omp parallel if (n * H > 16384)
+    {
+#pragma omp for schedule(static) reduction(+ : right)
+        for (int64_t i = 0; i < n; i++) {
+            REAL *h = a + i * H, sums[64] = {0}; /* 64 partial sums, always the same ones: no order depends on threads */
+            int64_t t = 0;
+#define OUTPUT(F)                                                                                                      \
+    for (; t + 64 <= H; t += 64)                                                                                       \
+        for (int64_t l = 0; l < 64; l++) {                                                                             \
+            h[t + l] = NAME(f)(F, h[t + l]);                                                                           \
+            sums[l] += h[t + l] * w[t + l];                                                                            \
+        }
+            if (activation == RELU) OUTPUT(RELU) else OUTPUT(activation)
+            for (int64_t l = 0; t < H; t++, l++) {
+                h[t] = NAME(f)(activation, h[t]);
+                sums[l] += h[t] * w[t];
+            }
+            for (int64_t half = 32; half; half /= 2)
+                for (int64_t l = 0; l < half; l++) sums[l] += sums[l + half];
+            const REAL z = sums[0], small = EXP(z >= 0 ? -z : z);
+            loss[i] = (z > 0 ? z : 0) - z * y[i] + LOG1P(small);
+            e[i] = ((z >= 0 ? 1 / (1 + small) : small / (1 + small)) - y[i]) / n;
+            right += (z > 0) == (y[i] > (REAL)0.5);
+        }
+#pragma omp for schedule(static)
+        for (int64_t p = 0; p < (H + 63) / 64; p++) {
+            const int64_t from = p * 64, here = MIN(64, H - from);
+            REAL sum[64] = {0};
+            for (int64_t i = 0; i < n; i++) {
+                const REAL *h = a + i * H + from, *M = m + from;
+                REAL *to = delta + i * H + from;
+#define SIGNAL(F, COUNT)                                                                                               \
+    for (int64_t t = 0; t < COUNT; t++) {                                                                              \
+        sum[t] += h[t] * e[i];                                                                                         \
+        to[t] = e[i] * M[t] * NAME(df)(F, h[t]);                                                                       \
+    }
+                if (activation == RELU && here == 64) SIGNAL(RELU, 64) else SIGNAL(activation, here)
+            }
+            memcpy(g + from, sum, sizeof(REAL) * (size_t)here);
+        }
+    }
+    told[0] = 0;
+    for (int64_t i = 0; i < n; i++) told[0] += loss[i];
+    told[1] = (double)right;
+    free(e);
+}
+
 #undef LANES
 #undef PANEL
 #undef EIGHT
@@ -156,3 +288,6 @@ EXPORT CLONES void NAME(dfanp_descend)(const bank *from, const batch *X, const R
 #undef START
 #undef FINISH
 #undef SPILL
+#undef OUTPUT
+#undef SIGNAL
+#undef ZERO

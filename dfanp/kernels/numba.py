@@ -1,7 +1,5 @@
 """The numba tier: the loops of native.c in Python, compiled when they are first called (loops.py)."""
 
-import os
-
 import numpy as np
 
 from . import compiled
@@ -9,8 +7,7 @@ from . import compiled
 
 def loops():
     """Return the module of compiled loops; an ImportError if Numba is not there, or does not load."""
-    # Threads that spin while they wait would starve BLAS, and BLAS them. Read once, when OpenMP starts.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    compiled.wait_awake_shortly()
     from . import loops
 
     return loops

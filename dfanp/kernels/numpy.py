@@ -1,5 +1,7 @@
 """The tier that is the definition: plain array code, on any namespace."""
 
+from ..inputs import dense
+
 
 class Plain:
     """The operations of the kernel table by their definitions, on arrays of the namespace `xp`."""
@@ -17,8 +19,10 @@ class Plain:
         """Do nothing: BLAS has its own setting."""
 
     def product(self, X, W):
-        """Return X @ W for StackedDigits X, (n, H) or (R, n, H)."""
-        return X.dense() @ W
+        """Return X @ W for StackedDigits or an array X, (n, H) or (R, n, H)."""
+        return dense(X) @ W
+
+    head = None  # its definition is Training.learn
 
     def descend(self, optimizer, gradient, theta, s, lr, step, epoch):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""

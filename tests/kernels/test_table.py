@@ -7,7 +7,7 @@ import pytest
 
 import dfanp
 from dfanp import kernels
-from dfanp.inputs import Bank, StackedDigits, WeightGradient
+from dfanp.inputs import Bank, StackedDigits, WeightGradient, dense
 from dfanp.optimizers import OPTIMIZERS
 
 VARIANTS = {
@@ -105,6 +105,27 @@ def test_descend(rng, tier, dtype, k, pixels, H, n, optimizer):
 
 @tiers
 @dtypes
+@pytest.mark.parametrize("optimizer", [dfanp.SGD(0.1), dfanp.Adam(0.1, weight_decay=0.1)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (256, 25, 512), (7, 128, 65), (9, 129, 70), (2, 5, 3, 66)])
+def test_product_and_descend_of_arrays(rng, tier, dtype, optimizer, shape):
+    backend, (*leading, n, D, H) = backend_of(tier), shape
+    definition = kernels.resolve("numpy", np, "cpu")
+    X, W, delta = (rng.standard_normal((*leading, *each)) for each in ((n, D), (D, H), (n, H)))
+    mine = [each.astype(dtype) for each in (X, W, delta / n)]
+    s, lr = state_of(optimizer, rng, W.shape, dtype), 0.1
+    if leading:
+        lr = np.full((*leading, 1, 1), 0.1, dtype)
+    exact = [each.astype(float) for each in mine]
+    a, s64 = backend.kernels.product(mine[0], mine[1]), wide(s)
+    assert a.dtype == dtype
+    close(a, exact[0] @ exact[1], dtype)
+    backend.kernels.descend(optimizer, WeightGradient(mine[0], mine[2]), mine[1], s, lr, 3, 2)
+    definition.descend(optimizer, WeightGradient(exact[0], exact[2]), exact[1], s64, lr, 3, 2)
+    close(mine[1], exact[1], dtype)
+
+
+@tiers
+@dtypes
 @optimizers
 @pytest.mark.parametrize("shape", [(1,), (7, 1), (513, 65), (3, 5, 2)])
 def test_update(rng, tier, dtype, optimizer, shape):
@@ -120,11 +141,42 @@ def test_update(rng, tier, dtype, optimizer, shape):
     assert np.array_equal(g, before)
 
 
+@tiers
+@dtypes
+@pytest.mark.parametrize("activation", ["relu", "leaky-relu", "tanh", "sigmoid", "identity"])
+@pytest.mark.parametrize("rule", ["bp", "dfa"])
+@pytest.mark.parametrize("seed", [0, (0, 1)])
+@pytest.mark.parametrize("n, H", [(1, 1), (5, 7), (127, 65), (128, 513), (3, 64), (400, 128)])
+def test_head(rng, tier, dtype, activation, rule, seed, n, H):
+    backend = backend_of(tier)
+    if backend.kernels.head is None:
+        pytest.skip(f"the {tier} tier has no head")
+    X, y = 3 * rng.standard_normal((n, 4)), rng.integers(0, 2, n)
+
+    def gradients(backend, dtype):
+        problem = dfanp.Arrays(X, y, dtype=dtype, backend=backend)
+        network = dfanp.MLP((4, H, 1), activation, dtype=dtype, seed=seed, backend=backend)
+        network.parameters["W0"] *= 5
+        training = dfanp.Training(network, problem, rule, dfanp.SGD(0.1), batch_size=1)
+        return training, training.problem.test(0, 1)
+
+    training, batch = gradients(backend, dtype)
+    assert training.has_head
+    loss, right, found = training.gradients_by_head(*batch)
+    definition, batch = gradients(dfanp.Backend("cpu", kernels="numpy"), "float64")
+    loss64, right64, found64 = definition.gradients(*batch)
+    np.testing.assert_allclose(loss, loss64, rtol=TOLERANCE[dtype])
+    np.testing.assert_allclose(right, right64, atol=1 if dtype == "float32" else 0)
+    for name in found64:
+        close(dense(found[name]), dense(found64[name]), dtype)
+
+
 def test_every_entry_of_the_table_has_a_test():
     for operation in kernels.OPERATIONS:
         assert f"test_{operation}" in globals()
         for tier in kernels.TIERS:
-            assert callable(getattr(kernels._tier(tier), operation))
+            entry = getattr(kernels._tier(tier), operation)
+            assert callable(entry) or (entry is None and operation == "head")  # without it, the definition runs
 
 
 @tiers
@@ -164,7 +216,11 @@ def test_bytes_do_not_depend_on_the_threads(rng, tier):
             backend.kernels.descend(optimizer, WeightGradient(X, delta), W, s, 0.01, 1, 1)
             g = generator.standard_normal(W.shape).astype(np.float32)
             backend.kernels.update(optimizer, g, W, s, 0.01, 2, 1)
-        results.append((a, W, s.v))
+            told = []
+            if backend.kernels.head:
+                w, y = generator.standard_normal((300, 1)).astype(np.float32), np.ones((100, 1), np.float32)
+                told = backend.kernels.head("relu", a.copy(), w, y, w.T)
+        results.append((a, W, s.v, *told))
     for mine in results[1:]:
         assert all(np.array_equal(x, y) for x, y in zip(mine, results[0], strict=True))
 

@@ -1,0 +1,154 @@
+"""What is told: the machine, a JSON file, a Markdown table."""
+
+import importlib.metadata
+import json
+import os
+import platform
+from pathlib import Path
+
+PACKAGES = ("numpy", "torch", "numba", "threadpoolctl")
+
+
+def machine():
+    """Return what the times depend on: processor, cores, system, versions."""
+    from dfanp import __version__
+    from dfanp.backend import usable_cores
+
+    versions = {"dfanp": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    told = {"cpu": processor(), "cores": usable_cores(), "system": f"{platform.system()} {platform.machine()}"}
+    return told | {"load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None, "versions": versions}
+
+
+def begin(plan, quick):
+    """Return a result without measurements yet."""
+    from .floor import floor
+
+    chosen = {"data": plan.data, "threads": plan.threads, "tiers": list(plan.tiers), "rounds": plan.rounds}
+    return {"machine": machine(), **chosen, "torch": plan.torch, "quick": quick, "floor": floor(), "measurements": []}
+
+
+def processor():
+    """Return the model name of the CPU."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    extensions = [name for name in ("avx2", "avx512f") if name in found.get("flags", "").split()]
+    return " ".join([found.get("model name", platform.machine()), *extensions])
+
+
+def markdown(result):
+    """Return the tables of a result, as Markdown."""
+    by_name, machine = {}, result["machine"]
+    for each in result["measurements"]:
+        by_name.setdefault(each["name"], []).append(each)
+    rounds, versions = result["rounds"], machine["versions"]
+    torch = f", PyTorch {versions['torch']}" if result["torch"] else ""
+    head = (
+        f"{machine['cpu']}, {result['threads']} threads; dfanp {versions['dfanp']}, NumPy {versions['numpy']}{torch}; "
+        f"data {result['data']}; medians of {rounds} interleaved rounds{'; QUICK: sizes cut' if result['quick'] else ''}."
+    )
+    parts = [head] + [TABLES[name](each) for name, each in by_name.items()]
+    return "\n\n".join(parts)
+
+
+def rows(head, body):
+    """Return a Markdown table."""
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (head, ["---"] * len(head), *body))
+
+
+def seconds(value):
+    """Return a time with three digits and its unit."""
+    unit, factor = ("s", 1) if value >= 1 else ("ms", 1e3) if value >= 1e-3 else ("µs", 1e6)
+    return f"{value * factor:.3g} {unit}"
+
+
+def compared(title, measurements, label, per=1, share=False):
+    """Return a table of times, and of each contestant against the peer: times as fast, or `share` of the peer's time."""
+    titles = list(dict.fromkeys(name for each in measurements for name in each["times"]))
+    body = []
+    for each in measurements:
+        cells = [label(each)]
+        for name in titles:
+            if name not in each["times"]:
+                cells.append("-")
+                continue
+            time = seconds(each["times"][name]["median"] / per)
+            faster = each["faster"].get(name)
+            cells.append(time if faster is None else f"{time} ({f'{1 / faster:.2f}' if share else f'{faster:.2f}×'})")
+        body.append([*cells, each["peer"] or "-"])
+    failed = "".join(f"\n\n{why}" for each in measurements for why in each["failed"].values())
+    what = "in brackets: share of the peer's time" if share else "in brackets: times as fast as the peer"
+    return f"**{title}** ({what})\n\n{rows(['', *titles, 'peer'], body)}{failed}"
+
+
+def epoch_table(measurements):
+    rule_and_opt = lambda each: f"{each['settings']['rule'].upper()} {each['settings']['opt']}"
+    sizes = measurements[0]["settings"]
+    title = f"An epoch: draw, train on {sizes['train_size']}, test on {sizes['test_size']}"
+    return compared(title, measurements, rule_and_opt)
+
+
+def step_table(measurements):
+    label = lambda each: f"DFA {each['settings']['opt']}"
+    title = "A training step against the dense pair of products alone"
+    return compared(title, measurements, label, per=measurements[0]["settings"]["steps"], share=True)
+
+
+def full_batch_table(measurements):
+    epochs = measurements[0]["settings"]["epochs"]
+    return compared(f"Full batch 256 × 25, {epochs} epochs, each tested", measurements, lambda each: "BP sgd")
+
+
+def replica_table(measurements):
+    label = lambda each: f"DFA rmsprop, {each['settings']['tier']}"
+    return compared("Three replicas in one loop", measurements, label, share=True)
+
+
+def start_table(measurements):
+    (each,) = measurements
+    body = [(title, seconds(times["median"])) for title, times in each["times"].items()]
+    return "**Start**\n\n" + rows(
+        ["", "median"], [*body, ("import, beyond NumPy", seconds(each["import_beyond_numpy"]))]
+    )
+
+
+def memory_table(measurements):
+    body = [(each["settings"]["tier"], f"{each['peak']:.0f} MB") for each in measurements]
+    return f"**Peak memory of a run on {measurements[0]['settings']['data']}**\n\n" + rows(["tier", "peak"], body)
+
+
+def growth_table(measurements):
+    parts = []
+    for each in measurements:
+        body = [[tier, *(seconds(point["median"]) for point in points)] for tier, points in each["steps"].items()]
+        parts.append(f"**A training step by {each['axis']}**\n\n" + rows(["", *each["values"]], body))
+    return "\n\n".join(parts)
+
+
+TABLES = {
+    "epoch": epoch_table,
+    "step": step_table,
+    "full batch": full_batch_table,
+    "replicas": replica_table,
+    "start": start_table,
+    "memory": memory_table,
+    "growth": growth_table,
+}
+
+
+def keep(result, folder):
+    """Write ``cpu.json`` and the pictures into `folder`; return their paths."""
+    from . import pictures
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "cpu.json"
+    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    return [path, *pictures.draw(result, folder)]

@@ -1,0 +1,157 @@
+"""What is measured. Each measurement is one dict that goes into the JSON as it is:
+
+name, settings, unit            what was timed; "s" is the time of one run
+peer                            whom the ratios are against (with PyTorch: the faster of eager and compiled)
+times                           title -> median, min, max, all
+faster                          title -> how many times as fast as the peer (median of the rounds' quotients)
+failed                          title -> why it could not run
+"""
+
+from dataclasses import dataclass
+
+from dfanp.experiments.rates import default_rate
+
+from . import startup
+from .contestants import same_losses
+from .turns import speedup, summary, take_turns
+
+OPTIMIZERS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
+TORCH = ("PyTorch eager", "PyTorch compiled")
+THESIS, PAIR, JOINT, SOLO = "thesis' way", "dense pair", "joint", "one after another"
+ONE_THREAD = ", 1 thread"  # of PyTorch on a problem so small that two threads wait for each other
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run, and how much of it.
+
+    Attributes:
+        data, data_dir, threads, tiers, opts, rules, rounds: as the command's options.
+        torch: whether PyTorch and the thesis' way take part.
+        train_size, test_size: examples of an epoch. steps: in a turn, where steps are timed. epochs: of the full batch.
+    """
+
+    data: str
+    data_dir: str | None
+    threads: int
+    tiers: tuple
+    opts: tuple = OPTIMIZERS
+    rules: tuple = ("dfa", "bp")
+    rounds: int = 5
+    torch: bool = True
+    train_size: int = 60_000
+    test_size: int = 10_000
+    steps: int = 400
+    epochs: int = 500
+    hidden: int = 512
+
+    def settings(self, rule, opt, **more):
+        """Return the settings of a contestant on parity."""
+        return {
+            "data": self.data,
+            "data_dir": self.data_dir,
+            "threads": self.threads,
+            "k": 3,
+            "hidden": self.hidden,
+            "batch": 128,
+            "rule": rule,
+            "opt": opt,
+            "lr": default_rate(self.data, rule, opt).lr,
+            "train_size": self.train_size,
+            "test_size": self.test_size,
+        } | more
+
+
+def told(name, settings, seconds, failed, peers):
+    """Return a measurement's dict; the peer is the fastest of `peers` that ran."""
+    times = {title: runs["run"] for title, runs in seconds.items()}
+    medians = {title: summary(each) for title, each in times.items()}
+    peer = min((p for p in peers if p in times), key=lambda p: medians[p]["median"], default=None)
+    faster = {title: speedup(each, times[peer]) for title, each in times.items()} if peer else {}
+    return {
+        "name": name,
+        "settings": {key: value for key, value in settings.items() if key != "data_dir"},
+        "unit": "s",
+        "peer": peer,
+        "times": medians,
+        "faster": faster,
+        "failed": failed,
+    }
+
+
+def epochs(plan, say):
+    """Yield the measurement of a whole epoch (draw, train, test) for each rule and optimizer."""
+    for rule in plan.rules:
+        for opt in plan.opts:
+            settings = plan.settings(rule, opt)
+            ours = {tier: ("dfanp epoch", settings | {"tier": tier}) for tier in plan.tiers}
+            torch = {title: ("torch epoch", settings | {"compiled": title == TORCH[1]}) for title in TORCH}
+            # The thesis' way is not among those checked: its eps stand at other places.
+            thesis = {THESIS: ("thesis epoch", settings)}
+            title = f"epoch, {rule} {opt}"
+            talk = lambda text, title=title: say(f"{title}: {text}")
+            everybody = ours | torch | thesis if plan.torch else ours
+            seconds, failed = take_turns(
+                everybody, plan.rounds, check=same_losses, unchecked=(THESIS,), optional=(TORCH[1],), say=talk
+            )
+            yield told("epoch", settings, seconds, failed, TORCH if plan.torch else ("numpy",))
+
+
+def steps_against_blas(plan, say):
+    """Yield the measurement of training steps against the dense pair of products alone, for each optimizer under DFA."""
+    for opt in plan.opts:
+        settings = plan.settings("dfa", opt, steps=plan.steps)
+        pixels = {"digits": 64}.get(plan.data, 784)
+        dense = {"n": 128, "D": 3 * pixels, "H": plan.hidden, "steps": plan.steps, "threads": plan.threads}
+        everybody = {tier: ("dfanp steps", settings | {"tier": tier}) for tier in plan.tiers}
+        talk = lambda text, opt=opt: say(f"{plan.steps} steps, {opt}: {text}")
+        seconds, failed = take_turns(everybody | {PAIR: ("blas pair", dense)}, plan.rounds, say=talk)
+        yield told("step", settings, seconds, failed, (PAIR,))
+
+
+def full_batch(plan, say):
+    """Yield the measurement of 500 epochs of a full batch of 256 × 25, each tested on the same examples; BP, SGD."""
+    settings = {"n": 256, "D": 25, "hidden": plan.hidden, "epochs": plan.epochs, "threads": plan.threads}
+    settings |= {"rule": "bp", "opt": "sgd", "lr": 0.5}
+    everybody = {tier: ("dfanp full batch", settings | {"tier": tier}) for tier in plan.tiers}
+    peers = [("", plan.threads)] + ([(ONE_THREAD, 1)] if plan.threads > 1 else [])
+    torch = {
+        title + ending: ("torch full batch", settings | {"threads": threads, "compiled": title == TORCH[1]})
+        for title in TORCH
+        for ending, threads in peers
+    }
+    everybody |= torch if plan.torch else {}
+    optional = [title for title in torch if title.startswith(TORCH[1])]
+    talk = lambda text: say(f"full batch: {text}")
+    seconds, failed = take_turns(everybody, plan.rounds, optional=optional, say=talk)
+    yield told("full batch", settings, seconds, failed, tuple(torch) if plan.torch else ("numpy",))
+
+
+def replicas(plan, say):
+    """Yield the measurement of three replicas in one loop against three runs one after another; RMSProp, DFA."""
+    for tier in plan.tiers:
+        settings = plan.settings("dfa", "rmsprop", tier=tier, seeds=(0, 1, 2))
+        everybody = {JOINT: ("dfanp joint", settings), SOLO: ("dfanp solo", settings)}
+        talk = lambda text, tier=tier: say(f"three replicas, {tier}: {text}")
+        seconds, failed = take_turns(everybody, plan.rounds, say=talk)
+        yield told("replicas", settings, seconds, failed, (SOLO,))
+
+
+def start(plan, say):
+    """Yield the measurements of starting and importing, and of peak memory."""
+    say("start and import")
+    times, more = startup.start_times(plan.rounds)
+    yield {
+        "name": "start",
+        "unit": "s",
+        "times": {title: summary(each) for title, each in times.items()},
+        "import_beyond_numpy": more,
+    }
+    for tier in plan.tiers:
+        say(f"peak memory, {tier}")
+        settings = plan.settings("dfa", "rmsprop", tier=tier)
+        shown = {"data": plan.data, "tier": tier, "threads": plan.threads}
+        yield {"name": "memory", "settings": shown, "unit": "MB", "peak": startup.peak_megabytes(settings, tier)}
+
+
+MEASUREMENTS = (epochs, steps_against_blas, full_batch, replicas, start)

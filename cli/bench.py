@@ -1,0 +1,85 @@
+"""`dfanp bench`: how long training takes, against PyTorch, dense products and the thesis' way."""
+
+import importlib.util
+import json
+
+import click
+
+from dfanp.backend import MOST_THREADS
+from dfanp.kernels import TIERS
+from dfanp.problems.datasets import NAMES
+from dfanp.rules import RULES
+
+from .options import Name, Names, as_json, data_dir
+
+OPTS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
+QUICK = {"train_size": 40 * 128, "test_size": 1000, "steps": 40, "epochs": 50}
+
+
+@click.group()
+def bench():
+    """Measure how fast this machine trains, against named peers in the same run."""
+
+
+@bench.command(context_settings={"show_default": True})
+@click.option("--data", type=Name(["auto", *NAMES]), default="auto", help="auto: MNIST where it is, else the digits.")
+@data_dir
+@click.option("--opt", "opts", type=Names(OPTS), default=",".join(OPTS), help="Optimizers, such as sgd,adam.")
+@click.option("--method", "rules", type=Names(list(RULES)), default="dfa,bp", help="Learning rules, such as dfa,bp.")
+@click.option("--tiers", type=Names(list(TIERS)), help="Kernels, such as native,numpy.  [default: all usable]")
+@click.option("--rounds", type=click.IntRange(1, 1000), default=5, help="Turns that each contestant takes.")
+@click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="Of everybody.  [default: every core]")
+@click.option("--torch/--no-torch", default=True, help="Whether PyTorch and the thesis' way take part.")
+@click.option("--growth", is_flag=True, help="How a step's cost grows with each size, instead of the comparison.")
+@click.option("--quick", is_flag=True, help="A few steps: whether it works, not how fast it is.")
+@click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write JSON and pictures here.")
+@as_json
+@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quick, out, as_json, quiet):
+    """Time epochs, steps, replicas, start and memory on the CPU; prints Markdown tables.
+
+    \b
+    Examples:
+      dfanp bench cpu --opt rmsprop --method dfa
+      dfanp bench cpu --growth --no-torch --out bench/results
+      dfanp bench cpu --quick --no-torch
+    """
+    from dfanp_bench import growth as curves
+    from dfanp_bench import report, suite
+
+    from dfanp import DfanpError
+    from dfanp.backend import usable_cores
+    from dfanp.kernels import why_not
+    from dfanp.problems import datasets
+
+    def say(message):
+        if not quiet:
+            click.echo(message, err=True)
+
+    if growth:
+        torch = False
+    if torch and importlib.util.find_spec("torch") is None:
+        raise DfanpError("PyTorch is not installed: pip install 'dfanp[bench]' (or leave it out: --no-torch)")
+    for tier in tiers or ():
+        if why_not(tier):
+            raise DfanpError(f"the kernels {tier!r} cannot be used: {why_not(tier)}")
+    name = datasets.resolve(data, data_dir)
+    datasets.load(name, data_dir)  # a missing or damaged file is told here, not by each contestant
+    plan = suite.Plan(
+        data=name,
+        data_dir=None if data_dir is None else str(datasets.expanded(data_dir).absolute()),
+        threads=threads or usable_cores(),
+        tiers=tiers or tuple(tier for tier in TIERS if why_not(tier) is None),
+        opts=opts,
+        rules=rules,
+        rounds=rounds,
+        torch=torch,
+        **(QUICK if quick else {}),
+    )
+    result = report.begin(plan, quick)
+    for measure in (curves.curves,) if growth else suite.MEASUREMENTS:
+        result["measurements"].extend(measure(plan, say))
+    if out is not None:
+        for path in report.keep(result, out):
+            say(f"wrote {path}")
+    click.echo(json.dumps(result, allow_nan=False) if as_json else report.markdown(result))

@@ -1,0 +1,110 @@
+"""The benchmark at its smallest: that it runs, checks and tells; not how fast anything is."""
+
+import importlib.util
+import json
+
+import pytest
+from click.testing import CliRunner
+from dfanp_bench import contestants, growth, report, suite, turns
+from dfanp_bench.floor import floor
+from dfanp_cli.main import cli
+
+
+def tiny_plan(**more):
+    sizes = {"train_size": 640, "test_size": 100, "steps": 3, "epochs": 3, "hidden": 16}
+    plan = {
+        "data": "digits",
+        "data_dir": None,
+        "threads": 1,
+        "tiers": ("numpy",),
+        "opts": ("adam",),
+        "rules": ("dfa",),
+    }
+    return suite.Plan(**(plan | {"rounds": 2, "torch": False} | sizes | more))
+
+
+def told(plan, *measures):
+    result = report.begin(plan, quick=True)
+    for measure in measures:
+        result["measurements"].extend(measure(plan, lambda text: None))
+    return json.loads(json.dumps(result, allow_nan=False))
+
+
+def test_the_result_is_whole_and_its_tables_and_pictures_can_be_made(tmp_path):
+    measures = (suite.epochs, suite.steps_against_blas, suite.full_batch, suite.replicas)
+    curves = lambda plan, say: growth.curves(plan, say, {"k": (1, 2), "replicas": (1, 2), "threads": (1,)})
+    result = told(tiny_plan(), *measures, curves)
+    assert result["machine"]["cpu"] and result["machine"]["versions"]["numpy"] and result["threads"] == 1
+    names = [each["name"] for each in result["measurements"]]
+    assert names == ["epoch", "step", "full batch", "replicas", "growth", "growth", "growth"]
+    for each in result["measurements"][:4]:
+        for title, times in each["times"].items():
+            assert 0 < times["min"] <= times["median"] <= times["max"] and len(times["all"]) == 2
+            assert each["faster"][title] > 0
+        assert each["faster"][each["peer"]] == 1 and not each["failed"]
+    assert [point["median"] > 0 for point in result["measurements"][4]["steps"]["numpy"]] == [True, True]
+    table = report.markdown(result)
+    assert "| DFA adam |" in table and "dense pair" in table and "A training step by replicas" in table
+    paths = report.keep(result, tmp_path / "kept")
+    assert [path.name for path in paths] == ["cpu.json", "cpu.png", "growth.png"]
+    assert json.loads(paths[0].read_text()) == result
+
+
+def test_start_and_memory_are_measured():
+    start, memory = told(tiny_plan(rounds=1), suite.start)["measurements"]
+    assert start["import_beyond_numpy"] < start["times"]["import dfanp"]["median"]
+    assert 20 < memory["peak"] < 2000 and "MB" in report.memory_table([memory])
+
+
+def test_contestants_that_compute_something_else_are_found_out():
+    contestants.same_losses({"one": [0.7, 0.6], "two": [0.7001, 0.6001]})
+    with pytest.raises(turns.ContestantError, match="two computes something else than one"):
+        contestants.same_losses({"one": [0.7, 0.6], "two": [0.7, 0.7]})
+
+
+def test_a_contestant_that_fails_ends_the_measurement_unless_it_is_optional():
+    bad = {"bad": ("dfanp steps", {"tier": "numpy", "threads": 1, "data": "no such set"})}
+    pair = {"pair": ("blas pair", {"n": 2, "D": 3, "H": 4, "steps": 1, "threads": 1})}
+    with pytest.raises(turns.ContestantError, match=r"bad cannot run \(KeyError"):
+        turns.take_turns(bad | pair, 1)
+    seconds, failed = turns.take_turns(bad | pair, 1, optional=("bad",))
+    assert seconds["pair"]["run"] and "cannot run" in failed["bad"]
+
+
+def test_the_speedup_is_of_the_same_round():
+    assert turns.speedup([1, 10, 1], [2, 20, 2]) == 2
+
+
+def test_the_floor_is_that_of_its_docstring():
+    found = floor()
+    assert (found["dense_multiply_adds"], found["sparse_multiply_adds"]) == (308_281_344, 58_982_400)
+
+
+def test_without_pytorch_one_line_says_so(monkeypatch, capsys):
+    from dfanp_cli.main import run
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "torch" else real(name, *more)
+    )
+    assert run(["bench", "cpu", "--quick", "--data", "digits"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "pip install 'dfanp[bench]'" in err
+
+
+def test_a_misspelt_optimizer_is_bad_usage():
+    result = CliRunner().invoke(cli, ["bench", "cpu", "--opt", "sgd,adm"])
+    assert result.exit_code == 2 and "did you mean 'adam'" in result.output
+
+
+def test_pytorch_and_the_thesis_way_take_part():
+    pytest.importorskip("torch")
+    bp, dfa = (tiny_plan().settings(rule, opt) for rule, opt in (("bp", "adadelta"), ("dfa", "rmsprop")))
+    for settings in (bp, dfa):
+        everybody = {
+            "ours": ("dfanp epoch", settings | {"tier": "numpy"}),
+            "eager": ("torch epoch", settings | {"compiled": False}),
+            "thesis": ("thesis epoch", settings),
+        }
+        seconds, _ = turns.take_turns(everybody, 1, check=contestants.same_losses, unchecked=("thesis",))
+        assert all(each["run"] for each in seconds.values())
