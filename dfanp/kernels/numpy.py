@@ -35,10 +35,10 @@ class Plain:
 
     def update(self, optimizer, g, theta, s, lr, step, epoch):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by the gradient `g` of their shape."""
-        for g, theta, s in self.pieces(g, theta, s, lr):
+        for g_part, theta_part, s_part in self.pieces(g, theta, s, lr):
             if optimizer.weight_decay:
-                g = g + optimizer.weight_decay * theta
-            optimizer.update(self.xp, theta, g, s, lr, step, epoch)
+                g_part = g_part + optimizer.weight_decay * theta_part
+            optimizer.update(self.xp, theta_part, g_part, s_part, lr, step, epoch)
 
     def pieces(self, g, theta, s, lr):
         """Yield (g, theta, s) whole, or for large arrays of NumPy as views of PIECE parameters: the update is elementwise."""
@@ -48,5 +48,5 @@ class Plain:
             return
         flat = [a.reshape(-1) for a in arrays]
         for start in range(0, flat[0].size, PIECE):
-            g, theta, *state = (a[start : start + PIECE] for a in flat)
-            yield g, theta, SimpleNamespace(**dict(zip(vars(s), state, strict=True)))
+            g_part, theta_part, *state = (a[start : start + PIECE] for a in flat)
+            yield g_part, theta_part, SimpleNamespace(**dict(zip(vars(s), state, strict=True)))
