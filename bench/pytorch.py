@@ -2,7 +2,7 @@
 
 The images stay uint8, and each batch is gathered and normalised as it is needed; the loss is taken from the logits; gradients are
 set to None, not to zero; the optimizer is fused where PyTorch has that on the CPU, else foreach; tests run in large batches without
-a graph. BP is autograd; DFA writes its gradients by hand, which is faster than an own autograd.Function. Compiled, forward and
+a graph. BP is autograd; DFA writes its gradients by hand, without a graph. Compiled, forward and
 backward are one function and the optimizer's step another one (PyTorch's own advice), without dynamic shapes.
 """
 

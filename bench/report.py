@@ -144,11 +144,12 @@ TABLES = {
 
 
 def keep(result, folder):
-    """Write ``cpu.json`` and the pictures into `folder`; return their paths."""
+    """Write ``cpu.json`` (``growth.json`` for growth curves alone) and the pictures into `folder`; return their paths."""
     from . import pictures
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "cpu.json"
+    names = {each["name"] for each in result["measurements"]}
+    path = folder / ("growth.json" if names == {"growth"} else "cpu.json")
     path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
     return [path, *pictures.draw(result, folder)]
