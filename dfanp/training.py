@@ -4,13 +4,14 @@ from dataclasses import dataclass, field, fields, replace
 from math import ceil
 from numbers import Integral
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
 from . import alignment, losses, rules
 from .feedback import Feedback
-from .inputs import WeightGradient, rows
-from .optimizers import Optimizer
+from .inputs import rows
+from .optimizers import Optimizer, State
 from .streams import checked_seeds
 
 TEST_BATCH = 1000  # examples a forward pass when only the outputs are wanted
@@ -44,6 +45,15 @@ class Record:
         if self.alignment is not None:
             picked["alignment"] = {key: [float(c[r]) for c in cosines] for key, cosines in self.alignment.items()}
         return replace(self, **picked)
+
+
+class Learning(NamedTuple):
+    """What the kernels need to learn in a pass: ``M`` is what carries e back, (1, H) or (R, 1, H), None for W1.T."""
+
+    optimizer: Optimizer
+    state: State
+    M: object
+    epoch: int
 
 
 MEASURES = tuple(f.name for f in fields(Record) if f.name not in ("epoch", "alignment", "seconds"))
@@ -154,9 +164,8 @@ class Training:
         began, epoch, self._torn = perf_counter(), self.epoch + 1, True
         # A run that diverges is a result, told by its status; NumPy need not warn on the way there.
         with self.backend.pinned(), np.errstate(all="ignore"):
-            learn = lambda X, y: self.learn(X, y, epoch)
-            train = self.pass_over(*self.problem.train(self.seed, epoch), self.batch_size, learn)
-            test = self.pass_over(*self.problem.test(self.seed, epoch), TEST_BATCH, self.evaluate)
+            train = self.pass_over(*self.problem.train(self.seed, epoch), learning_in=epoch)
+            test = self.pass_over(*self.problem.test(self.seed, epoch))
             angles = self.measure_alignment() if self.align else None
         alive = self._alive & np.isfinite(train[0]) & np.isfinite(test[0])
         if self.network.replicas:
@@ -168,18 +177,44 @@ class Training:
         self.epoch, self._alive, self._torn = epoch, alive, False
         return Record(epoch, *values, alignment=angles, seconds=perf_counter() - began)
 
-    def pass_over(self, X, y, batch_size, run_batch):
-        """Call ``run_batch(X, y)`` on each batch; return mean loss and accuracy, float64 (R,) or (1,), on the host.
+    def pass_over(self, X, y, learning_in=None):
+        """Return mean loss and accuracy of the examples (X, y), float64 (R,) or (1,), on the host.
 
-        The sums stay on the device until the end: nothing in a pass waits for a transfer.
+        Args:
+            learning_in: None to test; or the epoch, to do a step after each batch (``learn``).
+        """
+        sums = self.pass_in_one_call(X, y, learning_in) if self.fits_one_call else None
+        shape = (self.network.replicas or 1,)
+        host = [self.backend.to_host(total) for total in sums or self.pass_by_steps(X, y, learning_in)]
+        return [np.broadcast_to(total / X.shape[-2], shape) for total in host]
+
+    def pass_by_steps(self, X, y, learning_in):
+        """Return the sums of loss and of right answers, over all batches of (X, y): the definition of a pass.
+
+        The sums stay on the device: nothing in a pass waits for a transfer.
         """
         n, loss, right = X.shape[-2], 0.0, 0.0
+        batch_size = TEST_BATCH if learning_in is None else self.batch_size
         for start in range(0, n, batch_size):
             stop = min(start + batch_size, n)
-            batch_loss, batch_right = run_batch(rows(X, start, stop), y[..., start:stop, :])
-            loss, right = loss + batch_loss, right + batch_right
-        shape = (self.network.replicas or 1,)
-        return [np.broadcast_to(self.backend.to_host(total / n), shape) for total in (loss, right)]
+            batch = rows(X, start, stop), y[..., start:stop, :]
+            sums = self.evaluate(*batch) if learning_in is None else self.learn(*batch, learning_in)
+            loss, right = loss + sums[0], right + sums[1]
+        return loss, right
+
+    @property
+    def fits_one_call(self):
+        """Whether the kernels have a whole pass of such a network: one hidden layer, one output, no biases, "bce"."""
+        fits = len(self.network.sizes) == 3 and self.network.sizes[-1] == 1 and not self.network.bias
+        return self.backend.kernels.pass_over is not None and fits and self.loss.name == "bce"
+
+    def pass_in_one_call(self, X, y, learning_in):
+        """Return what ``pass_by_steps`` returns; None if the kernels cannot take these examples at once."""
+        learning, kernels = None, self.backend.kernels
+        if learning_in is not None:
+            # With one hidden layer e @ B is its signal under FA and DFA alike; under BP, B is W1.T.
+            learning = Learning(self.optimizer, self.state, self.B[0] if self.B else None, learning_in)
+        return kernels.pass_over(self.network.activation.name, *self.network.W, X, y, self.batch_size, learning)
 
     def evaluate(self, X, y):
         """Return the loss summed over the examples of a batch and the number that are right, float64, () or (R,)."""
@@ -197,31 +232,12 @@ class Training:
 
         Returns what ``evaluate`` returns, at the parameters before the update.
         """
-        loss, right, found = (self.gradients_by_head if self.has_head else self.gradients)(X, y)
-        self.optimizer.step(self.backend, self.network.parameters, found, self.state, epoch)
-        return loss, right
-
-    def gradients(self, X, y):
-        """Return the sums of ``evaluate``, and the gradients as the rule sees them."""
         h = self.network.forward(X)
         e = self.loss.error(self.backend.xp, h[-1], y)
-        return *self.sums(h[-1], y), rules.gradients(self.rule, self.network, self.B, h, e, self.first)
-
-    @property
-    def has_head(self):
-        """Whether the kernels have this network's top in one pass: one hidden layer, one output, no biases, "bce"."""
-        fits = len(self.network.sizes) == 3 and self.network.sizes[-1] == 1 and not self.network.bias
-        return self.backend.kernels.head is not None and fits and self.loss.name == "bce"
-
-    def gradients_by_head(self, X, y):
-        """Return what ``gradients`` returns. With one hidden layer e @ B is its signal under FA and DFA alike."""
-        kernels, (W0, W1) = self.backend.kernels, self.network.W
-        M = self.B[0] if self.B else self.backend.xp.matrix_transpose(W1)
-        loss, right, g, delta = kernels.head(self.network.activation.name, kernels.product(X, W0), W1, y, M)
-        found = {"W1": g}
-        if self.first == 0:
-            found["W0"] = WeightGradient(X, delta)
-        return loss, right, found
+        found = rules.gradients(self.rule, self.network, self.B, h, e, self.first)
+        loss, right = self.sums(h[-1], y)
+        self.optimizer.step(self.backend, self.network.parameters, found, self.state, epoch)
+        return loss, right
 
     def measure_alignment(self):
         """Return ``{"feedback": […], "gradient": […]}`` at the present weights: floats, or arrays (R,)."""

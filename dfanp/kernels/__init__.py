@@ -3,8 +3,8 @@
     product(X, W)               X @ W for StackedDigits X                         defined by StackedDigits.dense
     descend(optimizer, g, …)    one optimizer step of W by g = X.T @ delta        defined by WeightGradient.dense, update
     update(optimizer, g, …)     one optimizer step by a dense gradient            defined by Optimizer.update
-    head(activation, a, …)      hidden activation, logit, loss, error, signal     defined by Training.gradients
-                                of a network with one hidden layer and one output
+    pass_over(activation, …)    all steps of an epoch, or its test, of a network  defined by Training.pass_over
+                                with one hidden layer and one output
 
 Tiers: ``numpy`` (the definition itself, on any array namespace), ``numba``, ``native`` (C with OpenMP). One is chosen by
 name when a Backend is made. A tier that was asked for and is absent is an error; ``auto`` takes the fastest that is there.
@@ -14,7 +14,7 @@ import importlib
 
 from ..errors import BackendError, by_name
 
-OPERATIONS = ("product", "descend", "update", "head")
+OPERATIONS = ("product", "descend", "update", "pass_over")
 # Fastest first: the name of a tier's module here, and of its class.
 TIERS = {"native": "Native", "numba": "Numba", "numpy": "Plain"}
 

@@ -71,13 +71,13 @@ class Compiled:
         fuse(digits, lists, delta, rule, lr, W, state)   one step of W and its state, in place, by X.T @ delta
         apply(rule, lr, g, theta, state)         one step of theta and its state, in place, by g
 
-    and may have a faster ``head``, ``dense_product`` and ``dense_descend`` than those here.
+    and may have ``pass_over``, and a faster ``dense_product`` and ``dense_descend`` than those here.
 
     Results do not depend on the number of threads: work is split by output, never by summand.
     """
 
     Digits, Lists = Digits, Lists
-    head = None  # its definition is Training.gradients
+    pass_over = None  # its definition is Training.pass_over
 
     def __init__(self):
         self.lists = {}
@@ -173,3 +173,11 @@ def hyperparameters(optimizer, step, epoch):
         "correction1": 1 - get("beta1") ** t,
         "correction2": 1 - get("beta2") ** t,
     }
+
+
+def corrections(optimizer, steps, dtype):
+    """Return Adam's corrections 1 - beta^t at some `steps`, (steps, 2), or None for an optimizer that has none at a step."""
+    if getattr(optimizer, "count", None) != "steps":
+        return None
+    pairs = [(1 - optimizer.beta1**t, 1 - optimizer.beta2**t) for t in steps]
+    return np.array(pairs, dtype)

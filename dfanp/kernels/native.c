@@ -20,11 +20,14 @@
 enum { IDENTITY, RELU, LEAKY_RELU, TANH, SIGMOID };
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+enum { CHUNK = 16 }; /* rows of a gradient that are finished before they are applied */
 
 /* A bank of images as the list of their non-zero pixels, image by image, and in an image block of `block` pixels by block:
  * the pixel's place in its block times 256, plus its raw value. Block b of an image begins at start[image * blocks + b]. */
 typedef struct {
-    int64_t pixels, blocks, block;
+    int64_t pixels, blocks, block, widest; /* widest: the most non-zero pixels of any block */
     const int64_t *start;
     const uint16_t *nonzero;
 } bank;
@@ -98,6 +101,43 @@ EXPORT void dfanp_transpose(const bank *from, const batch *out) {
                 out->in_pixel[next[entry >> 8]++] = (uint32_t)i << 8 | (entry & 255);
             }
     }
+}
+
+/* The non-zero pixels of block c of the n examples of a batch, twice, as in `batch`, but each from the place 0 on. */
+typedef struct {
+    int32_t *by_example, *by_pixel;
+    uint16_t *in_example;
+    uint32_t *in_pixel;
+} block_list;
+
+/* Fill the list of block c of (k * blocks) for the examples in picks (n, k). */
+static void list_block(const bank *from, const int64_t *picks, int64_t n, int64_t k, int64_t c, const block_list *out) {
+    const int64_t place = c % from->blocks, digit = c / from->blocks;
+    const int64_t rows = MIN(from->block, from->pixels - place * from->block);
+    int32_t next[256] = {0}, sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t *s = from->start + picks[i * k + digit] * from->blocks + place;
+        const int32_t count = (int32_t)(s[1] - s[0]);
+        out->by_example[i] = sum;
+        for (int32_t e = 0; e < count; e++) {
+            const uint16_t entry = from->nonzero[s[0] + e];
+            out->in_example[sum + e] = entry;
+            next[entry >> 8]++;
+        }
+        sum += count;
+    }
+    out->by_example[n] = sum;
+    for (int64_t r = 0, at = 0; r < rows; r++) {
+        out->by_pixel[r] = (int32_t)at;
+        at += next[r];
+        next[r] = out->by_pixel[r];
+    }
+    out->by_pixel[rows] = sum;
+    for (int64_t i = 0; i < n; i++)
+        for (int32_t e = out->by_example[i]; e < out->by_example[i + 1]; e++) {
+            const uint16_t entry = out->in_example[e];
+            out->in_pixel[next[entry >> 8]++] = (uint32_t)i << 8 | (entry & 255);
+        }
 }
 
 #define REAL float

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..inputs import StackedDigits
 from . import compiled
 
 POINTER, INT = ctypes.c_void_p, ctypes.c_int64
@@ -13,8 +14,14 @@ ACTIVATIONS = ("identity", "relu", "leaky-relu", "tanh", "sigmoid")  # the enum 
 FEW = 128  # columns of a dense X; more are left to BLAS
 
 
+TEST_BATCH = 256  # examples a product when only the outputs are wanted
+LARGEST_ROOM = 1 << 28  # bytes of working memory; what needs more goes step by step
+
+
 class Bank(ctypes.Structure):
-    _fields_ = [(name, INT) for name in ("pixels", "blocks", "block")] + [("start", POINTER), ("entries", POINTER)]
+    _fields_ = [(name, INT) for name in ("pixels", "blocks", "block", "widest")] + [
+        (name, POINTER) for name in ("start", "entries")
+    ]
 
 
 class Batch(ctypes.Structure):
@@ -30,8 +37,17 @@ def rule_type(real):
     return type("Rule", (ctypes.Structure,), {"_fields_": flags + [(name, real) for name in numbers.split()]})
 
 
+def pass_type(real, rule):
+    """Return the struct `pass` of native_pass.h for a floating-point type."""
+    pointers = "bank picks table X y M W0 u0 v0 W1 u1 v1 lr corrections told"
+    numbers = "replicas examples k features hidden batch own_X own_y activation learn learn_W0"
+    fields = [(name, POINTER) for name in pointers.split()] + [(name, INT) for name in numbers.split()]
+    return type("Pass", (ctypes.Structure,), {"_fields_": [*fields, ("shift", real), ("rule", rule)]})
+
+
 REALS = {"float32": ("f", ctypes.c_float), "float64": ("d", ctypes.c_double)}
 RULES = {dtype: rule_type(real) for dtype, (_, real) in REALS.items()}
+PASSES = {dtype: pass_type(real, RULES[dtype]) for dtype, (_, real) in REALS.items()}
 
 
 def library():
@@ -60,7 +76,9 @@ class Digits(compiled.Digits):
 
     def __init__(self, bank):
         super().__init__(bank)
-        self.struct = Bank(*self.nonzero[:3], *map(address, self.nonzero[3:]))
+        *sizes, start, entries = self.nonzero
+        widest = int(np.diff(start).max(initial=0))
+        self.struct = Bank(*sizes, widest, address(start), address(entries))
         self.bank, self.table_at = ctypes.byref(self.struct), address(self.table)
 
 
@@ -82,6 +100,7 @@ class Native(compiled.Compiled):
 
     def __init__(self, xp=np):
         super().__init__()
+        self.room = np.empty(0, np.uint8)
         lib = library()
         self.c_gather, self.c_transpose, self.threads = lib.dfanp_gather, lib.dfanp_transpose, lib.dfanp_threads
         self.c_gather.argtypes, self.c_transpose.argtypes, self.threads.argtypes = [POINTER] * 3, [POINTER] * 2, [INT]
@@ -91,13 +110,14 @@ class Native(compiled.Compiled):
                 "product": [POINTER] * 3 + [real, INT] + [POINTER] * 2,
                 "descend": [POINTER] * 3 + [real, INT] + [POINTER] * 2 + [real] + [POINTER] * 3,
                 "update": [POINTER, real, INT] + [POINTER] * 4,
-                "head": [INT, INT, ctypes.c_int] + [POINTER] * 7,
+                "room": [POINTER],
+                "pass": [POINTER] * 2,
                 "dense_product": [INT] * 3 + [POINTER] * 3,
                 "dense_descend": [INT] * 3 + [POINTER] * 3 + [real] + [POINTER] * 3,
             }
             self.real[dtype] = {name: getattr(lib, f"dfanp_{name}_{suffix}") for name in arguments}
             for name, function in self.real[dtype].items():
-                function.argtypes, function.restype = arguments[name], None
+                function.argtypes, function.restype = arguments[name], INT if name == "room" else None
 
     @staticmethod
     def why_not():
@@ -156,25 +176,59 @@ class Native(compiled.Compiled):
             read = (address(of_replica(X, r)), address(d), ctypes.byref(rule), compiled.rate_of(lr, r))
             self.real[dtype]["dense_descend"](n, D, H, *read, address(w), *addresses(state))
 
-    def head(self, activation, a, W, y, M):
-        """Return what follows the last hidden layer of a network with one output and the loss "bce".
+    def pass_over(self, activation, W0, W1, X, y, batch_size, learning=None):
+        """Return what a pass over the examples of a network with one output, no biases and the loss "bce" comes to.
 
         Args:
-            activation: of the hidden layer. a: its pre-activation (n, H) or (R, n, H), which becomes h = f(a) in place.
-            W: the output weights, (H, 1) or (R, H, 1). y: targets (n, 1) or (R, n, 1).
-            M: what carries e back, W.T or B: (1, H), or (R, 1, H).
+            activation: of the hidden layer. W0, W1: the weights, (D, H) and (H, 1), or (R, D, H) and (R, H, 1).
+            X: StackedDigits or an array, (N, D) or (R, N, D). y: targets (N, 1) or (R, N, 1).
+            batch_size: examples a step.
+            learning: None to test; or a ``Learning``, to do a step of its optimizer after each batch: W1, W0 where it is
+                trained, their states and its count of steps change in place.
 
         Returns:
-            the loss summed over the examples and the number that are right, float64, () or (R,); the gradient of W, of
-            its shape; and delta = (e @ M) * f'(h), of the shape of a.
+            the loss summed over the examples, each before its update, and the number that are right, float64, () or
+            (R,); None for a batch that is too large for this.
         """
-        (n, H), number = a.shape[-2:], ACTIVATIONS.index(activation)
-        g, delta, told = np.empty_like(W), np.empty_like(a), np.empty((*a.shape[:-2], 2))
-        y, M = (np.ascontiguousarray(each) for each in (y, M))
-        for r, a_r, w, g_r, delta_r, told_r in compiled.replicas(a, W, g, delta, told):
-            each = (a_r, w, of_replica(y, r), of_replica(M, r), g_r, delta_r, told_r)
-            self.real[a.dtype.name]["head"](n, H, number, *map(address, each))
-        return told[..., 0], told[..., 1], g, delta
+        dtype, digits = W0.dtype.name, None
+        y, told = np.ascontiguousarray(y), np.empty((*W0.shape[:-2], 2))
+        replicas, (D, H), N = W0.shape[0] if W0.ndim > 2 else 1, W0.shape[-2:], y.shape[-2]
+        p = PASSES[dtype](y=address(y), W0=address(W0), W1=address(W1), told=address(told))
+        p.replicas, p.examples, p.features, p.hidden = replicas, N, D, H
+        p.batch, p.activation, p.own_y = min(batch_size, N), ACTIVATIONS.index(activation), y.ndim > 2
+        if isinstance(X, StackedDigits):
+            digits, picks = X.bank.prepared(self.name, self.Digits), np.ascontiguousarray(X.picks, np.int64)
+            p.bank, p.table, p.shift = ctypes.addressof(digits.struct), digits.table_at, digits.shift
+            p.picks, p.k, p.own_X = address(picks), picks.shape[-1], picks.ndim > 2
+        else:
+            X = np.ascontiguousarray(X)
+            p.X, p.own_X = address(X), X.ndim > 2
+        if learning is not None:
+            optimizer, state, step = learning.optimizer, learning.state, learning.state.step
+            p.learn, p.learn_W0 = True, "W0" in state.slots
+            p.rule = self.rule(compiled.hyperparameters(optimizer, step + 1, learning.epoch), dtype)
+            p.u1, p.v1 = addresses(compiled.slots(state.slots["W1"]))
+            if p.learn_W0:
+                p.u0, p.v0 = addresses(compiled.slots(state.slots["W0"]))
+            lr = np.full(replicas, optimizer.lr, dtype)
+            p.lr = address(lr)
+            if learning.M is not None:
+                M = np.ascontiguousarray(np.broadcast_to(learning.M[..., 0, :], (replicas, H)))
+                p.M = address(M)
+            steps = range(step + 1, step + 1 + -(-N // batch_size))
+            corrections = compiled.corrections(optimizer, steps, dtype)
+            if corrections is not None:
+                p.corrections = address(corrections)
+        real, at = self.real[dtype], ctypes.byref(p)
+        size = real["room"](at)
+        if size > max(LARGEST_ROOM, 8 * W0.nbytes):
+            return None
+        if size > self.room.size:
+            self.room = np.empty(size, np.uint8)
+        real["pass"](at, address(self.room))
+        if learning is not None:
+            learning.state.step = steps[-1]
+        return told[..., 0], told[..., 1]
 
 
 def of_replica(array, r):

@@ -11,6 +11,62 @@ typedef REAL NAME(vector) __attribute__((vector_size(32), aligned(sizeof(REAL)),
 #define SPILL(q) AT(last, q) = s##q;
 #define AT(p, q) (*(NAME(vector) *)((p) + (q) * LANES))
 
+#define LOAD(q) NAME(vector) s##q = AT(out, q);
+#define ADD(q) s##q += x * AT(row, q);
+#define STORE(q) AT(out, q) = s##q;
+#define START(q) NAME(vector) s##q = AT(sums, q);
+#define ZERO(q) NAME(vector) s##q = {0};
+
+/* out (n, PANEL) += the pixels of a block of n examples @ tile (block, PANEL). */
+FN void NAME(add)(const int32_t *at, const uint16_t *entries, int64_t n, const REAL *table, const REAL *tile, REAL *out) {
+    for (int64_t i = 0; i < n; i++, out += PANEL) {
+        EIGHT(LOAD)
+        for (int32_t e = at[i]; e < at[i + 1]; e++) {
+            const uint32_t entry = entries[e];
+            const REAL *row = tile + (entry >> 8) * PANEL, x = table[entry & 255];
+            EIGHT(ADD)
+        }
+        EIGHT(STORE)
+    }
+}
+
+/* out (rows, PANEL) = sums + the transposed pixels, some rows of them, @ delta (n, PANEL). */
+FN void NAME(gradient)(const int32_t *at, const uint32_t *entries, int64_t rows, const REAL *table, const REAL *delta,
+                       const REAL *sums, REAL *out) {
+    for (int64_t r = 0; r < rows; r++, out += PANEL) {
+        EIGHT(START)
+        for (int32_t e = at[r]; e < at[r + 1]; e++) {
+            const uint32_t entry = entries[e];
+            const REAL *row = delta + (int64_t)(entry >> 8) * PANEL, x = table[entry & 255];
+            EIGHT(ADD)
+        }
+        EIGHT(STORE)
+    }
+}
+
+/* The same for arrays: out (n, PANEL) += X (n, rows) @ tile (rows, PANEL), the rows of X being D apart. */
+FN void NAME(dense_add)(const REAL *X, int64_t D, int64_t n, int64_t rows, const REAL *tile, REAL *out) {
+    for (int64_t i = 0; i < n; i++, out += PANEL) {
+        EIGHT(LOAD)
+        for (int64_t r = 0; r < rows; r++) {
+            const REAL *row = tile + r * PANEL, x = X[i * D + r];
+            EIGHT(ADD)
+        }
+        EIGHT(STORE)
+    }
+}
+
+FN void NAME(dense_gradient)(const REAL *X, int64_t D, int64_t n, int64_t rows, const REAL *delta, REAL *out) {
+    for (int64_t r = 0; r < rows; r++, out += PANEL) {
+        EIGHT(ZERO)
+        for (int64_t i = 0; i < n; i++) {
+            const REAL *row = delta + i * PANEL, x = X[i * D + r];
+            EIGHT(ADD)
+        }
+        EIGHT(STORE)
+    }
+}
+
 /* a = X @ W for X the normalised pixels of a batch, table[raw] + shift each: a pixel that is zero adds shift * W alone, so
  * all zeros together add shift times the column sums of W. W (D, H) and a (n, H) are row-major. */
 EXPORT CLONES void NAME(dfanp_product)(const bank *from, const batch *X, const REAL *table, REAL shift, int64_t H,
@@ -37,15 +93,12 @@ EXPORT CLONES void NAME(dfanp_product)(const bank *from, const batch *X, const R
                 const int32_t *at = X->by_block + c * (n + 1);
                 for (int64_t i = 0; i < n; i++) {
                     REAL *out = scratch + i * PANEL;
-#define LOAD(q) NAME(vector) s##q = AT(out, q);
                     EIGHT(LOAD)
                     for (int32_t e = at[i]; e < at[i + 1]; e++) {
                         const uint32_t entry = X->in_block[e];
                         const REAL *row = tile + (entry >> 8) * PANEL, x = table[entry & 255];
-#define ADD(q) s##q += x * AT(row, q);
                         EIGHT(ADD)
                     }
-#define STORE(q) AT(out, q) = s##q;
                     EIGHT(STORE)
                 }
             }
@@ -121,8 +174,8 @@ EXPORT CLONES void NAME(dfanp_descend)(const bank *from, const batch *X, const R
                 for (int64_t r = 0; r < here; r++) {
                     const int32_t *at = X->by_pixel + first + r;
                     REAL *to = g + r * H + P * PANEL;
-#define START(q) NAME(vector) s##q = AT(sum, q);
-                    EIGHT(START)
+#define START_OLD(q) NAME(vector) s##q = AT(sum, q);
+                    EIGHT(START_OLD)
                     for (int32_t e = at[0]; e < at[1]; e++) {
                         const uint32_t entry = X->in_pixel[e];
                         const REAL *row = deltas + (int64_t)(entry >> 8) * PANEL, x = table[entry & 255];
@@ -159,7 +212,6 @@ EXPORT CLONES void NAME(dfanp_dense_product)(int64_t n, int64_t D, int64_t H, co
             memset(tile, 0, sizeof(REAL) * PANEL * (size_t)D);
             for (int64_t d = 0; d < D; d++) memcpy(tile + d * PANEL, W + d * H + P * PANEL, sizeof(REAL) * (size_t)width);
             for (int64_t i = 0; i < n; i++) {
-#define ZERO(q) NAME(vector) s##q = {0};
                 EIGHT(ZERO)
                 for (int64_t d = 0; d < D; d++) {
                     const REAL *row = tile + d * PANEL, x = X[i * D + d];
@@ -223,60 +275,7 @@ FN REAL NAME(df)(int activation, REAL h) {
     }
 }
 
-/* What follows the last hidden layer of a network with one output and the loss "bce", in one pass: a (n, H) becomes
- * h = f(a), z = h @ w, e = (sigmoid(z) - y) / n; then g = h.T @ e, and delta = (e @ m) * f'(h), for w, m, g (H,) and
- * y (n,). told[0] is the summed loss, told[1] the number of examples that are right. */
-EXPORT CLONES void NAME(dfanp_head)(int64_t n, int64_t H, int activation, REAL *a, const REAL *w, const REAL *y,
-                                    const REAL *m, REAL *g, REAL *delta, double *told) {
-    REAL *e = malloc(sizeof *e * 2 * (size_t)n), *loss = e + n;
-    if (!e) abort();
-    int64_t right = 0;
-#pragma omp parallel if (n * H > 16384)
-    {
-#pragma omp for schedule(static) reduction(+ : right)
-        for (int64_t i = 0; i < n; i++) {
-            REAL *h = a + i * H, sums[64] = {0}; /* 64 partial sums, always the same ones: no order depends on threads */
-            int64_t t = 0;
-#define OUTPUT(F)                                                                                                      \
-    for (; t + 64 <= H; t += 64)                                                                                       \
-        for (int64_t l = 0; l < 64; l++) {                                                                             \
-            h[t + l] = NAME(f)(F, h[t + l]);                                                                           \
-            sums[l] += h[t + l] * w[t + l];                                                                            \
-        }
-            if (activation == RELU) OUTPUT(RELU) else OUTPUT(activation)
-            for (int64_t l = 0; t < H; t++, l++) {
-                h[t] = NAME(f)(activation, h[t]);
-                sums[l] += h[t] * w[t];
-            }
-            for (int64_t half = 32; half; half /= 2)
-                for (int64_t l = 0; l < half; l++) sums[l] += sums[l + half];
-            const REAL z = sums[0], small = EXP(z >= 0 ? -z : z);
-            loss[i] = (z > 0 ? z : 0) - z * y[i] + LOG1P(small);
-            e[i] = ((z >= 0 ? 1 / (1 + small) : small / (1 + small)) - y[i]) / n;
-            right += (z > 0) == (y[i] > (REAL)0.5);
-        }
-#pragma omp for schedule(static)
-        for (int64_t p = 0; p < (H + 63) / 64; p++) {
-            const int64_t from = p * 64, here = MIN(64, H - from);
-            REAL sum[64] = {0};
-            for (int64_t i = 0; i < n; i++) {
-                const REAL *h = a + i * H + from, *M = m + from;
-                REAL *to = delta + i * H + from;
-#define SIGNAL(F, COUNT)                                                                                               \
-    for (int64_t t = 0; t < COUNT; t++) {                                                                              \
-        sum[t] += h[t] * e[i];                                                                                         \
-        to[t] = e[i] * M[t] * NAME(df)(F, h[t]);                                                                       \
-    }
-                if (activation == RELU && here == 64) SIGNAL(RELU, 64) else SIGNAL(activation, here)
-            }
-            memcpy(g + from, sum, sizeof(REAL) * (size_t)here);
-        }
-    }
-    told[0] = 0;
-    for (int64_t i = 0; i < n; i++) told[0] += loss[i];
-    told[1] = (double)right;
-    free(e);
-}
+#include "native_pass.h"
 
 #undef LANES
 #undef PANEL
@@ -288,6 +287,5 @@ EXPORT CLONES void NAME(dfanp_head)(int64_t n, int64_t H, int activation, REAL *
 #undef START
 #undef FINISH
 #undef SPILL
-#undef OUTPUT
-#undef SIGNAL
 #undef ZERO
+#undef START_OLD
