@@ -184,9 +184,8 @@ class Training:
             learning_in: None to test; or the epoch, to do a step after each batch (``learn``).
         """
         sums = self.pass_in_one_call(X, y, learning_in) if self.fits_one_call else None
-        shape = (self.network.replicas or 1,)
         host = [self.backend.to_host(total) for total in sums or self.pass_by_steps(X, y, learning_in)]
-        return [np.broadcast_to(total / X.shape[-2], shape) for total in host]
+        return [np.reshape(total / X.shape[-2], (-1,)) for total in host]
 
     def pass_by_steps(self, X, y, learning_in):
         """Return the sums of loss and of right answers, over all batches of (X, y): the definition of a pass.

@@ -110,7 +110,7 @@ class Compiled:
         X, delta = gradient
         if not isinstance(X, StackedDigits):
             return self.dense_descend(optimizer, gradient, theta, s, lr, step, epoch)
-        rule = self.rule(hyperparameters(optimizer, step, epoch), X.dtype)
+        rule = self.rule(hyperparameters(optimizer, step, epoch), theta.dtype)
         for r, w, d, *state in replicas(theta, np.ascontiguousarray(delta), *slots(s)):
             digits, lists = self.listed(X, r)
             if not lists.transposed:
@@ -129,7 +129,7 @@ class Compiled:
     def update(self, optimizer, g, theta, s, lr, step, epoch):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by the gradient `g` of their shape."""
         g = np.ascontiguousarray(g)
-        rule = self.rule(hyperparameters(optimizer, step, epoch), theta.dtype.name)
+        rule = self.rule(hyperparameters(optimizer, step, epoch), theta.dtype)
         each = [(None, theta, g, *slots(s))] if isinstance(lr, float) else replicas(theta, g, *slots(s))
         for r, w, gradient, *state in each:
             self.apply(rule, rate_of(lr, r), gradient, w, state)

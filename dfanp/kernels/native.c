@@ -22,6 +22,7 @@ enum { IDENTITY, RELU, LEAKY_RELU, TANH, SIGMOID };
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
+enum { AHEAD = 8 };  /* examples */
 enum { CHUNK = 16 }; /* rows of a gradient that are finished before they are applied */
 
 /* A bank of images as the list of their non-zero pixels, image by image, and in an image block of `block` pixels by block:
@@ -118,6 +119,8 @@ static void list_block(const bank *from, const int64_t *picks, int64_t n, int64_
     for (int64_t i = 0; i < n; i++) {
         const int64_t *s = from->start + picks[i * k + digit] * from->blocks + place;
         const int32_t count = (int32_t)(s[1] - s[0]);
+        if (i + AHEAD < n) /* images are drawn from all over a bank that no cache holds */
+            __builtin_prefetch(from->nonzero + from->start[picks[(i + AHEAD) * k + digit] * from->blocks + place]);
         out->by_example[i] = sum;
         for (int32_t e = 0; e < count; e++) {
             const uint16_t entry = from->nonzero[s[0] + e];

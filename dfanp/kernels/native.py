@@ -45,7 +45,8 @@ def pass_type(real, rule):
     return type("Pass", (ctypes.Structure,), {"_fields_": [*fields, ("shift", real), ("rule", rule)]})
 
 
-REALS = {"float32": ("f", ctypes.c_float), "float64": ("d", ctypes.c_double)}
+# By dtype, whose name takes NumPy longer to say than a small kernel runs.
+REALS = {np.dtype("float32"): ("f", ctypes.c_float), np.dtype("float64"): ("d", ctypes.c_double)}
 RULES = {dtype: rule_type(real) for dtype, (_, real) in REALS.items()}
 PASSES = {dtype: pass_type(real, RULES[dtype]) for dtype, (_, real) in REALS.items()}
 
@@ -142,16 +143,16 @@ class Native(compiled.Compiled):
         return RULES[dtype](**numbers)
 
     def multiply(self, digits, lists, W, a):
-        product = self.real[W.dtype.name]["product"]
+        product = self.real[W.dtype]["product"]
         product(digits.bank, lists.batch, digits.table_at, digits.shift, W.shape[-1], address(W), address(a))
 
     def fuse(self, digits, lists, delta, rule, lr, W, state):
-        descend, H = self.real[W.dtype.name]["descend"], W.shape[-1]
+        descend, H = self.real[W.dtype]["descend"], W.shape[-1]
         scale, by = (digits.table_at, digits.shift, H, address(delta)), (ctypes.byref(rule), lr)
         descend(digits.bank, lists.batch, *scale, *by, address(W), *addresses(state))
 
     def apply(self, rule, lr, g, theta, state):
-        update = self.real[theta.dtype.name]["update"]
+        update = self.real[theta.dtype]["update"]
         update(ctypes.byref(rule), lr, theta.size, address(g), address(theta), *addresses(state))
 
     def dense_product(self, X, W):
@@ -162,7 +163,7 @@ class Native(compiled.Compiled):
         X, W = np.ascontiguousarray(X), np.ascontiguousarray(W)
         out = np.empty((*(W.shape[:-2] or X.shape[:-2]), n, H), W.dtype)
         for r, w, a in compiled.replicas(W, out):
-            self.real[W.dtype.name]["dense_product"](n, D, H, *map(address, (of_replica(X, r), w, a)))
+            self.real[W.dtype]["dense_product"](n, D, H, *map(address, (of_replica(X, r), w, a)))
         return out
 
     def dense_descend(self, optimizer, gradient, theta, s, lr, step, epoch):
@@ -170,7 +171,7 @@ class Native(compiled.Compiled):
         X, delta = gradient
         if X.shape[-1] > FEW:
             return super().dense_descend(optimizer, gradient, theta, s, lr, step, epoch)
-        dtype, (n, D), H = theta.dtype.name, X.shape[-2:], theta.shape[-1]
+        dtype, (n, D), H = theta.dtype, X.shape[-2:], theta.shape[-1]
         rule, X = self.rule(compiled.hyperparameters(optimizer, step, epoch), dtype), np.ascontiguousarray(X)
         for r, w, d, *state in compiled.replicas(theta, np.ascontiguousarray(delta), *compiled.slots(s)):
             read = (address(of_replica(X, r)), address(d), ctypes.byref(rule), compiled.rate_of(lr, r))
@@ -190,7 +191,7 @@ class Native(compiled.Compiled):
             the loss summed over the examples, each before its update, and the number that are right, float64, () or
             (R,); None for a batch that is too large for this.
         """
-        dtype, digits = W0.dtype.name, None
+        dtype, digits = W0.dtype, None
         y, told = np.ascontiguousarray(y), np.empty((*W0.shape[:-2], 2))
         replicas, (D, H), N = W0.shape[0] if W0.ndim > 2 else 1, W0.shape[-2:], y.shape[-2]
         p = PASSES[dtype](y=address(y), W0=address(W0), W1=address(W1), told=address(told))

@@ -136,19 +136,19 @@ FN void NAME(activate)(const NAME(pass) *p, int64_t r, int64_t P, int64_t n, con
     REAL w[PANEL] = {0}, all[PANEL];
     memcpy(w, p->W1 + r * p->H + P * PANEL, sizeof(REAL) * (size_t)width);
     for (int64_t t = 0; t < PANEL; t++) all[t] = p->from ? p->shift * columns[t] : 0;
+#define WEIGH(q) sum += AT(to, q) * AT(w, q);
 #define OUTPUT(F)                                                                                                      \
     for (int64_t i = 0; i < n; i++) {                                                                                  \
-        REAL *to = h + i * PANEL, sums[PANEL];                                                                         \
-        for (int64_t t = 0; t < PANEL; t++) {                                                                          \
-            to[t] = NAME(f)(F, to[t] + all[t]);                                                                        \
-            sums[t] = to[t] * w[t];                                                                                    \
-        }                                                                                                              \
-        for (int64_t half = PANEL / 2; half; half /= 2)                                                                \
-            for (int64_t t = 0; t < half; t++) sums[t] += sums[t + half];                                              \
-        part[i] = sums[0];                                                                                             \
+        REAL *to = h + i * PANEL, z = 0;                                                                               \
+        NAME(vector) sum = {0};                                                                                        \
+        for (int64_t t = 0; t < PANEL; t++) to[t] = NAME(f)(F, to[t] + all[t]);                                        \
+        EIGHT(WEIGH)                                                                                                   \
+        for (int64_t l = 0; l < LANES; l++) z += sum[l];                                                               \
+        part[i] = z;                                                                                                   \
     }
     if (p->activation == RELU) OUTPUT(RELU) else OUTPUT((int)p->activation)
 #undef OUTPUT
+#undef WEIGH
 }
 
 /* One panel in one sweep: the update of step s - 1, and the product of step s. */

@@ -44,7 +44,8 @@ FN void NAME(gradient)(const int32_t *at, const uint32_t *entries, int64_t rows,
     }
 }
 
-/* The same for arrays: out (n, PANEL) += X (n, rows) @ tile (rows, PANEL), the rows of X being D apart. */
+/* The same for arrays: out (n, PANEL) += X (n, rows) @ tile (rows, PANEL), and out (rows, PANEL) = X.T @ delta (n, PANEL);
+ * the rows of X are D apart. */
 FN void NAME(dense_add)(const REAL *X, int64_t D, int64_t n, int64_t rows, const REAL *tile, REAL *out) {
     for (int64_t i = 0; i < n; i++, out += PANEL) {
         EIGHT(LOAD)
