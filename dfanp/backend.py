@@ -64,11 +64,11 @@ class Backend:
         return array if self.xp is np else self.xp.asnumpy(array)
 
     def pinned(self):
-        """Return a context in which BLAS, and the kernels, run on exactly `threads` threads."""
+        """Return a context in which the kernels run on exactly `threads` threads, and BLAS on as many as the kernels leave it."""
         if self.threads is None:
             return nullcontext()
         self.kernels.set_threads(self.threads)
-        return blas_pools().limit(limits=self.threads, user_api="blas")
+        return blas_pools().limit(limits=self.kernels.blas_threads or self.threads, user_api="blas")
 
 
 @cache

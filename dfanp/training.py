@@ -213,7 +213,8 @@ class Training:
         if learning_in is not None:
             # With one hidden layer e @ B is its signal under FA and DFA alike; under BP, B is W1.T.
             learning = Learning(self.optimizer, self.state, self.B[0] if self.B else None, learning_in)
-        return kernels.pass_over(self.network.activation.name, *self.network.W, X, y, self.batch_size, learning)
+        batch_size = TEST_BATCH if learning is None else self.batch_size
+        return kernels.pass_over(self.network.activation.name, *self.network.W, X, y, batch_size, learning)
 
     def evaluate(self, X, y):
         """Return the loss summed over the examples of a batch and the number that are right, float64, () or (R,)."""

@@ -133,15 +133,16 @@ def test_a_torn_epoch_does_not_go_on_until_restored(make_training, monkeypatch):
     list(training.epochs(1))
     before = training.arrays()
 
-    def interrupted(*arguments):
+    def interrupted(seed, epoch):  # after the training, before the test
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "learn", interrupted)
+    monkeypatch.setattr(training.problem, "test", interrupted)
     with pytest.raises(KeyboardInterrupt):
         training.run_epoch()
     monkeypatch.undo()
     with pytest.raises(RuntimeError, match="an epoch was cut off"):
         training.run_epoch()
+    assert not same(training.arrays(), before)
     training.restore(before)
     assert list(training.epochs(2)) == records[1:]
 

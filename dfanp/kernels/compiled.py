@@ -71,12 +71,14 @@ class Compiled:
         fuse(digits, lists, delta, rule, lr, W, state)   one step of W and its state, in place, by X.T @ delta
         apply(rule, lr, g, theta, state)         one step of theta and its state, in place, by g
 
-    and may have ``pass_over``, and a faster ``dense_product`` and ``dense_descend`` than those here.
+    and may have ``pass_over``. Products of arrays are left to BLAS, on one thread: its others would wait awake, on the cores
+    that the next kernel needs.
 
     Results do not depend on the number of threads: work is split by output, never by summand.
     """
 
     Digits, Lists = Digits, Lists
+    blas_threads = 1
     pass_over = None  # its definition is Training.pass_over
 
     def __init__(self):
@@ -98,7 +100,7 @@ class Compiled:
     def product(self, X, W):
         """Return X @ W for StackedDigits or an array X, (n, H) or (R, n, H); W is not changed."""
         if not isinstance(X, StackedDigits):
-            return self.dense_product(X, W)
+            return X @ W
         W = np.ascontiguousarray(W)
         out = np.empty((*(W.shape[:-2] or X.shape[:-2]), X.shape[-2], W.shape[-1]), W.dtype)
         for r, w, a in replicas(W, out):
@@ -109,7 +111,7 @@ class Compiled:
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""
         X, delta = gradient
         if not isinstance(X, StackedDigits):
-            return self.dense_descend(optimizer, gradient, theta, s, lr, step, epoch)
+            return self.update(optimizer, gradient.dense(), theta, s, lr, step, epoch)
         rule = self.rule(hyperparameters(optimizer, step, epoch), theta.dtype)
         for r, w, d, *state in replicas(theta, np.ascontiguousarray(delta), *slots(s)):
             digits, lists = self.listed(X, r)
@@ -117,14 +119,6 @@ class Compiled:
                 self.transpose(digits, lists)
                 lists.transposed = True
             self.fuse(digits, lists, d, rule, rate_of(lr, r), w, state)
-
-    def dense_product(self, X, W):
-        """Return X @ W for an array X."""
-        return X @ W
-
-    def dense_descend(self, optimizer, gradient, theta, s, lr, step, epoch):
-        """Do what ``descend`` does, for the gradient of an array X."""
-        self.update(optimizer, gradient.dense(), theta, s, lr, step, epoch)
 
     def update(self, optimizer, g, theta, s, lr, step, epoch):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by the gradient `g` of their shape."""

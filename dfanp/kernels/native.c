@@ -43,6 +43,35 @@ typedef struct {
     uint32_t *in_pixel;
 } batch;
 
+/* Copy block c (of k * blocks) of the examples in picks (n, k) to `entries`, from place `base` on; at[i] is where example i begins. */
+static void list_by_example(const bank *from, const int64_t *picks, int64_t n, int64_t k, int64_t c, int32_t base, int32_t *at,
+                            uint16_t *entries) {
+    const int64_t place = c % from->blocks, digit = c / from->blocks;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t *s = from->start + picks[i * k + digit] * from->blocks + place;
+        if (i + AHEAD < n) /* images are drawn from all over a bank that no cache holds */
+            __builtin_prefetch(from->nonzero + from->start[picks[(i + AHEAD) * k + digit] * from->blocks + place]);
+        at[i] = base;
+        memcpy(entries + base, from->nonzero + s[0], sizeof *entries * (size_t)(s[1] - s[0]));
+        base += (int32_t)(s[1] - s[0]);
+    }
+    at[n] = base;
+}
+
+/* Turn the list of a block of `rows` pixels around: from start[r] on stand those of pixel r. */
+static void list_by_pixel(int64_t n, int64_t rows, const int32_t *at, const uint16_t *entries, int32_t *start, uint32_t *turned) {
+    int32_t next[256] = {0}, sum = at[0];
+    for (int32_t e = at[0]; e < at[n]; e++) next[entries[e] >> 8]++;
+    for (int64_t r = 0; r < rows; r++) {
+        start[r] = sum;
+        sum += next[r];
+        next[r] = start[r];
+    }
+    for (int64_t i = 0; i < n; i++)
+        for (int32_t e = at[i]; e < at[i + 1]; e++)
+            turned[next[entries[e] >> 8]++] = (uint32_t)i << 8 | (entries[e] & 255);
+}
+
 EXPORT void dfanp_threads(int64_t threads) { omp_set_num_threads((int)threads); }
 
 /* Fill by_block and in_block of `out` for the examples in picks (n, k). */
@@ -54,13 +83,11 @@ EXPORT void dfanp_gather(const bank *from, const int64_t *picks, const batch *ou
     {
 #pragma omp for schedule(static)
         for (int64_t c = 0; c < all; c++) {
-            int32_t sum = 0;
+            begin[c + 1] = 0;
             for (int64_t i = 0; i < n; i++) {
                 const int64_t *s = from->start + picks[i * k + c / blocks] * blocks + c % blocks;
-                out->by_block[c * (n + 1) + i] = sum;
-                sum += (int32_t)(s[1] - s[0]);
+                begin[c + 1] += (int32_t)(s[1] - s[0]);
             }
-            begin[c + 1] = sum;
         }
 #pragma omp single
         {
@@ -68,15 +95,8 @@ EXPORT void dfanp_gather(const bank *from, const int64_t *picks, const batch *ou
             for (int64_t c = 0; c < all; c++) begin[c + 1] += begin[c];
         }
 #pragma omp for schedule(static)
-        for (int64_t c = 0; c < all; c++) {
-            int32_t *at = out->by_block + c * (n + 1);
-            for (int64_t i = 0; i < n; i++) {
-                const int64_t *s = from->start + picks[i * k + c / blocks] * blocks + c % blocks;
-                at[i] += begin[c];
-                memcpy(out->in_block + at[i], from->nonzero + s[0], sizeof *from->nonzero * (size_t)(s[1] - s[0]));
-            }
-            at[n] = begin[c + 1];
-        }
+        for (int64_t c = 0; c < all; c++)
+            list_by_example(from, picks, n, k, c, begin[c], out->by_block + c * (n + 1), out->in_block);
     }
     free(begin);
 }
@@ -88,59 +108,23 @@ EXPORT void dfanp_transpose(const bank *from, const batch *out) {
 #pragma omp parallel for schedule(static)
     for (int64_t c = 0; c < all; c++) {
         const int64_t first = (c % from->blocks) * from->block, rows = MIN(from->block, from->pixels - first);
-        const int32_t *at = out->by_block + c * (n + 1);
-        int32_t *start = out->by_pixel + (c / from->blocks) * from->pixels + first, next[256] = {0}, sum = at[0];
-        for (int32_t e = at[0]; e < at[n]; e++) next[out->in_block[e] >> 8]++;
-        for (int64_t r = 0; r < rows; r++) {
-            start[r] = sum;
-            sum += next[r];
-            next[r] = start[r];
-        }
-        for (int64_t i = 0; i < n; i++)
-            for (int32_t e = at[i]; e < at[i + 1]; e++) {
-                const uint16_t entry = out->in_block[e];
-                out->in_pixel[next[entry >> 8]++] = (uint32_t)i << 8 | (entry & 255);
-            }
+        list_by_pixel(n, rows, out->by_block + c * (n + 1), out->in_block,
+                      out->by_pixel + (c / from->blocks) * from->pixels + first, out->in_pixel);
     }
 }
 
-/* The non-zero pixels of block c of the n examples of a batch, twice, as in `batch`, but each from the place 0 on. */
+/* The lists of one block alone, as a pass keeps them. */
 typedef struct {
     int32_t *by_example, *by_pixel;
     uint16_t *in_example;
     uint32_t *in_pixel;
 } block_list;
 
-/* Fill the list of block c of (k * blocks) for the examples in picks (n, k). */
 static void list_block(const bank *from, const int64_t *picks, int64_t n, int64_t k, int64_t c, const block_list *out) {
-    const int64_t place = c % from->blocks, digit = c / from->blocks;
-    const int64_t rows = MIN(from->block, from->pixels - place * from->block);
-    int32_t next[256] = {0}, sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t *s = from->start + picks[i * k + digit] * from->blocks + place;
-        const int32_t count = (int32_t)(s[1] - s[0]);
-        if (i + AHEAD < n) /* images are drawn from all over a bank that no cache holds */
-            __builtin_prefetch(from->nonzero + from->start[picks[(i + AHEAD) * k + digit] * from->blocks + place]);
-        out->by_example[i] = sum;
-        for (int32_t e = 0; e < count; e++) {
-            const uint16_t entry = from->nonzero[s[0] + e];
-            out->in_example[sum + e] = entry;
-            next[entry >> 8]++;
-        }
-        sum += count;
-    }
-    out->by_example[n] = sum;
-    for (int64_t r = 0, at = 0; r < rows; r++) {
-        out->by_pixel[r] = (int32_t)at;
-        at += next[r];
-        next[r] = out->by_pixel[r];
-    }
-    out->by_pixel[rows] = sum;
-    for (int64_t i = 0; i < n; i++)
-        for (int32_t e = out->by_example[i]; e < out->by_example[i + 1]; e++) {
-            const uint16_t entry = out->in_example[e];
-            out->in_pixel[next[entry >> 8]++] = (uint32_t)i << 8 | (entry & 255);
-        }
+    const int64_t rows = MIN(from->block, from->pixels - c % from->blocks * from->block);
+    list_by_example(from, picks, n, k, c, 0, out->by_example, out->in_example);
+    list_by_pixel(n, rows, out->by_example, out->in_example, out->by_pixel, out->in_pixel);
+    out->by_pixel[rows] = out->by_example[n];
 }
 
 #define REAL float

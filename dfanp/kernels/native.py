@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ..inputs import StackedDigits
+from ..inputs import StackedDigits, rows
 from . import compiled
 
 POINTER, INT = ctypes.c_void_p, ctypes.c_int64
 ACTIVATIONS = ("identity", "relu", "leaky-relu", "tanh", "sigmoid")  # the enum of native.c
-FEW = 128  # columns of a dense X; more are left to BLAS
 
 
-TEST_BATCH = 256  # examples a product when only the outputs are wanted
-LARGEST_ROOM = 1 << 28  # bytes of working memory; what needs more goes step by step
+# Operations of a call, about a second: Python sees an interrupt when it returns.
+LONGEST_CALL, OF_AN_UPDATE = 1e11, 8  # the second: operations that the update of a weight costs
+# Working memory of a pass; what needs more goes step by step.
+LARGEST_ROOM, ROOM_OVER_WEIGHTS = 1 << 28, 8  # bytes; or times the weights, if that is more
 
 
 class Bank(ctypes.Structure):
@@ -113,8 +114,6 @@ class Native(compiled.Compiled):
                 "update": [POINTER, real, INT] + [POINTER] * 4,
                 "room": [POINTER],
                 "pass": [POINTER] * 2,
-                "dense_product": [INT] * 3 + [POINTER] * 3,
-                "dense_descend": [INT] * 3 + [POINTER] * 3 + [real] + [POINTER] * 3,
             }
             self.real[dtype] = {name: getattr(lib, f"dfanp_{name}_{suffix}") for name in arguments}
             for name, function in self.real[dtype].items():
@@ -155,28 +154,6 @@ class Native(compiled.Compiled):
         update = self.real[theta.dtype]["update"]
         update(ctypes.byref(rule), lr, theta.size, address(g), address(theta), *addresses(state))
 
-    def dense_product(self, X, W):
-        """Return X @ W for an array X: by BLAS, unless X has so few columns that waking its threads costs more."""
-        if X.shape[-1] > FEW:
-            return X @ W
-        (n, D), H = X.shape[-2:], W.shape[-1]
-        X, W = np.ascontiguousarray(X), np.ascontiguousarray(W)
-        out = np.empty((*(W.shape[:-2] or X.shape[:-2]), n, H), W.dtype)
-        for r, w, a in compiled.replicas(W, out):
-            self.real[W.dtype]["dense_product"](n, D, H, *map(address, (of_replica(X, r), w, a)))
-        return out
-
-    def dense_descend(self, optimizer, gradient, theta, s, lr, step, epoch):
-        """Do what ``descend`` does, for the gradient of an array X; the same choice as in ``dense_product``."""
-        X, delta = gradient
-        if X.shape[-1] > FEW:
-            return super().dense_descend(optimizer, gradient, theta, s, lr, step, epoch)
-        dtype, (n, D), H = theta.dtype, X.shape[-2:], theta.shape[-1]
-        rule, X = self.rule(compiled.hyperparameters(optimizer, step, epoch), dtype), np.ascontiguousarray(X)
-        for r, w, d, *state in compiled.replicas(theta, np.ascontiguousarray(delta), *compiled.slots(s)):
-            read = (address(of_replica(X, r)), address(d), ctypes.byref(rule), compiled.rate_of(lr, r))
-            self.real[dtype]["dense_descend"](n, D, H, *read, address(w), *addresses(state))
-
     def pass_over(self, activation, W0, W1, X, y, batch_size, learning=None):
         """Return what a pass over the examples of a network with one output, no biases and the loss "bce" comes to.
 
@@ -191,47 +168,63 @@ class Native(compiled.Compiled):
             the loss summed over the examples, each before its update, and the number that are right, float64, () or
             (R,); None for a batch that is too large for this.
         """
-        dtype, digits = W0.dtype, None
-        y, told = np.ascontiguousarray(y), np.empty((*W0.shape[:-2], 2))
-        replicas, (D, H), N = W0.shape[0] if W0.ndim > 2 else 1, W0.shape[-2:], y.shape[-2]
-        p = PASSES[dtype](y=address(y), W0=address(W0), W1=address(W1), told=address(told))
-        p.replicas, p.examples, p.features, p.hidden = replicas, N, D, H
-        p.batch, p.activation, p.own_y = min(batch_size, N), ACTIVATIONS.index(activation), y.ndim > 2
-        if isinstance(X, StackedDigits):
-            digits, picks = X.bank.prepared(self.name, self.Digits), np.ascontiguousarray(X.picks, np.int64)
-            p.bank, p.table, p.shift = ctypes.addressof(digits.struct), digits.table_at, digits.shift
-            p.picks, p.k, p.own_X = address(picks), picks.shape[-1], picks.ndim > 2
-        else:
-            X = np.ascontiguousarray(X)
-            p.X, p.own_X = address(X), X.ndim > 2
+        batch_size = min(batch_size, y.shape[-2])
+        steps = max(1, int(LONGEST_CALL / (W0.shape[-2] * W0.shape[-1] * (batch_size + OF_AN_UPDATE))))
+        if steps * batch_size < y.shape[-2]:
+            return self.in_slices(steps * batch_size, activation, W0, W1, X, y, batch_size, learning)
+        p, real, told = PASSES[W0.dtype](), self.real[W0.dtype], np.empty((*W0.shape[:-2], 2))
+        p.told, p.batch, p.activation = address(told), batch_size, ACTIVATIONS.index(activation)
+        # What only its address is known of must outlive the call.
+        kept = self.describe(p, W0, W1, X, np.ascontiguousarray(y))
         if learning is not None:
-            optimizer, state, step = learning.optimizer, learning.state, learning.state.step
-            p.learn, p.learn_W0 = True, "W0" in state.slots
-            p.rule = self.rule(compiled.hyperparameters(optimizer, step + 1, learning.epoch), dtype)
-            p.u1, p.v1 = addresses(compiled.slots(state.slots["W1"]))
-            if p.learn_W0:
-                p.u0, p.v0 = addresses(compiled.slots(state.slots["W0"]))
-            lr = np.full(replicas, optimizer.lr, dtype)
-            p.lr = address(lr)
-            if learning.M is not None:
-                M = np.ascontiguousarray(np.broadcast_to(learning.M[..., 0, :], (replicas, H)))
-                p.M = address(M)
-            steps = range(step + 1, step + 1 + -(-N // batch_size))
-            corrections = compiled.corrections(optimizer, steps, dtype)
-            if corrections is not None:
-                p.corrections = address(corrections)
-        real, at = self.real[dtype], ctypes.byref(p)
-        size = real["room"](at)
-        if size > max(LARGEST_ROOM, 8 * W0.nbytes):
+            kept += self.describe_learning(p, W0.dtype, learning)
+        size = real["room"](ctypes.byref(p))
+        if size > max(LARGEST_ROOM, ROOM_OVER_WEIGHTS * W0.nbytes):
             return None
         if size > self.room.size:
             self.room = np.empty(size, np.uint8)
-        real["pass"](at, address(self.room))
+        real["pass"](ctypes.byref(p), address(self.room))
         if learning is not None:
-            learning.state.step = steps[-1]
+            learning.state.step += -(-p.examples // batch_size)
         return told[..., 0], told[..., 1]
 
+    def describe(self, p, W0, W1, X, y):
+        """Write into the struct `p` where the weights and examples are; return what must be kept alive."""
+        p.replicas, p.examples = W0.shape[0] if W0.ndim > 2 else 1, y.shape[-2]
+        p.features, p.hidden = W0.shape[-2:]
+        p.W0, p.W1, p.y, p.own_y = address(W0), address(W1), address(y), y.ndim > 2
+        if not isinstance(X, StackedDigits):
+            X = np.ascontiguousarray(X)
+            p.X, p.own_X = address(X), X.ndim > 2
+            return [X, y]
+        digits, picks = X.bank.prepared(self.name, self.Digits), np.ascontiguousarray(X.picks, np.int64)
+        p.bank, p.table, p.shift = ctypes.addressof(digits.struct), digits.table_at, digits.shift
+        p.picks, p.k, p.own_X = address(picks), picks.shape[-1], picks.ndim > 2
+        return [digits, picks, y]
 
-def of_replica(array, r):
-    """Return array[r], or the array itself where all replicas share it."""
-    return array if r is None or array.ndim == 2 else array[r]
+    def describe_learning(self, p, dtype, learning):
+        """Write into the struct `p` what a ``Learning`` says; return what must be kept alive."""
+        optimizer, state, M, epoch = learning
+        step = state.step + 1
+        p.learn, p.learn_W0 = True, "W0" in state.slots
+        p.rule = self.rule(compiled.hyperparameters(optimizer, step, epoch), dtype)
+        p.u1, p.v1 = addresses(compiled.slots(state.slots["W1"]))
+        if p.learn_W0:
+            p.u0, p.v0 = addresses(compiled.slots(state.slots["W0"]))
+        lr = np.full(p.replicas, optimizer.lr, dtype)
+        corrections = compiled.corrections(optimizer, range(step, step - (-p.examples // p.batch)), dtype)
+        if M is not None:
+            M = np.ascontiguousarray(np.broadcast_to(M[..., 0, :], (p.replicas, p.hidden)))
+        p.lr, p.M, p.corrections = (None if each is None else address(each) for each in (lr, M, corrections))
+        return [lr, M, corrections]
+
+    def in_slices(self, examples, activation, W0, W1, X, y, batch_size, learning):
+        """Do what ``pass_over`` does, on so many `examples` a call."""
+        loss, right = 0.0, 0.0
+        for start in range(0, y.shape[-2], examples):
+            part = rows(X, start, start + examples), y[..., start : start + examples, :]
+            told = self.pass_over(activation, W0, W1, *part, batch_size, learning)
+            if told is None:  # the first one says so for all
+                return None
+            loss, right = loss + told[0], right + told[1]
+        return loss, right

@@ -8,7 +8,6 @@ typedef REAL NAME(vector) __attribute__((vector_size(32), aligned(sizeof(REAL)),
 #define LANES (int64_t)(32 / sizeof(REAL))
 #define PANEL (8 * LANES)
 #define EIGHT(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
-#define SPILL(q) AT(last, q) = s##q;
 #define AT(p, q) (*(NAME(vector) *)((p) + (q) * LANES))
 
 #define LOAD(q) NAME(vector) s##q = AT(out, q);
@@ -91,17 +90,7 @@ EXPORT CLONES void NAME(dfanp_product)(const bank *from, const batch *X, const R
                         tile[r * PANEL + t] = w[r * H + t];
                         sums[t] += w[r * H + t];
                     }
-                const int32_t *at = X->by_block + c * (n + 1);
-                for (int64_t i = 0; i < n; i++) {
-                    REAL *out = scratch + i * PANEL;
-                    EIGHT(LOAD)
-                    for (int32_t e = at[i]; e < at[i + 1]; e++) {
-                        const uint32_t entry = X->in_block[e];
-                        const REAL *row = tile + (entry >> 8) * PANEL, x = table[entry & 255];
-                        EIGHT(ADD)
-                    }
-                    EIGHT(STORE)
-                }
+                NAME(add)(X->by_block + c * (n + 1), X->in_block, n, table, tile, scratch);
             }
             for (int64_t i = 0; i < n; i++)
                 for (int64_t t = 0; t < width; t++)
@@ -147,12 +136,12 @@ EXPORT CLONES void NAME(dfanp_update)(const NAME(rule) *o, REAL lr, int64_t coun
 EXPORT CLONES void NAME(dfanp_descend)(const bank *from, const batch *X, const REAL *table, REAL shift, int64_t H,
                                        const REAL *delta, const NAME(rule) *o, REAL lr, REAL *W, REAL *u, REAL *v) {
     const int64_t n = X->n, D = X->k * from->pixels, panels = (H + PANEL - 1) / PANEL, wide = panels * PANEL;
-    const int64_t rows = 32, chunks = (D + rows - 1) / rows;
+    const int64_t chunks = (D + CHUNK - 1) / CHUNK;
     REAL *packed = aligned_alloc(64, sizeof(REAL) * wide * (size_t)(n + 1)), *sums = packed + n * wide;
     if (!packed) abort();
 #pragma omp parallel
     {
-        REAL *g = aligned_alloc(64, sizeof(REAL) * rows * (size_t)wide);
+        REAL *g = aligned_alloc(64, sizeof(REAL) * CHUNK * PANEL);
         if (!g) abort();
 #pragma omp for schedule(static)
         for (int64_t P = 0; P < panels; P++) { /* panel P of delta, its rows side by side, and shift times its column sums */
@@ -168,91 +157,19 @@ EXPORT CLONES void NAME(dfanp_descend)(const bank *from, const batch *X, const R
         }
 #pragma omp for schedule(static)
         for (int64_t task = 0; task < chunks; task++) {
-            const int64_t first = task * rows, here = MIN(rows, D - first);
+            const int64_t first = task * CHUNK, rows = MIN(CHUNK, D - first);
             for (int64_t P = 0; P < panels; P++) {
-                const int64_t width = MIN(PANEL, H - P * PANEL);
-                const REAL *deltas = packed + P * n * PANEL, *sum = sums + P * PANEL;
-                for (int64_t r = 0; r < here; r++) {
-                    const int32_t *at = X->by_pixel + first + r;
-                    REAL *to = g + r * H + P * PANEL;
-#define START_OLD(q) NAME(vector) s##q = AT(sum, q);
-                    EIGHT(START_OLD)
-                    for (int32_t e = at[0]; e < at[1]; e++) {
-                        const uint32_t entry = X->in_pixel[e];
-                        const REAL *row = deltas + (int64_t)(entry >> 8) * PANEL, x = table[entry & 255];
-                        EIGHT(ADD)
-                    }
-                    if (width == PANEL) {
-#define FINISH(q) AT(to, q) = s##q;
-                        EIGHT(FINISH)
-                    } else {
-                        REAL last[PANEL];
-                        EIGHT(SPILL)
-                        memcpy(to, last, sizeof(REAL) * (size_t)width);
-                    }
+                NAME(gradient)(X->by_pixel + first, X->in_pixel, rows, table, packed + P * n * PANEL, sums + P * PANEL, g);
+                for (int64_t r = 0; r < rows; r++) {
+                    const int64_t place = (first + r) * H + P * PANEL;
+                    NAME(update_run)(*o, lr, MIN(PANEL, H - P * PANEL), g + r * PANEL, W + place, u ? u + place : u,
+                                     v ? v + place : v);
                 }
             }
-            const int64_t place = first * H;
-            NAME(update_run)(*o, lr, here * H, g, W + place, u ? u + place : u, v ? v + place : v);
         }
         free(g);
     }
     free(packed);
-}
-
-/* a = X @ W for a dense X (n, D) with few columns: a panel of W stays in the first-level cache. */
-EXPORT CLONES void NAME(dfanp_dense_product)(int64_t n, int64_t D, int64_t H, const REAL *X, const REAL *W, REAL *a) {
-    const int64_t panels = (H + PANEL - 1) / PANEL;
-#pragma omp parallel if (n * D * H > 65536)
-    {
-        REAL *tile = aligned_alloc(64, sizeof(REAL) * PANEL * (size_t)(D + 1)), *last = tile + D * PANEL;
-        if (!tile) abort();
-#pragma omp for schedule(static)
-        for (int64_t P = 0; P < panels; P++) {
-            const int64_t width = MIN(PANEL, H - P * PANEL);
-            memset(tile, 0, sizeof(REAL) * PANEL * (size_t)D);
-            for (int64_t d = 0; d < D; d++) memcpy(tile + d * PANEL, W + d * H + P * PANEL, sizeof(REAL) * (size_t)width);
-            for (int64_t i = 0; i < n; i++) {
-                EIGHT(ZERO)
-                for (int64_t d = 0; d < D; d++) {
-                    const REAL *row = tile + d * PANEL, x = X[i * D + d];
-                    EIGHT(ADD)
-                }
-                EIGHT(SPILL)
-                memcpy(a + i * H + P * PANEL, last, sizeof(REAL) * (size_t)width);
-            }
-        }
-        free(tile);
-    }
-}
-
-/* The same for the gradient X.T @ delta, a panel of columns at a time, applied to W and its state at once. */
-EXPORT CLONES void NAME(dfanp_dense_descend)(int64_t n, int64_t D, int64_t H, const REAL *X, const REAL *delta,
-                                             const NAME(rule) *o, REAL lr, REAL *W, REAL *u, REAL *v) {
-    const int64_t panels = (H + PANEL - 1) / PANEL;
-#pragma omp parallel if (n * D * H > 65536)
-    {
-        REAL *packed = aligned_alloc(64, sizeof(REAL) * PANEL * (size_t)(n + 1)), *last = packed + n * PANEL;
-        if (!packed) abort();
-#pragma omp for schedule(static)
-        for (int64_t P = 0; P < panels; P++) {
-            const int64_t width = MIN(PANEL, H - P * PANEL);
-            memset(packed, 0, sizeof(REAL) * PANEL * (size_t)n);
-            for (int64_t i = 0; i < n; i++)
-                memcpy(packed + i * PANEL, delta + i * H + P * PANEL, sizeof(REAL) * (size_t)width);
-            for (int64_t d = 0; d < D; d++) {
-                EIGHT(ZERO)
-                for (int64_t i = 0; i < n; i++) {
-                    const REAL *row = packed + i * PANEL, x = X[i * D + d];
-                    EIGHT(ADD)
-                }
-                EIGHT(SPILL)
-                const int64_t place = d * H + P * PANEL;
-                NAME(update_run)(*o, lr, width, last, W + place, u ? u + place : u, v ? v + place : v);
-            }
-        }
-        free(packed);
-    }
 }
 
 /* f and f' of a pre-activation, the latter from the output h = f(a): activations.py, in the order of the enum. */
@@ -286,7 +203,4 @@ FN REAL NAME(df)(int activation, REAL h) {
 #undef ADD
 #undef STORE
 #undef START
-#undef FINISH
-#undef SPILL
 #undef ZERO
-#undef START_OLD

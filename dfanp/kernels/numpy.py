@@ -13,6 +13,7 @@ class Plain:
     """The operations of the kernel table by their definitions, on arrays of the namespace `xp`."""
 
     name = "numpy"
+    blas_threads = None  # as many as the backend has
     pass_over = None  # its definition is Training.pass_over
 
     def __init__(self, xp):
