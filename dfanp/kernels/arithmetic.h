@@ -16,7 +16,7 @@ typedef struct {
     int kind, outside, unscaled; /* an optimizer; eps outside the root; Adadelta's accumulator without lr */
     REAL weight_decay, rho, beta1, beta2, eps;
     REAL one_rho, one_beta1, one_beta2; /* 1 - rho …, rounded once, on the host */
-    REAL correction1, correction2;      /* Adam: 1 - beta1^t and 1 - beta2^t */
+    REAL correction1, correction2;      /* Adam: 1 / (1 - beta1^t) and 1 / (1 - beta2^t): to divide takes a kernel longer */
 } NAME(rule);
 
 FN REAL NAME(root)(REAL v, REAL eps, int outside) { return outside ? SQRT(v) + eps : SQRT(v + eps); }
@@ -54,5 +54,5 @@ FN void NAME(adadelta)(NAME(rule) o, REAL lr, REAL g, REAL *w, REAL *v, REAL *u)
 FN void NAME(adam)(NAME(rule) o, REAL lr, REAL g, REAL *w, REAL *m, REAL *v) {
     *m = o.beta1 * *m + o.one_beta1 * g;
     *v = o.beta2 * *v + o.one_beta2 * (g * g);
-    *w -= lr * (*m / o.correction1) / NAME(root)(*v / o.correction2, o.eps, o.outside);
+    *w -= lr * (*m * o.correction1) / NAME(root)(*v * o.correction2, o.eps, o.outside);
 }

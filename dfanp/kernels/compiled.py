@@ -164,14 +164,14 @@ def hyperparameters(optimizer, step, epoch):
         "one_rho": 1 - get("rho"),
         "one_beta1": 1 - get("beta1"),
         "one_beta2": 1 - get("beta2"),
-        "correction1": 1 - get("beta1") ** t,
-        "correction2": 1 - get("beta2") ** t,
+        "correction1": 1 / (1 - get("beta1") ** t),
+        "correction2": 1 / (1 - get("beta2") ** t),
     }
 
 
 def corrections(optimizer, steps, dtype):
-    """Return Adam's corrections 1 - beta^t at some `steps`, (steps, 2), or None for an optimizer that has none at a step."""
+    """Return Adam's corrections 1 / (1 - beta^t) at some `steps`, (steps, 2), or None for an optimizer that has none at a step."""
     if getattr(optimizer, "count", None) != "steps":
         return None
-    pairs = [(1 - optimizer.beta1**t, 1 - optimizer.beta2**t) for t in steps]
+    pairs = [(1 / (1 - optimizer.beta1**t), 1 / (1 - optimizer.beta2**t)) for t in steps]
     return np.array(pairs, dtype)

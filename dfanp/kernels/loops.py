@@ -278,4 +278,4 @@ def update_run(kind, outside, unscaled, numbers, lr, g, w, u, v):
             G = g[t] + decay * w[t]
             u[t] = beta1 * u[t] + one_beta1 * G
             v[t] = beta2 * v[t] + one_beta2 * (G * G)
-            w[t] -= lr * (u[t] / correction1) / (np.sqrt(v[t] / correction2 + inside) + outside_)
+            w[t] -= lr * (u[t] * correction1) / (np.sqrt(v[t] * correction2 + inside) + outside_)
