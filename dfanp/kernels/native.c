@@ -127,6 +127,28 @@ static void list_block(const bank *from, const int64_t *picks, int64_t n, int64_
     out->by_pixel[rows] = out->by_example[n];
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#define GAP LINE
+#define POISON(from, to) ASAN_POISON_MEMORY_REGION((void *)(from), (to) - (from))
+#define UNPOISON(from, to) ASAN_UNPOISON_MEMORY_REGION((void *)(from), (to) - (from))
+#else
+#define GAP 0
+#define POISON(from, to) ((void)(from), (void)(to))
+#define UNPOISON POISON
+#endif
+
+enum { LINE = 64, SHARED_CACHE = 4 << 20 }; /* bytes of a cache line; what replicas trained side by side may take of a cache */
+
+/* Return the next `bytes` of working memory, from a cache line's start on; with `there` unset it is only counted. Under
+ * AddressSanitizer a line is left between two parts, and to touch it is an error. */
+static void *take(uintptr_t *room, int there, int64_t bytes) {
+    const uintptr_t here = *room;
+    *room += (uintptr_t)((bytes + LINE - 1) / LINE * LINE) + GAP;
+    if (there) POISON(here + (uintptr_t)bytes, *room);
+    return (void *)here;
+}
+
 #define REAL float
 #define SQRT sqrtf
 #define EXP expf

@@ -29,56 +29,52 @@ typedef struct {
     REAL *W, *u, *v;                                   /* (group, panels, D, PANEL) */
     REAL *h[2];    /* (group, panels, batch, PANEL): pre-activation, then activation, then delta; of even and odd steps */
     REAL *part[2]; /* (group, panels, batch): what a panel adds to the logits */
-    REAL *own;     /* of each thread: e (group, batch), a chunk of the gradient, sums */
+    REAL *own;     /* of each thread, own_size numbers: e (group, batch), a chunk of the gradient */
     int64_t own_size;
     block_list *list[3]; /* (lists, blocks), of steps modulo 3 */
 } NAME(work);
 
-FN char *NAME(take)(char **room, int64_t bytes) {
-    char *here = *room;
-    *room += (bytes + 63) / 64 * 64;
-    return here;
-}
-
-/* Lay out the working memory from `room` on; return its size in bytes. */
-static int64_t NAME(lay_out)(const NAME(pass) *p, NAME(work) *w, char *room) {
-    char *begin = room;
+/* Lay out the working memory from `room` on (0: only to learn its size); return where it ends. */
+static uintptr_t NAME(lay_out)(const NAME(pass) *p, NAME(work) *w, uintptr_t room) {
+#define TAKE(bytes) take(&room, there, bytes)
+    const int there = room != 0;
     const int64_t real = sizeof(REAL), states = !!p->u0 + !!p->v0, learns = p->learn && p->learn_W0;
     w->panels = (p->H + PANEL - 1) / PANEL;
     w->rows = p->from ? p->from->block : MIN(p->D, 96);
     w->blocks = p->from ? p->k * p->from->blocks : (p->D + w->rows - 1) / w->rows;
     const int64_t W = w->panels * p->D * PANEL * real, rows = w->panels * p->batch;
-    w->group = MAX(1, MIN(p->R, (4 << 20) / (W * (1 + states)))); /* so many share a cache */
-    w->W = (REAL *)NAME(take)(&room, w->group * W);
-    w->u = learns && p->u0 ? (REAL *)NAME(take)(&room, w->group * W) : NULL;
-    w->v = learns && p->v0 ? (REAL *)NAME(take)(&room, w->group * W) : NULL;
+    w->group = MAX(1, MIN(p->R, SHARED_CACHE / (W * (1 + states))));
+    w->W = TAKE(w->group * W);
+    w->u = learns && p->u0 ? TAKE(w->group * W) : NULL;
+    w->v = learns && p->v0 ? TAKE(w->group * W) : NULL;
     for (int i = 0; i < 2; i++) {
-        w->h[i] = (REAL *)NAME(take)(&room, w->group * rows * PANEL * real);
-        w->part[i] = (REAL *)NAME(take)(&room, w->group * rows * real);
+        w->h[i] = TAKE(w->group * rows * PANEL * real);
+        w->part[i] = TAKE(w->group * rows * real);
     }
-    w->own_size = (w->group * p->batch + CHUNK * PANEL + 4 * PANEL + 15) / 16 * 16;
-    w->own = (REAL *)NAME(take)(&room, omp_get_max_threads() * w->own_size * real);
+    w->own_size = (w->group * p->batch + 15) / 16 * 16 + CHUNK * PANEL;
+    w->own = TAKE(omp_get_max_threads() * w->own_size * real);
     w->lists = !p->from ? 0 : p->own_X ? w->group : 1;
     w->block_cap = p->from ? p->batch * p->from->widest : 0;
     for (int i = 0; i < 3 && w->lists; i++) {
         const int64_t lists = w->lists * w->blocks;
-        block_list *all = (block_list *)NAME(take)(&room, lists * (int64_t)sizeof *all);
+        block_list *all = TAKE(lists * (int64_t)sizeof *all);
         w->list[i] = all;
-        int32_t *by_example = (int32_t *)NAME(take)(&room, lists * (p->batch + 1) * 4);
-        int32_t *by_pixel = (int32_t *)NAME(take)(&room, lists * (w->rows + 1) * 4);
-        uint16_t *in_example = (uint16_t *)NAME(take)(&room, lists * w->block_cap * 2);
-        uint32_t *in_pixel = (uint32_t *)NAME(take)(&room, lists * w->block_cap * 4);
-        for (int64_t c = 0; begin && c < lists; c++)
+        int32_t *by_example = TAKE(lists * (p->batch + 1) * 4);
+        int32_t *by_pixel = TAKE(lists * (w->rows + 1) * 4);
+        uint16_t *in_example = TAKE(lists * w->block_cap * 2);
+        uint32_t *in_pixel = TAKE(lists * w->block_cap * 4);
+        for (int64_t c = 0; there && c < lists; c++)
             all[c] = (block_list){by_example + c * (p->batch + 1), by_pixel + c * (w->rows + 1),
                                   in_example + c * w->block_cap, in_pixel + c * w->block_cap};
     }
-    return room - begin;
+#undef TAKE
+    return room;
 }
 
 /* Return how many bytes of working memory a pass needs, on as many threads as are set. */
 EXPORT int64_t NAME(dfanp_room)(const NAME(pass) *p) {
     NAME(work) w;
-    return NAME(lay_out)(p, &w, NULL) + 64;
+    return (int64_t)NAME(lay_out)(p, &w, 0) + LINE;
 }
 
 /* The first row of block c of X, and how many it has. */
@@ -207,7 +203,7 @@ FN void NAME(errors)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64_
 EXPORT CLONES void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
     const int64_t steps = (p->N + p->batch - 1) / p->batch;
     NAME(work) w;
-    NAME(lay_out)(p, &w, (char *)(((uintptr_t)room + 63) / 64 * 64));
+    const uintptr_t begin = ((uintptr_t)room + LINE - 1) / LINE * LINE, end = NAME(lay_out)(p, &w, begin);
     memset(p->told, 0, sizeof(double) * 2 * (size_t)p->R);
     for (int64_t first = 0; first < p->R; first += w.group) {
         const int64_t group = MIN(w.group, p->R - first), panels = group * w.panels, D = p->D;
@@ -258,4 +254,5 @@ EXPORT CLONES void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
             }
         }
     }
+    UNPOISON(begin, end);
 }
