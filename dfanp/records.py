@@ -50,7 +50,7 @@ class RunFolder:
         self.path, self._lock = Path(path), None
         with failures(self.path, "be opened"):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._take_lock()
+            self._lock = lock_folder(self.path, "another process is writing to this run")
             try:
                 self.environment = self._agree(json.loads(canonical(config)), environment)
             except BaseException:
@@ -68,17 +68,6 @@ class RunFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-    def _take_lock(self):
-        if flock is None:
-            return
-        self._lock = os.open(self.path, os.O_RDONLY)
-        try:
-            flock(self._lock, LOCK_EX | LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            busy = "another process is writing to this run; wait for it or name another folder"
-            raise RecordError(f"{self.path}: {busy}") from None
 
     def _agree(self, config, environment):
         """Write config.json, or check that the one there has the same config; return the environment it tells."""
@@ -136,6 +125,26 @@ class RunFolder:
             write_whole(self.path / "checkpoint.npz", lambda file: np.savez(file, **arrays))
 
 
+def lock_folder(path, busy):
+    """Return a descriptor that holds the lock of a folder until it is closed (None where files cannot be locked).
+
+    Raises:
+        RecordError: another process has it; the message begins with `busy`.
+    """
+    if flock is None:
+        return None
+    lock = os.open(path, os.O_RDONLY)
+    try:
+        flock(lock, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise RecordError(f"{path}: {busy}; wait for it or name another folder") from None
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
 class failures:
     """Turns an OSError inside a ``with`` block into a RecordError of one line."""
 
@@ -150,9 +159,13 @@ class failures:
             raise RecordError(f"{self.path}: the run cannot {self.what} ({error.strerror or error})") from None
 
 
-def write_whole(path, write):
-    """Call ``write(file)`` on a file of another name, sync it, rename it to `path`: never half a file."""
-    partial = path.with_name(path.name + ".partial")
+def write_whole(path, write, writer=""):
+    """Call ``write(file)`` on a file of another name, sync it, rename it to `path`: never half a file.
+
+    Args:
+        writer: part of the other name, where several processes may write `path`.
+    """
+    partial = path.with_name(f"{path.name}{writer}.partial")
     try:
         with open(partial, "wb") as file:
             write(file)

@@ -71,51 +71,58 @@ def build(settings, backend=None, dataset=None):
     Raises:
         ValueError: a setting is out of its range. DataError: the data are not there. BackendError: the device is not.
     """
+    backend = backend or Backend(settings.device, kernels=settings.kernels)
+    # A single run has no replica axis; its numbers are the same with one.
+    seed = settings.seed if settings.repeats == 1 else settings.seeds
+    return training_on(problem_of(settings, backend, dataset or load(settings.data)), settings, seed, settings.lr)
+
+
+def problem_of(settings, backend, dataset):
+    """Return the problem that `settings` describe."""
+    images = dataset.hold_out() if settings.held_out else dataset
+    return Parity(images, settings.k, dtype=settings.dtype, backend=backend)
+
+
+def training_on(problem, settings, seed, lr):
+    """Return the Training that `settings` describe on `problem`, with their seed and learning rate, or R of both."""
     for name in ("epochs", "repeats"):
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-    backend = backend or Backend(settings.device, kernels=settings.kernels)
-    optimizer = optimizers.get(settings.opt)(settings.lr, weight_decay=settings.weight_decay)
-    feedback = Feedback(settings.feedback)
-    dataset = dataset or load(settings.data)
-    problem = Parity(
-        dataset.hold_out() if settings.held_out else dataset, settings.k, dtype=settings.dtype, backend=backend
-    )
-    # A single run has no replica axis; its numbers are the same with one.
-    seed = settings.seed if settings.repeats == 1 else settings.seeds
+    optimizer = optimizers.get(settings.opt)(lr, weight_decay=settings.weight_decay)
     sizes = (problem.features, *settings.hidden, problem.outputs)
-    network = MLP(sizes, settings.activation, settings.bias, settings.dtype, seed, backend)
+    network = MLP(sizes, settings.activation, settings.bias, settings.dtype, seed, problem.backend)
     return Training(
         network,
         problem,
         settings.method,
         optimizer,
-        feedback,
+        Feedback(settings.feedback),
         settings.batch_size,
         layers=settings.layers,
         align=settings.align,
     )
 
 
-def rows_of(record, training, settings):
-    """Return the log lines of one epoch: a dict for each seed that was still running when the epoch began."""
-    rows = []
-    for r, seed in enumerate(settings.seeds):
-        solo = record.replica(r) if training.network.replicas else record
-        row = {"epoch": record.epoch, "seed": seed}
-        # JSON has no NaN: a cosine that overflowed is null.
-        finite = lambda c: c if np.isfinite(c) else None
-        if np.isfinite(solo.train_loss) and np.isfinite(solo.test_loss):
-            row |= {name: value for name, value in asdict(solo).items() if name not in ("epoch", "seconds")}
-            if row["alignment"] is None:
-                del row["alignment"]
-            else:
-                row["alignment"] = {kind: [finite(c) for c in cosines] for kind, cosines in row["alignment"].items()}
-        else:
-            row["status"] = "diverged"
-        rows.append(row)
-    return rows
+def rows_of(record, training):
+    """Return what the log tells of an epoch: a dict for each replica (one for a single run)."""
+    replicas = training.network.replicas
+    return [row_of(record.replica(r) if replicas else record) for r in range(replicas or 1)]
+
+
+def row_of(solo):
+    """Return what the log tells of the Record of one run, a dict of JSON values."""
+    # JSON has no NaN: a cosine that overflowed is null.
+    finite = lambda c: c if np.isfinite(c) else None
+    row = asdict(solo)
+    del row["seconds"]
+    if not np.isfinite(solo.train_loss) or not np.isfinite(solo.test_loss):
+        return {"epoch": solo.epoch, "status": "diverged"}
+    if row["alignment"] is None:
+        del row["alignment"]
+    else:
+        row["alignment"] = {kind: [finite(c) for c in cosines] for kind, cosines in row["alignment"].items()}
+    return row
 
 
 def environment(backend):
@@ -205,8 +212,8 @@ class Run:
                 raise RecordError(f"{self.folder.path}: epoch {training.epoch} was not written; open the run again")
             running = [status == "ok" for status in self.statuses()]
             record = training.run_epoch()
-            rows = rows_of(record, training, self.settings)
-            rows = [row for row, was_running in zip(rows, running, strict=True) if was_running]
+            told = zip(self.settings.seeds, rows_of(record, training), running, strict=True)
+            rows = [{"epoch": record.epoch, "seed": seed} | row for seed, row, was_running in told if was_running]
             if self.folder is not None:
                 self.folder.append(rows, record.seconds, record.epoch, training.arrays())
             self.kept = record.epoch
