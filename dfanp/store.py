@@ -13,6 +13,7 @@ process at a time writes to a folder, the one that has its lock.
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,6 +109,7 @@ class Store:
         new = [result for result in results if result.key not in self.results]
         with failures(self.path, "be written"):
             append_whole(self.path / "store.jsonl", [result._asdict() for result in new])
+        with suppress(OSError):  # nobody misses a time
             append_whole(self.path / "timings.jsonl", [{"key": r.key, "seconds": round(seconds, 6)} for r in new])
         for result in new:
             self.results[result.key], self.seconds[result.key] = result, seconds
@@ -169,7 +171,11 @@ def parsed(line):
 
 def checked_result(line):
     """Return the Result in a line's object, or None if it is none."""
-    if line.keys() != set(Result._fields) or not isinstance(line["config"], dict) or not isinstance(line["rows"], list):
+    if (
+        line.keys() != set(Result._fields)
+        or not isinstance(line["config"], dict)
+        or not isinstance(line["rows"], list)
+    ):
         return None
     result = Result(**line)
     rows = [row for row in result.rows if isinstance(row, dict) and is_measured(row)]

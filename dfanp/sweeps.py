@@ -1,0 +1,319 @@
+"""Many runs: in workers, joined where that is faster, resumed whatever happened; each comes out as if it had run alone.
+
+A sweep is a list of settings (``grids.product`` makes one) and a folder (``store.Store``). Runs that differ only in seed and
+learning rate are joined into jobs, replicas of one training, where a step of several costs less than several steps. How
+they are joined hangs on the settings alone, and results hang neither on that nor on the workers: on one tier the sweep has the
+same store.
+
+Only the process that started the sweep writes the store. A job that takes long keeps its progress in a file of its own, from
+which the next start goes on.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import lru_cache, partial
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from .backend import Backend, usable_cores
+from .errors import DataError, RecordError
+from .problems import load
+from .progress import read_progress, write_final, write_progress
+from .runs import problem_of, rows_of, training_on
+from .store import Result, Store, key_of
+
+SAVE_AFTER = 5.0  # seconds of training between two savings of a job's progress, at least
+SAVE_SHARE = 0.05  # of a job's time, at most, that saving takes
+MOST_JOINED = 16  # replicas of a job
+JOINED_BYTES = {"numpy": 64 << 20}  # of their weights
+OTHERS_JOINED_BYTES = 2 << 20  # beyond a cache, the compiled tiers gain nothing
+
+
+class Job(NamedTuple):
+    """Runs that are trained together: `settings`, alike but for seed and learning rate, and their keys."""
+
+    settings: tuple
+    keys: tuple
+
+    @property
+    def name(self):
+        """What its files are called."""
+        return key_of({"job": list(self.keys)})
+
+
+class Outcome(NamedTuple):
+    """What came of a job: its Results, or why there are none.
+
+    Attributes:
+        state: "done", "stopped" (it goes on from its progress) or "failed". error: a line, of a failed one.
+        seconds: of training, by this and earlier starts.
+    """
+
+    job: Job
+    state: str
+    results: tuple = ()
+    error: str | None = None
+    seconds: float = 0.0
+
+
+def resolved(settings, data_dir=None):
+    """Return each of `settings` with the data's digest, the device and the kernels that compute it.
+
+    Raises:
+        DataError, BackendError, ValueError: a setting cannot be had here, or is out of its range.
+    """
+    found = []
+    for each in settings:
+        if each.repeats != 1:
+            raise ValueError(f"a run of a sweep has one seed, got repeats = {each.repeats}")
+        digest, kernels = _dataset(each.data, data_dir).digest, _kernels_of(each.device, each.kernels)
+        if each.data_sha256 not in (None, digest):
+            raise DataError(f"{each.data}: the data have the SHA-256 {digest}, not {each.data_sha256}")
+        found.append(replace(each, data_sha256=digest, kernels=kernels))
+    return found
+
+
+_dataset = lru_cache(load)
+
+
+@lru_cache
+def _kernels_of(device, kernels):
+    return Backend(device, kernels=kernels).kernels.name
+
+
+def config_of(settings):
+    """Return settings as a dict of JSON values."""
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(settings).items()}
+
+
+def jobs_of(settings, data_dir=None):
+    """Return the Jobs that a list of resolved settings makes, in the order of the first run of each; equal ones once."""
+    alike = {}
+    for each in dict.fromkeys(settings):
+        alike.setdefault(replace(each, lr=1.0, seed=0), []).append(each)
+    jobs = []
+    for shape, runs in alike.items():
+        most = most_joined(shape, _dataset(shape.data, data_dir).train.pixels.shape[1])
+        for start in range(0, len(runs), most):
+            part = tuple(runs[start : start + most])
+            jobs.append(Job(part, tuple(key_of(config_of(each)) for each in part)))
+    order = {each: place for place, each in enumerate(settings)}
+    return sorted(jobs, key=lambda job: order[job.settings[0]])
+
+
+def most_joined(settings, pixels):
+    """Return how many runs with these settings, on images of so many pixels, are worth joining."""
+    if settings.device != "cpu":
+        return MOST_JOINED
+    size = (4 if settings.dtype == "float32" else 8) * sum(
+        a * b for a, b in pairwise((settings.k * pixels, *settings.hidden, 1))
+    )
+    return max(1, min(MOST_JOINED, JOINED_BYTES.get(settings.kernels, OTHERS_JOINED_BYTES) // size))
+
+
+@lru_cache(maxsize=4)
+def _problem(data, data_dir, held_out, k, dtype, device, kernels, threads):
+    """Return (backend, problem) for runs in this process to share."""
+    from .runs import Settings
+
+    backend = Backend(device, threads, kernels)
+    settings = Settings(lr=1.0, k=k, held_out=held_out, dtype=dtype, device=device, kernels=kernels, data=data)
+    return problem_of(settings, backend, _dataset(data, data_dir))
+
+
+def train(job, folder, threads=1, data_dir=None, keep=False):
+    """Train a job in this process; return its Outcome. Nothing that a run can do wrong raises.
+
+    Between two epochs it looks for a file ``stop`` in the folder: with that it saves its progress and ends.
+
+    Args:
+        folder: of the sweep. threads: of the kernels. keep: whether to keep the final arrays of each run.
+    """
+    folder = Path(folder)
+    marker = folder / "progress" / f"{job.name}.running"
+    try:
+        if (folder / "stop").exists():
+            return Outcome(job, "stopped")
+        with suppress(OSError):  # a full disk: then a crash has fewer suspects, no more
+            marker.touch()
+        return _train(job, folder, threads, data_dir, keep)
+    except Exception as error:
+        line = (str(error).strip().splitlines() or [""])[0]
+        return Outcome(job, "failed", error=f"{type(error).__name__}: {line}")
+    finally:
+        with suppress(OSError):
+            marker.unlink(missing_ok=True)
+
+
+def _train(job, folder, threads, data_dir, keep):
+    first, single = job.settings[0], len(job.settings) == 1
+    problem = _problem(
+        first.data, data_dir, first.held_out, first.k, first.dtype, first.device, first.kernels, threads
+    )
+    if _dataset(first.data, data_dir).digest != first.data_sha256:
+        raise DataError(f"{first.data}: this worker has other data than the sweep")
+    seeds, rates = (tuple(getattr(each, name) for each in job.settings) for name in ("seed", "lr"))
+    training = training_on(problem, first, *((seeds[0], rates[0]) if single else (seeds, rates)))
+    path = folder / "progress" / f"{job.name}.npz"
+    arrays, rows, seconds = read_progress(path, training.arrays(), len(seeds))
+    if arrays is not None:
+        training.restore(arrays)
+    saved, cost = time.monotonic(), 0.0
+
+    def save():
+        nonlocal saved, cost
+        began = time.monotonic()
+        with suppress(RecordError, OSError):  # on a full disk the run goes on, it only could not be resumed
+            write_progress(path, training.arrays(), rows, seconds)
+        saved = time.monotonic()
+        cost = saved - began
+
+    while training.epoch < first.epochs and not training.diverged:
+        record = training.run_epoch()
+        seconds += record.seconds
+        for each, row in zip(rows, rows_of(record, training), strict=True):
+            if not each or each[-1].get("status") != "diverged":
+                each.append(row)
+        over = training.epoch == first.epochs or training.diverged
+        if not over and (folder / "stop").exists():
+            save()
+            return Outcome(job, "stopped", seconds=seconds)
+        if not over and time.monotonic() - saved > max(SAVE_AFTER, cost / SAVE_SHARE):
+            save()
+    if keep:
+        for r, key in enumerate(job.keys):
+            write_final(folder / "checkpoints" / f"{key}.npz", training.arrays(), None if single else r)
+    results = [
+        Result(key, config_of(each), "diverged" if own[-1].get("status") == "diverged" else "done", own)
+        for key, each, own in zip(job.keys, job.settings, rows, strict=True)
+    ]
+    return Outcome(job, "done", tuple(results), seconds=seconds)
+
+
+class Sweep:
+    """A sweep in its folder.
+
+    Args:
+        settings: a list of ``runs.Settings``, each with repeats 1.
+        path: of the folder; made if it is not there. What stands in it already is not run again.
+        workers: processes that train; 1 trains in this one. With `cluster`, tasks at once (None: all it has).
+        threads: of the kernels, in each worker; None divides this machine's cores. The numpy tier takes 1, so that its bits do
+            not depend on the workers.
+        data_dir: see ``problems.load``. keep: whether to keep the final arrays of each run.
+        cluster: the address of a Dask scheduler whose workers see the folder under the same name.
+
+    Attributes:
+        store: the ``Store``. jobs: all Jobs. stopping: whether ``stop`` was called.
+
+    Raises:
+        RecordError: see ``Store``. ValueError, DataError, BackendError: see ``resolved``.
+    """
+
+    def __init__(self, settings, path, workers=1, threads=None, data_dir=None, keep=False, cluster=None):
+        self.settings = resolved(settings, data_dir)
+        self.jobs, self.workers, self.cluster = jobs_of(self.settings, data_dir), workers, cluster
+        self.data_dir, self.keep, self.path = data_dir, keep, Path(path).absolute()
+        self.threads = threads or max(1, usable_cores() // (workers or 1))
+        self.store, self.stopping = Store(self.path, write=True), False
+        try:
+            for name in ("progress", "checkpoints") if keep else ("progress",):
+                (self.path / name).mkdir(exist_ok=True)
+            (self.path / "stop").unlink(missing_ok=True)
+            for stale in [*self.path.glob("*/*.partial"), *self.path.glob("progress/*.running")]:
+                stale.unlink(missing_ok=True)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        """Give the folder back."""
+        self.store.close()
+
+    def stop(self):
+        """Ask the running jobs to end after their epoch; ``outcomes`` then ends, and a new Sweep goes on from there."""
+        self.stopping = True
+        (self.path / "stop").touch()
+
+    @property
+    def pending(self):
+        """The Jobs with a run that has no result yet (or whose final arrays are wanted and not there)."""
+        finals = self.path / "checkpoints"
+        lacks = lambda key: key not in self.store.results or (self.keep and not (finals / f"{key}.npz").exists())
+        return [job for job in self.jobs if any(map(lacks, job.keys))]
+
+    def results(self):
+        """Return the Results of this sweep's settings that are there, in their order."""
+        keys = dict.fromkeys(key_of(config_of(each)) for each in self.settings)
+        return [self.store.results[key] for key in keys if key in self.store.results]
+
+    def outcomes(self):
+        """Run what is pending, yielding the Outcome of each job once it is on the disk, in the order in which they end.
+
+        A worker that dies takes others' work with it. The jobs that were running then are tried again, one at a time, each in a
+        process of its own; one that kills that too has failed.
+        """
+        from .pools import Crash, run_jobs
+
+        suspects, waiting = [], self.pending
+        while (suspects or waiting) and not self.stopping:
+            alone = bool(suspects)
+            batch = [suspects[0]] if alone else waiting
+            ended = set()
+            try:
+                for outcome in run_jobs(self._task, batch, self.workers, self.cluster, alone):
+                    ended.add(outcome.job.name)
+                    yield self._keep(outcome)
+            except Crash as crash:
+                left = [job for job in batch if job.name not in ended]
+                if alone:
+                    yield self._keep(Outcome(batch[0], "failed", error=str(crash)))
+                else:
+                    running = {each.stem for each in self.path.glob("progress/*.running")}
+                    suspects = [job for job in left if job.name in running] or left[: self.workers or 1]
+                    waiting = [job for job in left if job not in suspects]
+                    continue
+            if alone:
+                suspects = suspects[1:]
+            else:
+                waiting = []
+
+    @property
+    def _task(self) -> Callable:
+        return partial(_task, folder=str(self.path), threads=self.threads, data_dir=self.data_dir, keep=self.keep)
+
+    def _keep(self, outcome):
+        """Write what came of a job, and return it: as failed, if it cannot be written."""
+        job = outcome.job
+        if outcome.state == "done":
+            try:
+                self.store.add(outcome.results, outcome.seconds / len(job.keys))
+            except RecordError as error:
+                outcome = Outcome(job, "failed", error=str(error))
+        if outcome.state == "failed":
+            for each in job.settings:
+                with suppress(RecordError):
+                    self.store.fail(config_of(each), outcome.error)
+        elif outcome.state == "done":
+            (self.path / "progress" / f"{job.name}.npz").unlink(missing_ok=True)
+        return outcome
+
+
+def _task(job, folder, threads, data_dir, keep):
+    """Train a job with as many threads as its tier may have."""
+    threads = 1 if job.settings[0].kernels == "numpy" else threads
+    return train(job, folder, threads, data_dir, keep)
+
+
+def scores(results, last=10):
+    """Return key -> mean test accuracy of the `last` epochs, NaN for a run that diverged."""
+    mean = lambda values: sum(values) / len(values)
+    return {r.key: mean(r.accuracies()[-last:]) if r.status == "done" else float("nan") for r in results}
