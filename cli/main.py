@@ -10,7 +10,7 @@ import sys
 
 import click
 
-COMMANDS = ("parity", "data", "info", "bench")
+COMMANDS = ("parity", "tune", "results", "plot", "data", "info", "bench")
 
 
 class Commands(click.Group):
@@ -39,6 +39,8 @@ def cli():
 
     \b
     dfanp parity --k 3 --method dfa --opt rmsprop    train on the parity of three digits
+    dfanp tune parity --opt sgd,rmsprop --out tuned  find the best learning rates
+    dfanp results tuned                              what came of a sweep
     dfanp data fetch mnist                           get MNIST
     dfanp info                                       what this machine can do
     dfanp bench cpu                                  how fast it trains, against PyTorch and others

@@ -76,3 +76,22 @@ data_dir = click.option(
     help="Folder that has the data set's IDX files, itself or in a folder of its name.  [default: the cache]",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")
+
+
+class Grid(click.ParamType):
+    """Values of another type: one, a list, or for numbers a range."""
+
+    def __init__(self, of, separator=","):
+        self.of, self.separator, self.name = of, separator, "list"
+
+    def convert(self, value, param, ctx):
+        from dfanp.grids import values
+
+        if isinstance(value, tuple) and self.separator == ",":
+            return value
+        try:
+            if self.separator != ",":
+                return tuple(dict.fromkeys(self.of.convert(part, param, ctx) for part in value.split(self.separator)))
+            return values(str(value), lambda part: self.of.convert(part, param, ctx))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

@@ -88,6 +88,75 @@ def draw_run(rows, title, path):
     save(figure, Path(path))
 
 
+STYLES = ("o-", "s--", "^:", "D-.", "v-", "P--", "X:", "*-.")  # told apart without colours, too
+
+
+def draw_rates(candidates, path, label):
+    """Draw the mean score against the learning rate to `path`, a curve for each setting otherwise alike, intervals as bars.
+
+    Args:
+        candidates: of a sweep (``dfanp.tuning``). path: see ``checked_file``. label: what the score is.
+    """
+    from .tuning import at_edge, axes, best, grouped
+
+    figure, axis = figure_with_axis()
+    names = axes(candidates)
+    for number, (values, group) in enumerate(grouped(candidates, names).items()):
+        group = sorted((each for each in group if each.mean is not None), key=lambda each: each.config["lr"])
+        if not group:
+            continue
+        rates, means = [each.config["lr"] for each in group], [each.mean for each in group]
+        top = best(group)
+        title = f"{', '.join(values) or 'accuracy'}: best {top.mean:.3f} at {top.config['lr']:.3g}"
+        title += " (edge)" if at_edge(top, group) else ""
+        style = STYLES[number % len(STYLES)]
+        axis.errorbar(
+            rates, means, [each.half or 0 for each in group], fmt=style, capsize=2, markersize=4, label=title
+        )
+    axis.set_xscale("log")
+    axis.set_xlabel("learning rate")
+    axis.set_ylabel(label)
+    axis.legend(frameon=False, fontsize=8, title=", ".join(names) or None, title_fontsize=8)
+    save(figure, Path(path))
+
+
+def draw_curves(results, path):
+    """Draw test accuracy over the epochs to `path`: for each setting the mean over its seeds, with its 95 % interval.
+
+    Args:
+        results: ``dfanp.store.Result``s. path: see ``checked_file``.
+    """
+    from .grids import varied
+
+    figure, axis = figure_with_axis()
+    names = [name for name in varied([result.config for result in results]) if name not in ("seed", "data_sha256")]
+    together = {}
+    for result in results:
+        together.setdefault(tuple(str(result.config.get(name)) for name in names), []).extend(result.rows)
+    for number, (values, rows) in enumerate(together.items()):
+        epochs, means, halves = curve(rows, lambda row: row.get("test_accuracy"))
+        style = STYLES[number % len(STYLES)]
+        (line,) = axis.plot(epochs, means, style, markersize=3, label=", ".join(values) or "test accuracy")
+        if halves is not None:
+            axis.fill_between(epochs, means - halves, means + halves, color=line.get_color(), alpha=0.2, linewidth=0)
+    axis.set_xlabel("epoch")
+    axis.set_ylabel("test accuracy")
+    axis.legend(frameon=False, fontsize=8, title=", ".join(names) or None, title_fontsize=8)
+    save(figure, Path(path))
+
+
+def figure_with_axis():
+    """Return a Figure that needs no display, and its only axis."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure, axis
+
+
 def save(figure, path):
     """Write a figure under another name and rename it to `path`: never half a picture."""
     partial = path.with_name(f"{path.name}.partial")

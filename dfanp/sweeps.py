@@ -311,9 +311,3 @@ def _task(job, folder, threads, data_dir, keep):
     """Train a job with as many threads as its tier may have."""
     threads = 1 if job.settings[0].kernels == "numpy" else threads
     return train(job, folder, threads, data_dir, keep)
-
-
-def scores(results, last=10):
-    """Return key -> mean test accuracy of the `last` epochs, NaN for a run that diverged."""
-    mean = lambda values: sum(values) / len(values)
-    return {r.key: mean(r.accuracies()[-last:]) if r.status == "done" else float("nan") for r in results}

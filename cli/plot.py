@@ -1,0 +1,67 @@
+"""`dfanp plot`: pictures of runs and sweeps that are kept in folders."""
+
+from pathlib import Path
+
+import click
+
+from .options import usage_errors
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=click.Path(file_okay=False))
+@click.option("--out", required=True, metavar="FILE", help="The picture: a .png, .svg or .pdf.")
+@click.option(
+    "--x",
+    type=click.Choice(["auto", "epoch", "lr"]),
+    default="auto",
+    help="Accuracy over the epochs, or against the learning rate; auto: the rate where there are several.",
+)
+@click.option(
+    "--last", type=click.IntRange(min=1), default=10, help="Against the rate: the mean of so many last epochs."
+)
+def plot(folders, out, x, last):
+    """Draw the runs and sweeps in DIR...: means over the seeds, with 95 % intervals, a curve for each setting.
+
+    \b
+    Examples:
+      dfanp plot tuned --out rates.png
+      dfanp plot runs/bp runs/dfa --out curves.svg
+    """
+    from dfanp import DfanpError, plots, tuning
+    from dfanp.grids import varied
+
+    with usage_errors():
+        path = plots.checked_file(out)
+    results = [result for folder in folders for result in read(folder)]
+    if not results:
+        raise DfanpError(f"{', '.join(folders)}: there is no finished run to draw")
+    if x == "auto":
+        x = "lr" if "lr" in varied([result.config for result in results]) else "epoch"
+    if x == "lr":
+        plots.draw_rates(tuning.candidates(results, last), path, f"mean test accuracy of the last {last} epochs")
+    else:
+        plots.draw_curves(results, path)
+    click.echo(f"wrote {path}")
+
+
+def read(folder):
+    """Return the Results in a folder: of a sweep, or of a run (also an unfinished one)."""
+    from dfanp import DfanpError
+    from dfanp.records import read_config, read_log
+    from dfanp.store import Result, Store, key_of
+
+    folder = Path(folder)
+    if (folder / "store.jsonl").exists():
+        with Store(folder) as store:
+            return list(store.results.values())
+    if not (folder / "config.json").exists():
+        raise DfanpError(f"{folder}: holds neither a run (config.json) nor a sweep (store.jsonl)")
+    config, by_seed = read_config(folder)["config"], {}
+    for row in read_log(folder):
+        by_seed.setdefault(row.get("seed"), []).append(row)
+    found = []
+    for seed, rows in by_seed.items():
+        own = {name: value for name, value in config.items() if name != "repeats"} | {"seed": seed, "repeats": 1}
+        diverged = rows[-1].get("status") == "diverged"
+        found.append(Result(key_of(own), own, "diverged" if diverged else "done", rows))
+    return found

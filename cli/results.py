@@ -1,0 +1,143 @@
+"""`dfanp results`: what came of a sweep, as a table, CSV or JSON."""
+
+import csv
+import io
+import json
+
+import click
+
+from .options import as_json
+from .sweeping import columns
+
+COLUMNS = ("epochs done", "test accuracy", "score", "seconds", "status")
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
+@click.option("--where", multiple=True, metavar="NAME=VALUE", help="Only runs with this setting; may be repeated.")
+@click.option("--group-by", metavar="NAMES", help="A row for each combination of these settings, such as method,opt.")
+@click.option("--last", type=click.IntRange(min=1), default=10, help="Score by the mean of so many last epochs.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a row a run (or a group), all settings.")
+@as_json
+def results(folder, where, group_by, last, as_csv, as_json):
+    """Show the runs of a sweep: of the settings, those that differ.
+
+    \b
+    Examples:
+      dfanp results tuned --where method=dfa
+      dfanp results tuned --group-by method,opt,lr
+      dfanp results tuned --csv > tuned.csv
+    """
+    from dfanp.grids import varied
+    from dfanp.store import Store
+
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json are two answers: ask for one")
+    with Store(folder) as store:
+        rows = [row_of(result, store.seconds.get(result.key), last) for result in store.results.values()]
+        for config, why in store.failures.values():
+            rows.append({"config": config, **dict.fromkeys(COLUMNS), "status": f"failed: {why}"})
+    known = list(dict.fromkeys(name for row in rows for name in row["config"]))
+    rows = [row for row in rows if all(row["config"].get(n) in values for n, values in filters(where, known).items())]
+    names = varied([row["config"] for row in rows])
+    if group_by:
+        names = checked(group_by.split(","), known)
+        rows = groups(rows, names)
+    if as_json:
+        click.echo(json.dumps(rows, allow_nan=False))
+        return
+    found = [name for name in rows[0] if name != "config"] if rows else list(COLUMNS)
+    names = known if as_csv and not group_by else names
+    body = [[*(row["config"].get(name) for name in names), *(row[name] for name in found)] for row in rows]
+    if as_csv:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([[*names, *found], *map(plain, body)])
+        click.echo(text.getvalue(), nl=False)
+    else:
+        click.echo("\n".join(columns([*names, *found], [[shown(cell) for cell in row] for row in body])))
+
+
+def row_of(result, seconds, last):
+    """Return the row of a Result."""
+    from dfanp.tuning import score
+
+    tests = result.accuracies()
+    values = (len(tests), tests[-1] if tests else None, score(result, last), seconds, result.status)
+    return {"config": result.config, **dict(zip(COLUMNS, values, strict=True))}
+
+
+def groups(rows, names):
+    """Return a row for each combination of the settings `names`."""
+    from dfanp.intervals import mean_interval
+
+    together = {}
+    for row in rows:
+        together.setdefault(json.dumps([row["config"].get(name) for name in names]), []).append(row)
+    found = []
+    for part in together.values():
+        scores = [row["score"] for row in part if row["score"] is not None]
+        mean, half = mean_interval(scores) if scores else (None, None)
+        ended = [(row["status"] or "").partition(":")[0] for row in part]
+        config = {name: part[0]["config"].get(name) for name in names}
+        row = {"config": config, "runs": len(part), "score": mean, "95 %": half}
+        found.append(row | {"diverged": ended.count("diverged"), "failed": ended.count("failed")})
+    return found
+
+
+def filters(where, known):
+    """Return name -> values (of one of them a config must have it), for texts NAME=VALUE."""
+    wanted = {}
+    for text in where:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.UsageError(f"--where {text!r}: write NAME=VALUE, such as method=dfa")
+        checked([name], known)
+        wanted.setdefault(name, []).append(value)
+    return {name: Values(values) for name, values in wanted.items()}
+
+
+class Values:
+    """The values that a text may mean: a word, a number, true, a list of numbers."""
+
+    def __init__(self, texts):
+        self.texts = texts
+
+    def __contains__(self, value):
+        told = ",".join(map(str, value)) if isinstance(value, list) else value
+        same = lambda text: str(told).lower() == text.lower() or (is_number(told) and as_number(text) == told)
+        return any(map(same, self.texts))
+
+
+def is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def as_number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def checked(names, known):
+    """Return names of settings; a usage error says which one is none."""
+    from dfanp.errors import nearest
+
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"no setting {name!r}: expected some of {', '.join(known)}{nearest(name, known)}")
+    return names
+
+
+def shown(cell):
+    """Return a cell for people."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, list):
+        return ",".join(map(str, cell))
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def plain(row):
+    """Return the cells of a row for a machine: every digit."""
+    return [",".join(map(str, cell)) if isinstance(cell, list) else cell for cell in row]
