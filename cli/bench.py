@@ -83,3 +83,23 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
         for path in report.keep(result, out):
             say(f"wrote {path}")
     click.echo(json.dumps(result, allow_nan=False) if as_json else report.markdown(result))
+
+
+@bench.command(context_settings={"show_default": True})
+@click.option("--kills", type=click.IntRange(1, 100_000), default=500, help="How many.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the moments.")
+@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+def kills(kills, seed, quiet):
+    """Kill sweeps with SIGKILL at random moments, go on with them, and compare what they leave behind.
+
+    Takes about two seconds a kill. The exit code is 1 if a sweep came out otherwise than an undisturbed one.
+    """
+    from dfanp_bench.kills import Different, report, survive
+
+    from dfanp import DfanpError
+
+    say = lambda text: None if quiet else click.echo(text, err=True)
+    try:
+        click.echo(report(survive(kills, seed=seed, say=say)))
+    except Different as error:
+        raise DfanpError(str(error)) from None

@@ -14,7 +14,8 @@ from .options import usage_errors
     "--x",
     type=click.Choice(["auto", "epoch", "lr"]),
     default="auto",
-    help="Accuracy over the epochs, or against the learning rate; auto: the rate where there are several.",
+    help="Accuracy over the epochs (at the best rate of each setting), or against the learning rate; auto: the rate, "
+    "where there are several.",
 )
 @click.option(
     "--last", type=click.IntRange(min=1), default=10, help="Against the rate: the mean of so many last epochs."
@@ -38,10 +39,20 @@ def plot(folders, out, x, last):
     if x == "auto":
         x = "lr" if "lr" in varied([result.config for result in results]) else "epoch"
     if x == "lr":
-        plots.draw_rates(tuning.candidates(results, last), path, f"mean test accuracy of the last {last} epochs")
+        plots.draw_rates(tuning.candidates(results, last), path, f"mean accuracy of the last {last} epochs")
     else:
-        plots.draw_curves(results, path)
+        plots.draw_curves(best_rates(results, last), path)
     click.echo(f"wrote {path}")
+
+
+def best_rates(results, last):
+    """Return the Results with the best rate of each group that has several: curves of the others would hide it."""
+    from dfanp import tuning
+
+    found = tuning.candidates(results, last)
+    groups = tuning.grouped(found, tuning.axes(found)).values()
+    configs = [each.config for group in groups for each in ([tuning.best(group)] if tuning.best(group) else group)]
+    return [result for result in results if {n: v for n, v in result.config.items() if n != "seed"} in configs]
 
 
 def read(folder):

@@ -101,14 +101,14 @@ def draw_rates(candidates, path, label):
 
     figure, axis = figure_with_axis()
     names = axes(candidates)
-    for number, (values, group) in enumerate(grouped(candidates, names).items()):
-        group = sorted((each for each in group if each.mean is not None), key=lambda each: each.config["lr"])
-        if not group:
-            continue
-        rates, means = [each.config["lr"] for each in group], [each.mean for each in group]
+    groups = grouped([each for each in candidates if each.mean is not None], names)
+    for number, (values, group) in enumerate(groups.items()):
+        group = sorted(group, key=lambda each: each.config["lr"])
+        aside = 1.02 ** (number - (len(groups) - 1) / 2)  # so that bars at one rate do not hide each other
+        rates, means = [each.config["lr"] * aside for each in group], [each.mean for each in group]
         top = best(group)
         title = f"{', '.join(values) or 'accuracy'}: best {top.mean:.3f} at {top.config['lr']:.3g}"
-        title += " (edge)" if at_edge(top, group) else ""
+        title += " (edge of the grid)" if at_edge(top, group) else ""
         style = STYLES[number % len(STYLES)]
         axis.errorbar(
             rates, means, [each.half or 0 for each in group], fmt=style, capsize=2, markersize=4, label=title
@@ -116,7 +116,7 @@ def draw_rates(candidates, path, label):
     axis.set_xscale("log")
     axis.set_xlabel("learning rate")
     axis.set_ylabel(label)
-    axis.legend(frameon=False, fontsize=8, title=", ".join(names) or None, title_fontsize=8)
+    finish(figure, axis, [each.mean for group in groups.values() for each in group], names)
     save(figure, Path(path))
 
 
@@ -126,23 +126,32 @@ def draw_curves(results, path):
     Args:
         results: ``dfanp.store.Result``s. path: see ``checked_file``.
     """
+    from matplotlib.ticker import MaxNLocator
+
     from .grids import varied
 
     figure, axis = figure_with_axis()
     names = [name for name in varied([result.config for result in results]) if name not in ("seed", "data_sha256")]
-    together = {}
+    together, heights = {}, []
     for result in results:
-        together.setdefault(tuple(str(result.config.get(name)) for name in names), []).extend(result.rows)
+        together.setdefault(tuple(told(result.config.get(name)) for name in names), []).extend(result.rows)
     for number, (values, rows) in enumerate(together.items()):
         epochs, means, halves = curve(rows, lambda row: row.get("test_accuracy"))
         style = STYLES[number % len(STYLES)]
         (line,) = axis.plot(epochs, means, style, markersize=3, label=", ".join(values) or "test accuracy")
         if halves is not None:
             axis.fill_between(epochs, means - halves, means + halves, color=line.get_color(), alpha=0.2, linewidth=0)
+        heights.extend(means)
     axis.set_xlabel("epoch")
     axis.set_ylabel("test accuracy")
-    axis.legend(frameon=False, fontsize=8, title=", ".join(names) or None, title_fontsize=8)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    finish(figure, axis, heights, names)
     save(figure, Path(path))
+
+
+def told(value):
+    """Return a setting's value as a legend has it."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def figure_with_axis():
@@ -155,6 +164,14 @@ def figure_with_axis():
     axis = figure.subplots()
     axis.spines[["top", "right"]].set_visible(False)
     return figure, axis
+
+
+def finish(figure, axis, heights, names):
+    """Give an axis of accuracies its range, from the means alone, a line at chance, and a legend where it hides nothing."""
+    axis.set_ylim(min([0.45, *(height - 0.02 for height in heights)]), 1.0)
+    axis.axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
+    look = {"frameon": False, "fontsize": 8, "title": ", ".join(names) or None, "title_fontsize": 8}
+    figure.legend(loc="outside lower center", ncols=2, **look)
 
 
 def save(figure, path):

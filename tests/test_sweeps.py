@@ -1,0 +1,236 @@
+import os
+import signal
+
+import numpy as np
+import pytest
+from dfanp_bench import kills
+
+import dfanp
+from dfanp import DataError, RecordError, grids, pools, runs, sweeps
+from dfanp.runs import Settings
+from dfanp.store import Store
+
+BASE = Settings(lr=0.01, k=1, hidden=(8,), epochs=2, data="digits", opt="sgd")
+
+
+def contents(folder):
+    return kills.contents(folder)
+
+
+def finished(settings, folder, **options):
+    """Run a sweep to its end; return its outcomes."""
+    with sweeps.Sweep(settings, folder, keep=True, **options) as sweep:
+        return list(sweep.outcomes())
+
+
+@pytest.fixture
+def grid():
+    """Seven runs in three jobs."""
+    return [
+        *grids.product(BASE, lr=[0.1, 0.01], seed=[0, 1]),
+        *grids.product(BASE, hidden=[(9,)], seed=[0, 3]),
+        Settings(**{**vars(BASE), "hidden": (600, 600), "epochs": 1}),
+    ]
+
+
+def test_each_run_comes_out_as_if_it_had_run_alone(grid, tmp_path):
+    outcomes = finished(grid, tmp_path / "sweep")
+    assert [len(outcome.results) for outcome in outcomes] == [4, 2, 1]
+    for settings in (grid[1], grid[4], grid[6]):
+        run = runs.Run(settings)
+        alone = [{name: v for name, v in row.items() if name != "seed"} for _, rows in run.epochs() for row in rows]
+        store = Store(tmp_path / "sweep")
+        (key,) = (k for k, r in store.results.items() if r.config == sweeps.config_of(run.settings))
+        assert store.results[key].rows == alone and store.results[key].status == "done"
+        with np.load(tmp_path / "sweep" / "checkpoints" / f"{key}.npz") as kept:
+            arrays = run.training.arrays()
+            assert arrays.keys() == set(kept)
+            assert all(np.array_equal(arrays[name], kept[name]) for name in arrays)
+
+
+def test_workers_do_not_change_the_answer(grid, tmp_path):
+    finished(grid, tmp_path / "one")
+    finished(grid[::-1], tmp_path / "two", workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_workers_do_not_change_the_answer_of_the_numpy_tier(tmp_path):
+    settings = grids.product(Settings(**{**vars(BASE), "kernels": "numpy", "hidden": (64,)}), k=[1, 2])
+    finished(settings, tmp_path / "one", threads=2)
+    finished(settings, tmp_path / "two", workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_a_cluster_does_not_change_the_answer(grid, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    finished(grid, tmp_path / "one")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1", local_directory=tmp_path
+    ) as cluster:
+        finished(grid, tmp_path / "cluster", workers=None, cluster=cluster.scheduler_address)
+    assert contents(tmp_path / "one") == contents(tmp_path / "cluster")
+
+
+def test_a_cluster_that_is_not_there(grid, tmp_path):
+    pytest.importorskip("distributed")
+    with pytest.raises(dfanp.BackendError, match="the cluster nonsense://x cannot be reached"):
+        finished(grid, tmp_path, cluster="nonsense://x")
+
+
+def test_what_is_done_is_not_done_again(grid, tmp_path):
+    finished(grid[:4], tmp_path)
+    assert [len(outcome.results) for outcome in finished(grid, tmp_path)] == [2, 1]
+    assert finished(grid, tmp_path) == []
+    next((tmp_path / "checkpoints").iterdir()).unlink()
+    assert len(finished(grid, tmp_path)) == 1
+    assert len((tmp_path / "store.jsonl").read_bytes().splitlines()) == len(grid)
+
+
+def test_runs_are_joined_where_that_is_faster():
+    small = sweeps.resolved(grids.product(BASE, seed=range(40)))
+    assert [len(job.keys) for job in sweeps.jobs_of(small)] == [16, 16, 8]
+    large = sweeps.resolved(grids.product(BASE, hidden=[(4096,)], k=[10], seed=range(3)))
+    assert [len(job.keys) for job in sweeps.jobs_of(large)] == [1, 1, 1] or large[0].kernels == "numpy"
+    assert len(sweeps.jobs_of([*small[:2], *small[:2]])[0].keys) == 2
+
+
+def test_a_run_that_diverges_leaves_the_others_alone(tmp_path):
+    settings = grids.product(BASE, lr=[1e30, 0.01], method=["bp"])
+    (outcome,) = finished(settings, tmp_path)
+    assert [each.status for each in outcome.results] == ["diverged", "done"]
+    assert outcome.results[0].rows[-1] == {"epoch": 1, "status": "diverged"}
+    assert len(outcome.results[1].rows) == 2
+
+
+def test_a_run_that_raises_fails_alone_and_is_tried_again(grid, tmp_path, monkeypatch):
+    def broken(problem, settings, seed, lr):
+        if settings.hidden == (9,):
+            raise MemoryError("no room\nfor that")
+        return runs.training_on(problem, settings, seed, lr)
+
+    monkeypatch.setattr(sweeps, "training_on", broken)
+    outcomes = finished(grid, tmp_path)
+    assert [outcome.state for outcome in outcomes] == ["done", "failed", "done"]
+    assert outcomes[1].error == "MemoryError: no room"
+    assert [why for _, why in Store(tmp_path).failures.values()] == ["MemoryError: no room"] * 2
+    monkeypatch.undo()
+    assert [outcome.state for outcome in finished(grid, tmp_path)] == ["done"]
+    assert not Store(tmp_path).failures
+
+
+class Killed(sweeps.Sweep):
+    """A sweep whose job of hidden width 9 kills its worker, `times` times."""
+
+    times = 1
+
+    @property
+    def _task(self):
+        task, folder, times = super()._task, str(self.path), self.times
+
+        def killing(job):
+            attempts = f"{folder}/progress/attempts"
+            if job.settings[0].hidden == (9,):
+                with open(attempts, "a") as file:
+                    file.write("x")
+                if os.path.getsize(attempts) <= times:
+                    open(f"{folder}/progress/{job.name}.running", "w").close()
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return task(job)
+
+        return killing
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_worker_that_is_killed(grid, tmp_path, times):
+    """Its job is tried once more, alone: then it is done, or has failed; the others are done in either case."""
+    with Killed(grid, tmp_path / "killed", workers=2, keep=True) as sweep:
+        sweep.times = times
+        outcomes = list(sweep.outcomes())
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    assert sorted(len(outcome.job.keys) for outcome in outcomes) == [1, 2, 4]
+    assert [len(outcome.job.keys) for outcome in failed] == ([] if times == 1 else [2])
+    assert all("its worker died" in outcome.error for outcome in failed)
+    finished(grid, tmp_path / "killed")
+    finished(grid, tmp_path / "quiet")
+    assert contents(tmp_path / "killed") == contents(tmp_path / "quiet")
+
+
+def test_stopping_ends_after_the_epoch_and_goes_on_from_there(grid, tmp_path, monkeypatch):
+    with sweeps.Sweep(grid, tmp_path / "stopped", keep=True) as sweep:
+        train_one = dfanp.Training.run_epoch
+
+        def stop_in_the_first(self):
+            sweep.stop()
+            return train_one(self)
+
+        monkeypatch.setattr(dfanp.Training, "run_epoch", stop_in_the_first)
+        assert [outcome.state for outcome in sweep.outcomes()] == ["stopped", "stopped", "stopped"]
+        assert len(list((tmp_path / "stopped" / "progress").glob("*.npz"))) == 1
+    trained = []
+    monkeypatch.setattr(dfanp.Training, "run_epoch", lambda self: trained.append(self.epoch + 1) or train_one(self))
+    finished(grid, tmp_path / "stopped")
+    assert trained == [2, 1, 2, 1]
+    finished(grid, tmp_path / "quiet")
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "quiet")
+    assert not list((tmp_path / "stopped" / "progress").iterdir())
+
+
+@pytest.mark.parametrize("change", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:-900] + b"x" * 900])
+def test_progress_that_is_damaged_is_told(grid, tmp_path, monkeypatch, change):
+    monkeypatch.setattr(sweeps, "SAVE_AFTER", 0.0)
+    monkeypatch.setattr(sweeps, "SAVE_SHARE", 1e9)
+    one, train_one = grid[4:5], dfanp.Training.run_epoch
+
+    def interrupted(self):
+        if self.epoch == 1:
+            raise KeyboardInterrupt
+        return train_one(self)
+
+    monkeypatch.setattr(dfanp.Training, "run_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        finished(one, tmp_path)
+    monkeypatch.setattr(dfanp.Training, "run_epoch", train_one)
+    (progress,) = (tmp_path / "progress").glob("*.npz")
+    progress.write_bytes(change(progress.read_bytes()))
+    (outcome,) = finished(one, tmp_path)
+    assert outcome.state == "failed" and "the progress is damaged; delete the file" in outcome.error
+    progress.unlink()
+    assert [outcome.state for outcome in finished(one, tmp_path)] == ["done"]
+
+
+def test_a_full_disk_fails_what_cannot_be_written_and_the_rest_goes_on(grid, tmp_path, monkeypatch):
+    append, calls = Store.add, []
+
+    def full_at_first(self, results, seconds):
+        calls.append(results)
+        if len(calls) == 1:
+            raise RecordError("the run cannot be written (No space left on device)")
+        append(self, results, seconds)
+
+    monkeypatch.setattr(Store, "add", full_at_first)
+    assert [outcome.state for outcome in finished(grid, tmp_path)] == ["failed", "done", "done"]
+    monkeypatch.undo()
+    assert [outcome.state for outcome in finished(grid, tmp_path)] == ["done"]
+    assert len(Store(tmp_path).results) == len(grid)
+
+
+def test_settings_that_do_not_fit(tmp_path):
+    with pytest.raises(ValueError, match="one seed, got repeats = 3"):
+        sweeps.Sweep(grids.product(BASE, repeats=3), tmp_path)
+    with pytest.raises(DataError, match="not 00"):
+        sweeps.Sweep(grids.product(BASE, data_sha256="00"), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_sweep_at_a_time(grid, tmp_path):
+    with sweeps.Sweep(grid, tmp_path), pytest.raises(RecordError, match="another process is writing to this sweep"):
+        sweeps.Sweep(grid, tmp_path)
+
+
+def test_killed_fifty_times():
+    told = kills.survive(50)
+    assert told["kills"] == 50 and told["equal"] == told["sweeps"] >= 1 and told["of_one_begun"] > 10
+
+
+def test_workers_leave_no_process_behind(grid, tmp_path):
+    assert len(list(pools.run_jobs(len, ["a", "bc"], 2))) == 2
