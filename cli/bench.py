@@ -103,3 +103,29 @@ def kills(kills, seed, quiet):
         click.echo(report(survive(kills, seed=seed, say=say)))
     except Different as error:
         raise DfanpError(str(error)) from None
+
+
+@bench.command(context_settings={"show_default": True})
+@click.option("--data", type=Name(["auto", *NAMES]), default="auto", help="auto: MNIST where it is, else the digits.")
+@data_dir
+@click.option("--runs", type=click.IntRange(2, 10_000), default=16, help="Of the sweep that is timed.")
+@click.option("--epochs", type=click.IntRange(min=1), default=5, help="Of each.")
+@click.option("--tiny", type=click.IntRange(21, 100_000), default=1000, help="Runs that measure the overhead.")
+@click.option("--workers", type=click.IntRange(1, 1024), default=2, help="Processes that train.")
+@click.option("--rounds", type=click.IntRange(1, 1000), default=3, help="Turns that each side takes.")
+@click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
+@as_json
+@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+def sweeps(data, data_dir, out, as_json, quiet, **sizes):
+    """Time what a sweep costs beyond its training, and how much faster it is than its runs one after another."""
+    from dfanp_bench import sweeps as suite
+
+    from dfanp.problems import datasets
+
+    say = lambda text: None if quiet else click.echo(text, err=True)
+    name = datasets.resolve(data, data_dir)
+    datasets.load(name, data_dir)
+    result = suite.measure(name, data_dir, say=say, **sizes)
+    if out is not None:
+        say(f"wrote {suite.keep(result, out)}")
+    click.echo(json.dumps(result, allow_nan=False) if as_json else suite.markdown(result))

@@ -1,0 +1,188 @@
+import csv
+import io
+import json
+import os
+import signal
+
+import pytest
+
+TINY = ("--data", "digits", "--hidden", "8", "--k", "1", "--epochs", "2", "--device", "cpu")
+
+
+def configs_of(folder):
+    return [json.loads(line)["config"] for line in (folder / "store.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def tuned(dfanp, tmp_path):
+    """A folder with a sweep of twelve runs."""
+    args = ("--lr", "0.01,0.1,1", "--opt", "sgd,rmsprop", "--repeats", "2")
+    assert dfanp("tune", "parity", *TINY, *args, "--out", tmp_path / "tuned", "--quiet").code == 0
+    return tmp_path / "tuned"
+
+
+def test_finds_the_best_rate_of_each_group(dfanp, tmp_path):
+    args = ("tune", "parity", *TINY, "--lr", "log:0.01:1:3", "--opt", "sgd,rmsprop", "--repeats", "2")
+    result = dfanp(*args, "--out", tmp_path / "a", "--plot", tmp_path / "rates.png")
+    assert result.code == 0 and "12/12 runs" in result.err
+    head, *lines = result.out.splitlines()
+    assert head.split()[:3] == ["opt", "best", "lr"] and "mean of last 10" in head
+    assert [line.split()[0] for line in lines] == ["sgd", "rmsprop"] and "±" in lines[0]
+    assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
+    again = dfanp(*args, "--out", tmp_path / "a", "--json")
+    told = json.loads(again.out)
+    assert again.err == "" and not told["failed"]
+    best = {each["setting"]["opt"]: each for each in told["best"]}
+    assert best["rmsprop"]["lr"] in (0.01, 0.1, 1) and best["rmsprop"]["rates"] == 3 and best["rmsprop"]["seeds"] == 2
+    assert best["rmsprop"]["score"] > 0.8
+    configs = configs_of(tmp_path / "a")
+    assert all(config["held_out"] for config in configs) and {config["seed"] for config in configs} == {0, 1}
+
+
+def test_published_score_tests_on_the_test_images(dfanp, tmp_path):
+    assert dfanp("tune", "parity", *TINY, "--lr", "0.1", "--score", "published", "--out", tmp_path / "a").code == 0
+    assert not json.loads((tmp_path / "a" / "store.jsonl").read_text())["config"]["held_out"]
+
+
+def test_without_rates_it_tries_some_around_the_default(dfanp, tmp_path):
+    assert dfanp("tune", "parity", *TINY, "--out", tmp_path / "a", "--quiet").code == 0
+    rates = sorted(config["lr"] for config in configs_of(tmp_path / "a"))
+    assert rates == pytest.approx([rates[2] * times for times in (0.25, 0.5, 1, 2, 4)])
+
+
+def test_grids_of_widths_and_ranges_of_whole_numbers(dfanp, tmp_path):
+    args = ("--lr", "0.1", "--k", "1:2:2", "--hidden", "8/8,4", "--epochs", "1")
+    assert dfanp("tune", "parity", *TINY, *args, "--out", tmp_path / "a", "--quiet").code == 0
+    configs = configs_of(tmp_path / "a")
+    assert sorted((config["k"], config["hidden"]) for config in configs) == [
+        (1, [8]),
+        (1, [8, 4]),
+        (2, [8]),
+        (2, [8, 4]),
+    ]
+
+
+def test_halving(dfanp, tmp_path):
+    args = ("--lr", "log:0.001:1:4", "--halving", "2", "--epochs", "4")
+    result = dfanp("tune", "parity", *TINY, *args, "--out", tmp_path / "a", "--json", "--quiet")
+    assert result.code == 0 and json.loads(result.out)["best"][0]["rates"] == 2
+    configs = configs_of(tmp_path / "a")
+    assert sorted(config["epochs"] for config in configs) == [2] * 4 + [4] * 2
+
+
+def test_divergence_is_told_and_is_no_success(dfanp, tmp_path):
+    result = dfanp(
+        "tune", "parity", *TINY, "--lr", "1e30,0.1", "--method", "bp", "--opt", "sgd", "--out", tmp_path / "a"
+    )
+    assert result.code == 1 and "1 runs diverged" in result.out and "0.1" in result.out.splitlines()[1]
+    shown = dfanp("results", tmp_path / "a")
+    assert shown.code == 0 and "diverged" in shown.out
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (("--lr", "log:0:1:3"), "is not a range: write start:stop:count"),
+        (("--lr", "0.1,-1"), "'-1' is not a finite number above 0"),
+        (("--opt", "sgd,adma"), "did you mean 'adam'"),
+        (("--k", "0:11:12"), "0 is not in the range 1<=x<=10"),
+        (("--k", "1:2:3"), "is not a valid integer"),
+        (("--hidden", "8/x"), "is not a list of widths"),
+        (("--epochs", "2,3", "--halving", "2"), "--halving takes a single --epochs"),
+        (("--plot", "a.gif"), "must end in .png, .svg, .pdf"),
+    ],
+)
+def test_bad_usage(dfanp, tmp_path, args, message):
+    result = dfanp("tune", "parity", *TINY, *args, "--out", tmp_path / "a")
+    assert result.code == 2 and message in result.err and len(result.err.splitlines()) == 1
+    assert not (tmp_path / "a").exists()
+
+
+def test_folders_that_do_not_do(dfanp, tmp_path):
+    (tmp_path / "notes.txt").touch()
+    result = dfanp("tune", "parity", *TINY, "--lr", "0.1", "--out", tmp_path)
+    assert result.code == 1 and "holds other files" in result.err
+    assert dfanp("results", tmp_path).code == 1 and dfanp("plot", tmp_path, "--out", tmp_path / "a.png").code == 1
+    assert dfanp("results", tmp_path / "nowhere").err.strip().endswith("holds no sweep (no store.jsonl)")
+
+
+def test_results_filter_group_and_formats(dfanp, tuned):
+    table = dfanp("results", tuned, "--where", "opt=sgd", "--where", "lr=0.01", "--where", "lr=1")
+    head, *lines = table.out.splitlines()
+    assert head.split()[:2] == ["lr", "seed"] and len(lines) == 4 and "done" in lines[0]
+    grouped = json.loads(dfanp("results", tuned, "--group-by", "opt,lr", "--json").out)
+    assert len(grouped) == 6 and all(row["runs"] == 2 and row["95 %"] is not None for row in grouped)
+    rows = list(csv.DictReader(io.StringIO(dfanp("results", tuned, "--csv").out)))
+    assert len(rows) == 12 and {row["kernels"] for row in rows} and float(rows[0]["score"]) > 0.4
+    by_run = json.loads(dfanp("results", tuned, "--json").out)
+    assert float(rows[3]["score"]) == by_run[3]["score"]
+    for args, message in (
+        (("--where", "optt=sgd"), "no setting 'optt'"),
+        (("--where", "sgd"), "write NAME=VALUE"),
+        (("--group-by", "opt,lrr"), "no setting 'lrr'"),
+        (("--csv", "--json"), "two answers"),
+    ):
+        bad = dfanp("results", tuned, *args)
+        assert bad.code == 2 and message in bad.err
+    assert dfanp("results", tuned, "--where", "opt=adam").code == 0
+
+
+def test_plot_draws_sweeps_and_runs(dfanp, tuned, tmp_path):
+    run = tmp_path / "run"
+    assert dfanp("parity", *TINY, "--lr", "0.1", "--out", run, "--repeats", "2", "--quiet").code == 0
+    for name, args in {
+        "rates.svg": (tuned,),
+        "curves.pdf": (tuned, "--x", "epoch"),
+        "run.png": (run,),
+        "both.png": (run, tuned, "--x", "epoch"),
+    }.items():
+        result = dfanp("plot", *args, "--out", tmp_path / name)
+        assert result.code == 0 and (tmp_path / name).stat().st_size > 5000, result.err
+    assert "opt" in (tmp_path / "rates.svg").read_text()
+    assert dfanp("plot", run, "--out", tmp_path / "a.txt").code == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_after_the_epoch_and_the_same_command_goes_on(process, dfanp, tmp_path, workers):
+    # Five runs that are not joined, so that one is done long before the others.
+    args = ("tune", "parity", "--data", "digits", "--hidden", "64", "--k", "1", "--epochs", "6", "--device", "cpu")
+    args += (
+        "--weight-decay",
+        "0,1e-9,2e-9,3e-9,4e-9,5e-9,6e-9,7e-9,8e-9,9e-9",
+        "--lr",
+        "0.1",
+        "--workers",
+        workers,
+        "--keep",
+    )
+    running = process(*args, "--out", tmp_path / "parts", start_new_session=True)
+    for line in running.stderr:
+        if line.startswith("1/5"):
+            os.killpg(running.pid, signal.SIGINT)
+            break
+    err = running.stderr.read()
+    assert running.wait(60) == 130
+    assert "stopping after the running epochs" in err and "Traceback" not in err
+    assert err.splitlines()[-1] == (
+        f"dfanp: interrupted; {tmp_path / 'parts'} keeps what is done: the same command goes on from there"
+    )
+    there = len((tmp_path / "parts" / "store.jsonl").read_bytes().splitlines())
+    assert 1 <= there < 5
+    again = dfanp(*args, "--out", tmp_path / "parts")
+    assert again.code == 0 and f"{there} of 5 runs are in" in again.err
+    assert dfanp(*args, "--out", tmp_path / "whole").code == 0
+    lines = [sorted((tmp_path / name / "store.jsonl").read_bytes().splitlines()) for name in ("parts", "whole")]
+    assert lines[0] == lines[1]
+
+
+def test_the_second_ctrl_c_stops_at_once_and_loses_nothing(process, dfanp, tmp_path):
+    args = ("tune", "parity", "--data", "digits", "--hidden", "2048", "--k", "3", "--epochs", "3", "--device", "cpu")
+    args += ("--lr", "0.1", "--workers", "2")
+    running = process(*args, "--weight-decay", "0,1e-9", "--out", tmp_path / "parts", start_new_session=True)
+    while not list(tmp_path.glob("parts/progress/*.running")):
+        assert running.poll() is None
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.stderr.readline().startswith("stopping")
+    os.killpg(running.pid, signal.SIGINT)
+    err = running.stderr.read()
+    assert running.wait(20) == 130 and "Traceback" not in err and "the same command goes on" in err
