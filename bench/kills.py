@@ -17,7 +17,7 @@ SAVE_AFTER = 0.05  # seconds between two savings of a job's progress: often, so 
 
 
 def settings():
-    """Return the runs: 32, in 8 jobs."""
+    """Return the runs: 32, in 8 jobs of four that are trained together."""
     from dfanp import grids
     from dfanp.runs import Settings
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from .store import Result, Store, key_of
 
 SAVE_AFTER = 5.0  # seconds of training between two savings of a job's progress, at least
 SAVE_SHARE = 0.05  # of a job's time, at most, that saving takes
+JOBS_AT_LEAST = 8  # of a sweep that has as many runs: there may be so many workers
 MOST_JOINED = 16  # replicas of a job
 JOINED_BYTES = {"numpy": 64 << 20}  # of their weights
 OTHERS_JOINED_BYTES = 2 << 20  # beyond a cache, the compiled tiers gain nothing
@@ -91,14 +93,15 @@ def config_of(settings):
 
 def jobs_of(settings, data_dir=None):
     """Return the Jobs that a list of resolved settings makes, in the order of the first run of each; equal ones once."""
-    alike = {}
-    for each in dict.fromkeys(settings):
+    alike, unique = {}, dict.fromkeys(settings)
+    for each in unique:
         alike.setdefault(replace(each, lr=1.0, seed=0), []).append(each)
     jobs = []
     for shape, runs in alike.items():
         most = most_joined(shape, _dataset(shape.data, data_dir).train.pixels.shape[1])
-        for start in range(0, len(runs), most):
-            part = tuple(runs[start : start + most])
+        size = ceil(len(runs) / ceil(len(runs) / min(most, ceil(len(unique) / JOBS_AT_LEAST))))
+        for start in range(0, len(runs), size):
+            part = tuple(runs[start : start + size])
             jobs.append(Job(part, tuple(key_of(config_of(each)) for each in part)))
     order = {each: place for place, each in enumerate(settings)}
     return sorted(jobs, key=lambda job: order[job.settings[0]])

@@ -23,6 +23,12 @@ def finished(settings, folder, **options):
         return list(sweep.outcomes())
 
 
+@pytest.fixture(autouse=True)
+def few_jobs(monkeypatch):
+    """Join even these few runs."""
+    monkeypatch.setattr(sweeps, "JOBS_AT_LEAST", 1)
+
+
 @pytest.fixture
 def grid():
     """Seven runs in three jobs."""
@@ -86,12 +92,15 @@ def test_what_is_done_is_not_done_again(grid, tmp_path):
     assert len((tmp_path / "store.jsonl").read_bytes().splitlines()) == len(grid)
 
 
-def test_runs_are_joined_where_that_is_faster():
+def test_runs_are_joined_where_that_is_faster(monkeypatch):
+    monkeypatch.undo()
     small = sweeps.resolved(grids.product(BASE, seed=range(40)))
-    assert [len(job.keys) for job in sweeps.jobs_of(small)] == [16, 16, 8]
+    assert [len(job.keys) for job in sweeps.jobs_of(small)] == [5] * 8
+    many = sweeps.resolved(grids.product(BASE, seed=range(200)))
+    assert [len(job.keys) for job in sweeps.jobs_of(many)] == [16] * 12 + [8]
     large = sweeps.resolved(grids.product(BASE, hidden=[(4096,)], k=[10], seed=range(3)))
     assert [len(job.keys) for job in sweeps.jobs_of(large)] == [1, 1, 1] or large[0].kernels == "numpy"
-    assert len(sweeps.jobs_of([*small[:2], *small[:2]])[0].keys) == 2
+    assert len(sweeps.jobs_of([*small[:9], *small[:9]])) == 5  # equal ones once
 
 
 def test_a_run_that_diverges_leaves_the_others_alone(tmp_path):
@@ -220,6 +229,13 @@ def test_settings_that_do_not_fit(tmp_path):
     with pytest.raises(DataError, match="not 00"):
         sweeps.Sweep(grids.product(BASE, data_sha256="00"), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_job_of_a_run_does_not_change_it(grid, tmp_path, monkeypatch):
+    finished(grid, tmp_path / "joined")
+    monkeypatch.undo()
+    assert len(finished(grid, tmp_path / "alone")) == len(grid)
+    assert contents(tmp_path / "joined") == contents(tmp_path / "alone")
 
 
 def test_one_sweep_at_a_time(grid, tmp_path):
