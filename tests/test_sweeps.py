@@ -24,9 +24,11 @@ def finished(settings, folder, **options):
 
 
 @pytest.fixture(autouse=True)
-def few_jobs(monkeypatch):
+def few_jobs():
     """Join even these few runs."""
-    monkeypatch.setattr(sweeps, "JOBS_AT_LEAST", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweeps, "JOBS_AT_LEAST", 1)
+        yield
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def test_what_is_done_is_not_done_again(grid, tmp_path):
 
 
 def test_runs_are_joined_where_that_is_faster(monkeypatch):
-    monkeypatch.undo()
+    monkeypatch.setattr(sweeps, "JOBS_AT_LEAST", 8)
     small = sweeps.resolved(grids.product(BASE, seed=range(40)))
     assert [len(job.keys) for job in sweeps.jobs_of(small)] == [5] * 8
     many = sweeps.resolved(grids.product(BASE, seed=range(200)))
@@ -233,7 +235,7 @@ def test_settings_that_do_not_fit(tmp_path):
 
 def test_the_job_of_a_run_does_not_change_it(grid, tmp_path, monkeypatch):
     finished(grid, tmp_path / "joined")
-    monkeypatch.undo()
+    monkeypatch.setattr(sweeps, "JOBS_AT_LEAST", 8)
     assert len(finished(grid, tmp_path / "alone")) == len(grid)
     assert contents(tmp_path / "joined") == contents(tmp_path / "alone")
 
