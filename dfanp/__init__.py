@@ -16,7 +16,7 @@ from .errors import BackendError, DataError, DfanpError, RecordError
 from .feedback import Feedback
 from .network import MLP
 from .optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, RMSProp
-from .problems import Arrays, Parity, load
+from .problems import Arrays, Parity, Synthetic, load
 from .training import Record, Training
 from .version import __version__
 
@@ -38,6 +38,7 @@ __all__ = [
     "RMSProp",
     "Record",
     "RecordError",
+    "Synthetic",
     "Training",
     "__version__",
     "load",

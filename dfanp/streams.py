@@ -10,7 +10,7 @@ from numbers import Integral
 import numpy as np
 
 # The spawn key of each stream. Never renumber: the numbers are part of what "the same seed" means.
-KEYS = {"weights": 0, "biases": 1, "feedback": 2, "train": 3, "test": 4, "probe": 5}
+KEYS = {"weights": 0, "biases": 1, "feedback": 2, "train": 3, "test": 4, "probe": 5, "points": 6, "labels": 7}
 
 
 class streams:
@@ -20,7 +20,7 @@ class streams:
         seed: a whole number of at least 0.
 
     Attributes:
-        weights, biases, feedback, probe: generators. Each access starts the stream anew.
+        weights, biases, feedback, probe, labels: generators. Each access starts the stream anew.
     """
 
     def __init__(self, seed):
@@ -31,6 +31,7 @@ class streams:
     biases = property(lambda self: self._stream("biases"))
     feedback = property(lambda self: self._stream("feedback"))
     probe = property(lambda self: self._stream("probe"))
+    labels = property(lambda self: self._stream("labels"))
 
     def train(self, epoch):
         """Return the generator of the training data of `epoch` (1, 2, …)."""
@@ -39,6 +40,10 @@ class streams:
     def test(self, epoch):
         """Return the generator of the test data of `epoch` (1, 2, …)."""
         return self._stream("test", epoch)
+
+    def points(self, part, column):
+        """Return the generator of a column of the training (part 0) or test points (1) of a drawn problem."""
+        return self._stream("points", part, column)
 
     def _stream(self, name, *more):
         sequence = np.random.SeedSequence(self.seed, spawn_key=(KEYS[name], *more))

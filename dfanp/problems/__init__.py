@@ -1,4 +1,4 @@
-"""The problems to learn: data sets, parity, plain arrays.
+"""The problems to learn: data sets, parity, the synthetic problem, plain arrays.
 
 A problem is anything with these attributes and methods (see ``Arrays`` for the shortest one):
 
@@ -17,5 +17,6 @@ replicas share them). All are arrays of the problem's backend, or ``StackedDigit
 from .arrays import Arrays
 from .datasets import Dataset, load
 from .parity import Parity
+from .synthetic import Synthetic
 
-__all__ = ["Arrays", "Dataset", "Parity", "load"]
+__all__ = ["Arrays", "Dataset", "Parity", "Synthetic", "load"]
