@@ -19,9 +19,9 @@ SAVE_AFTER = 0.05  # seconds between two savings of a job's progress: often, so 
 def settings():
     """Return the runs: 32, in 8 jobs of four that are trained together."""
     from dfanp import grids
-    from dfanp.runs import Settings
+    from dfanp.settings import ParitySettings
 
-    base = Settings(lr=1.0, epochs=8, data="digits")
+    base = ParitySettings(lr=1.0, epochs=8, data="digits")
     axes = {"hidden": [(8,), (9,)], "opt": ["sgd", "adam"], "k": [1, 2], "lr": [0.1, 0.01], "seed": [0, 1]}
     return grids.product(base, **axes)
 

@@ -11,7 +11,7 @@ from time import perf_counter
 
 from dfanp import grids, sweeps
 from dfanp.experiments.rates import default_rate
-from dfanp.runs import Settings
+from dfanp.settings import ParitySettings
 from dfanp.store import Result, Store, key_of
 
 from .report import machine, rows, seconds
@@ -23,7 +23,7 @@ FLAT = 20  # runs after which memory should grow no more
 def overhead(runs):
     """Return the measurement of tiny runs, not joined: time beyond their training, memory, and reading them back."""
     settings = grids.product(
-        Settings(lr=0.01, k=1, hidden=(2,), epochs=1, data="digits", opt="sgd"),
+        ParitySettings(lr=0.01, k=1, hidden=(2,), epochs=1, data="digits", opt="sgd"),
         weight_decay=[i * 1e-9 for i in range(runs)],
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +54,7 @@ def reading(runs, epochs=20):
         with Store(folder, write=True) as store:
             results = []
             for seed in range(runs):
-                config = sweeps.config_of(Settings(lr=0.01, seed=seed))
+                config = ParitySettings(lr=0.01, seed=seed).config()
                 told = [{"epoch": epoch, **row} for epoch in range(1, epochs + 1)]
                 results.append(Result(key_of(config), config, "done", told))
             store.add(results, 1.0)
@@ -69,7 +69,7 @@ def reading(runs, epochs=20):
 def throughput(data, data_dir, runs, epochs, rounds, workers, say):
     """Return the measurement of a sweep in workers against ``dfanp parity`` for each run, one after another, turn by turn."""
     lr = default_rate(data, "dfa", "rmsprop").lr
-    settings = [Settings(lr=lr, seed=seed, data=data, epochs=epochs) for seed in range(runs)]
+    settings = [ParitySettings(lr=lr, seed=seed, data=data, epochs=epochs) for seed in range(runs)]
     ours, theirs = [], []
     for turn in range(rounds):
         with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ import sys
 
 import click
 
-COMMANDS = ("parity", "tune", "results", "plot", "data", "info", "bench")
+COMMANDS = ("parity", "synthetic", "tune", "results", "plot", "data", "info", "bench")
 
 
 class Commands(click.Group):
@@ -39,6 +39,7 @@ def cli():
 
     \b
     dfanp parity --k 3 --method dfa --opt rmsprop    train on the parity of three digits
+    dfanp synthetic --method bp                      train on disks in a plane
     dfanp tune parity --opt sgd,rmsprop --out tuned  find the best learning rates
     dfanp results tuned                              what came of a sweep
     dfanp data fetch mnist                           get MNIST

@@ -6,8 +6,10 @@ import sys
 import click
 
 from .options import Grid, Widths, usage_errors
-from .parity import parity as single
-from .sweeping import follow, sweep_options
+from .parity import parity as parity_command
+from .sweeping import columns, follow, sweep_options
+from .synthetic import DEFAULT_LR
+from .synthetic import synthetic as synthetic_command
 
 # Options of `dfanp parity` that are one value for the whole sweep, and those that a sweep has no use for.
 ONE_VALUE = ("bias", "align", "data", "data_dir", "device", "kernels")
@@ -34,20 +36,29 @@ def tune():
     """Find the best setting on a grid, by runs that survive an interrupt, a crash or a full disk."""
 
 
-@click.command(context_settings={"show_default": True})
-@click.option(
+last_option = click.option(
+    "--last", type=click.IntRange(min=1), default=10, help="Score by the mean of so many last epochs."
+)
+halving_option = click.option(
+    "--halving", type=click.IntRange(min=2), help="Train in rungs, and keep one of so many rates at each."
+)
+repeats_option = click.option(
     "--repeats", type=click.IntRange(1, 10_000), default=1, help="Seeds of each setting, from each --seed on."
 )
+
+
+@click.command(context_settings={"show_default": True})
+@repeats_option
 @click.option(
     "--score",
     type=click.Choice(["held-out", "published"]),
     default="held-out",
     help="Test on held-out training images, or on the test images as the thesis did.",
 )
-@click.option("--last", type=click.IntRange(min=1), default=10, help="Score by the mean of so many last epochs.")
-@click.option("--halving", type=click.IntRange(min=2), help="Train in rungs, and keep one of so many rates at each.")
+@last_option
+@halving_option
 @sweep_options
-def parity(repeats, score, last, halving, out, workers, threads, cluster, keep, plot, as_json, quiet, **given):
+def parity(score, data, data_dir, device, **given):
     """Find the best setting for the parity of k digits.
 
     \b
@@ -60,32 +71,68 @@ def parity(repeats, score, last, halving, out, workers, threads, cluster, keep, 
       dfanp tune parity --lr log:1e-4:1e-1:8 --opt sgd,rmsprop --method bp,dfa --out tuned
       dfanp tune parity --lr log:1e-5:1:16 --halving 3 --repeats 3 --out tuned --workers 2 --plot rates.png
     """
-    from dfanp import grids, plots, tuning
+    from dfanp import Backend
+    from dfanp.experiments.rates import default_rate
     from dfanp.problems import datasets
-    from dfanp.runs import Settings
+    from dfanp.settings import ParitySettings
+
+    device, name = Backend(device).device, datasets.resolve(data, data_dir)
+    base = ParitySettings(lr=1.0, data=name, device=device, held_out=score == "held-out")
+    middle = lambda each: default_rate(each.data, each.method, each.opt, each.feedback).lr
+    return run(base, middle, data_dir, **given)
+
+
+@click.command(context_settings={"show_default": True})
+@repeats_option
+@last_option
+@halving_option
+@sweep_options
+def synthetic(device, labels, **given):
+    """Find the best setting for the synthetic problem, by its test points.
+
+    Options take lists and ranges as in `dfanp tune parity`; --labels takes several, parted by commas.
+
+    \b
+    Example:
+      dfanp tune synthetic --method bp,dfa --opt sgd,rmsprop --lr log:0.01:1:5 --d 5:25:5 --repeats 3 --out disks
+    """
+    from dfanp import Backend
+    from dfanp.settings import SyntheticSettings
+
+    base = SyntheticSettings(lr=1.0, device=Backend(device).device)
+    if labels:
+        given["labels"] = labels
+    return run(base, lambda each: DEFAULT_LR, None, **given)
+
+
+def run(
+    base, middle, data_dir, lr, seed, repeats, last, halving, out, workers, threads, cluster, keep, plot, as_json, quiet,
+    **axes,
+):  # fmt: skip
+    """Run the sweep of the settings `base` over `axes`, and say which are best; return the exit code."""
+    from dfanp import grids, plots, tuning
     from dfanp.sweeps import Sweep
 
-    if len(given["epochs"]) > 1 and halving:
+    if len(axes["epochs"]) > 1 and halving:
         raise click.UsageError("--halving takes a single --epochs")
-    with usage_errors():
-        plot = plot and plots.checked_file(plot)
-        name, data_dir = datasets.resolve(given.pop("data"), given["data_dir"]), given.pop("data_dir")
-        from dfanp import Backend
-
-        device = Backend(given.pop("device")).device
-        seeds = sorted({seed + i for seed in given.pop("seed") for i in range(repeats)})
-        rates = given.pop("lr")
-        base = Settings(lr=1.0, data=name, device=device, held_out=score == "held-out")
-        lists = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-        settings = with_rates(grids.product(base, **lists), rates)
-        settings = [each for one in settings for each in grids.product(one, seed=seeds)]
+    lists = {name: list(value) if isinstance(value, tuple) else value for name, value in axes.items()}
+    lists = {name: value for name, value in lists.items() if value is not None}
+    seeds = sorted({one + i for one in seed for i in range(repeats)})
     make = lambda runs: Sweep(runs, out, workers, threads, data_dir, keep, cluster)
     failed = False
-    for sweep in tuning.halving(settings, halving, last, make) if halving else [make(settings)]:
+    with usage_errors():
+        plot = plot and plots.checked_file(plot)
+        settings = [
+            each
+            for shape in grids.product(base, **lists)
+            for one in grids.product(shape, lr=list(lr or [rounded(middle(shape) * times) for times in AROUND]))
+            for each in grids.product(one, seed=seeds)
+        ]
+        rungs = tuning.halving(settings, halving, last, make) if halving else iter([make(settings)])
+    for sweep in rungs:
         with sweep:
             failed = follow(sweep, out, quiet) or failed
-            results = sweep.results()
-            lost = [text for key, text in failures_of(sweep).items()]
+            results, lost = sweep.results(), list(failures_of(sweep).values())
     told = summary(results, last)
     if plot and results:
         plots.draw_rates(tuning.candidates(results, last), plot, f"mean accuracy of the last {last} epochs")
@@ -94,24 +141,15 @@ def parity(repeats, score, last, halving, out, workers, threads, cluster, keep, 
     return 1 if failed or any(each["diverged"] for each in told) or lost else 0
 
 
-def with_rates(settings, rates):
-    """Return `settings` with each of `rates`, or (None) with rates around the default one for each."""
-    from dfanp import grids
-    from dfanp.experiments.rates import default_rate
-
-    found = []
-    for each in settings:
-        middle = default_rate(each.data, each.method, each.opt, each.feedback).lr
-        found += grids.product(each, lr=list(rates or ()) or [float(f"{middle * times:.3g}") for times in AROUND])
-    return found
+def rounded(rate):
+    return float(f"{rate:.3g}")
 
 
 def failures_of(sweep):
     """Return key -> a line, for each run of a sweep that failed."""
     from dfanp.store import key_of
-    from dfanp.sweeps import config_of
 
-    keys = {key_of(config_of(each)) for each in sweep.settings}
+    keys = {key_of(each.config()) for each in sweep.settings}
     return {
         key: f"seed {c['seed']}, lr {c['lr']:g}: {why}"
         for key, (c, why) in sweep.store.failures.items()
@@ -147,10 +185,9 @@ def table(told, lost, last):
         half = "-" if each["ci95"] is None else f"±{each['ci95']:.4f}"
         lr = "-" if each["lr"] is None else f"{each['lr']:.4g}"
         body.append([*each["setting"].values(), lr, score, half, str(each["seeds"]), "; ".join(remarks)])
-    from .sweeping import columns
-
     return "\n".join([*columns(head, body), *(f"failed: {line}" for line in lost)])
 
 
-parity.params = [as_grid(option) for option in single.params if option.name not in LEFT_OUT] + parity.params
-tune.add_command(parity)
+for command, single in ((parity, parity_command), (synthetic, synthetic_command)):
+    command.params = [as_grid(option) for option in single.params if option.name not in LEFT_OUT] + command.params
+    tune.add_command(command)

@@ -43,7 +43,7 @@ def product(settings, **axes):
     """Return `settings` with every combination of the values of `axes`, the last axis fastest.
 
     Args:
-        settings: a dataclass such as ``runs.Settings``.
+        settings: a dataclass such as ``dfanp.settings``.
         axes: name of a field -> a value, or a list (or tuple, range or array) of them; of a field that is a tuple itself, such
             as `hidden`, a list of tuples.
 

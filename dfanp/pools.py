@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from contextlib import contextmanager
 
 from .errors import BackendError
 
@@ -30,11 +31,20 @@ def run_jobs(task, jobs, workers, cluster=None, alone=False):
         yield from _in_workers(task, jobs, 2 if alone else workers)
 
 
-def _in_worker(task, job):
-    # Ctrl-C reaches every process of the terminal; the one that started the sweep tells the others what to do.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return task(job)
+@contextmanager
+def interrupts_held():
+    """Hold SIGINT back in this thread; processes and threads that it starts meanwhile never get one.
+
+    Ctrl-C reaches every process of a terminal. The one that started the sweep tells the others what to do.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _in_workers(task, jobs, workers):
@@ -46,7 +56,9 @@ def _in_workers(task, jobs, workers):
     parallel = Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered")
     ended = False
     try:
-        yield from parallel(delayed(_in_worker)(task, job) for job in jobs)
+        with interrupts_held():  # the same workers, started and idle
+            Parallel(n_jobs=workers, backend="loky")(delayed(int)() for _ in range(workers))
+        yield from parallel(delayed(task)(job) for job in jobs)
         ended = True
     except BrokenProcessPool as error:
         raise Crash(f"its worker died ({type(error).__name__})") from None
@@ -77,6 +89,6 @@ def _on_cluster(task, jobs, workers, address):
         with parallel_config(backend="dask"):
             parallel = Parallel(n_jobs=workers or len(threads), return_as="generator_unordered")
             try:
-                yield from parallel(delayed(_in_worker)(task, job) for job in jobs)
+                yield from parallel(delayed(task)(job) for job in jobs)
             except KilledWorker as error:
                 raise Crash(f"its worker died ({type(error).__name__})") from None

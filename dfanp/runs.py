@@ -1,72 +1,27 @@
 """One run from its settings: build it, run it, keep its records, go on where it stopped."""
 
 import platform
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
 from . import optimizers
 from .backend import Backend, check_threads
-from .errors import DataError, RecordError
+from .errors import RecordError
 from .feedback import Feedback
 from .network import MLP
-from .problems import Parity, load
 from .records import RunFolder
 from .training import Training
 from .version import __version__
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a parity run is: two runs with equal settings on one tier have equal bytes.
-
-    Args:
-        lr: the learning rate; no default, since it hangs on all the rest (``dfanp.experiments.rates``).
-        k: digits side by side, 1 to 10.
-        method: a rule, "bp", "fa" or "dfa".
-        opt: an optimizer, with its default hyperparameters.
-        epochs, batch_size, layers, align: as in ``Training``. feedback: a distribution, as in ``Feedback``.
-        hidden: widths of the hidden layers. activation, bias, dtype: as in ``MLP``. weight_decay: as in ``Optimizer``.
-        seed, repeats: the run trains the seeds seed, seed + 1, … seed + repeats - 1 together.
-        data: a data set's name. held_out: test on held-out training images instead of the test images (for tuning).
-        data_sha256: ``Dataset.digest`` of the data; None takes what is there.
-        device: "cpu" or "gpu", as resolved. kernels: the tier that computes; a Run resolves "auto".
-    """
-
-    lr: float
-    k: int = 3
-    method: str = "dfa"
-    opt: str = "rmsprop"
-    epochs: int = 20
-    batch_size: int = 128
-    hidden: tuple = (512,)
-    activation: str = "relu"
-    bias: bool = False
-    feedback: str = "uniform"
-    weight_decay: float = 0.0
-    layers: str = "all"
-    seed: int = 0
-    repeats: int = 1
-    data: str = "digits"
-    held_out: bool = False
-    dtype: str = "float32"
-    align: bool = False
-    data_sha256: str | None = None
-    device: str = "cpu"
-    kernels: str = "auto"
-
-    @property
-    def seeds(self):
-        """The seeds that are trained together."""
-        return tuple(range(self.seed, self.seed + self.repeats))
 
 
 def build(settings, backend=None, dataset=None):
     """Return the Training that `settings` describe, before its first epoch.
 
     Args:
+        settings: of ``dfanp.settings``.
         backend: a ``Backend``; None resolves ``settings.device``.
-        dataset: a ``Dataset`` in place of ``settings.data``, already loaded.
+        dataset: a ``Dataset`` in place of theirs, already loaded.
 
     Raises:
         ValueError: a setting is out of its range. DataError: the data are not there. BackendError: the device is not.
@@ -74,13 +29,7 @@ def build(settings, backend=None, dataset=None):
     backend = backend or Backend(settings.device, kernels=settings.kernels)
     # A single run has no replica axis; its numbers are the same with one.
     seed = settings.seed if settings.repeats == 1 else settings.seeds
-    return training_on(problem_of(settings, backend, dataset or load(settings.data)), settings, seed, settings.lr)
-
-
-def problem_of(settings, backend, dataset):
-    """Return the problem that `settings` describe."""
-    images = dataset.hold_out() if settings.held_out else dataset
-    return Parity(images, settings.k, dtype=settings.dtype, backend=backend)
+    return training_on(settings.problem(dataset or settings.dataset(), backend), settings, seed, settings.lr)
 
 
 def training_on(problem, settings, seed, lr):
@@ -98,7 +47,7 @@ def training_on(problem, settings, seed, lr):
         settings.method,
         optimizer,
         Feedback(settings.feedback),
-        settings.batch_size,
+        settings.batch_size or problem.train_size,
         layers=settings.layers,
         align=settings.align,
     )
@@ -140,7 +89,7 @@ class Run:
     """A run that yields its log lines, epoch by epoch, and keeps them in a folder if one is named.
 
     Args:
-        settings: a ``Settings``.
+        settings: of ``dfanp.settings``.
         out: a folder, or None. If a run with these settings stands there, it goes on where it stopped, on as many BLAS
             threads as it began with, and ends with the same bytes as one never stopped.
         threads: BLAS threads for a new run; None takes every core.
@@ -160,16 +109,12 @@ class Run:
     def __init__(self, settings, out=None, threads=None, dataset=None):
         self.folder, self.rows, self.seconds, self.kept, self.changed = None, [], {}, 0, {}
         backend = Backend(settings.device, threads, settings.kernels)
-        dataset = dataset or load(settings.data)
+        dataset = dataset or settings.dataset()
         self.training = build(settings, backend, dataset)
-        if settings.data_sha256 not in (None, dataset.digest):
-            raise DataError(
-                f"{settings.data}: the data have the SHA-256 {dataset.digest}, not {settings.data_sha256}"
-            )
-        self.settings = replace(settings, data_sha256=dataset.digest, kernels=backend.kernels.name)
+        self.settings = replace(settings.agreed(dataset), kernels=backend.kernels.name)
         self.environment = environment(backend)
         if out is not None:
-            self.folder = RunFolder(out, asdict(self.settings), self.environment)
+            self.folder = RunFolder(out, self.settings.config(), self.environment)
             try:
                 self._resume()
             except BaseException:

@@ -12,7 +12,7 @@ which the next start goes on.
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import pairwise
 from math import ceil
@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .backend import Backend, usable_cores
-from .errors import DataError, RecordError
+from .errors import RecordError
 from .problems import load
 from .progress import read_progress, write_final, write_progress
-from .runs import problem_of, rows_of, training_on
+from .runs import rows_of, training_on
 from .store import Result, Store, key_of
 
 SAVE_AFTER = 5.0  # seconds of training between two savings of a job's progress, at least
@@ -71,24 +71,20 @@ def resolved(settings, data_dir=None):
     for each in settings:
         if each.repeats != 1:
             raise ValueError(f"a run of a sweep has one seed, got repeats = {each.repeats}")
-        digest, kernels = _dataset(each.data, data_dir).digest, _kernels_of(each.device, each.kernels)
-        if each.data_sha256 not in (None, digest):
-            raise DataError(f"{each.data}: the data have the SHA-256 {digest}, not {each.data_sha256}")
-        found.append(replace(each, data_sha256=digest, kernels=kernels))
+        found.append(
+            replace(each.agreed(_dataset(each.data, data_dir)), kernels=_kernels_of(each.device, each.kernels))
+        )
     return found
 
 
-_dataset = lru_cache(load)
+@lru_cache
+def _dataset(name, data_dir):
+    return None if name is None else load(name, data_dir)
 
 
 @lru_cache
 def _kernels_of(device, kernels):
     return Backend(device, kernels=kernels).kernels.name
-
-
-def config_of(settings):
-    """Return settings as a dict of JSON values."""
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(settings).items()}
 
 
 def jobs_of(settings, data_dir=None):
@@ -98,33 +94,30 @@ def jobs_of(settings, data_dir=None):
         alike.setdefault(replace(each, lr=1.0, seed=0), []).append(each)
     jobs = []
     for shape, runs in alike.items():
-        most = most_joined(shape, _dataset(shape.data, data_dir).train.pixels.shape[1])
+        most = most_joined(shape, shape.features(_dataset(shape.data, data_dir)))
         size = ceil(len(runs) / ceil(len(runs) / min(most, ceil(len(unique) / JOBS_AT_LEAST))))
         for start in range(0, len(runs), size):
             part = tuple(runs[start : start + size])
-            jobs.append(Job(part, tuple(key_of(config_of(each)) for each in part)))
+            jobs.append(Job(part, tuple(key_of(each.config()) for each in part)))
     order = {each: place for place, each in enumerate(settings)}
     return sorted(jobs, key=lambda job: order[job.settings[0]])
 
 
-def most_joined(settings, pixels):
-    """Return how many runs with these settings, on images of so many pixels, are worth joining."""
+def most_joined(settings, features):
+    """Return how many runs with these settings, on so many features, are worth joining."""
     if settings.device != "cpu":
         return MOST_JOINED
     size = (4 if settings.dtype == "float32" else 8) * sum(
-        a * b for a, b in pairwise((settings.k * pixels, *settings.hidden, 1))
+        a * b for a, b in pairwise((features, *settings.hidden, 1))
     )
     return max(1, min(MOST_JOINED, JOINED_BYTES.get(settings.kernels, OTHERS_JOINED_BYTES) // size))
 
 
 @lru_cache(maxsize=4)
-def _problem(data, data_dir, held_out, k, dtype, device, kernels, threads):
-    """Return (backend, problem) for runs in this process to share."""
-    from .runs import Settings
-
-    backend = Backend(device, threads, kernels)
-    settings = Settings(lr=1.0, k=k, held_out=held_out, dtype=dtype, device=device, kernels=kernels, data=data)
-    return problem_of(settings, backend, _dataset(data, data_dir))
+def _problem(settings, data_dir, threads):
+    """Return the problem of `settings` for runs in this process to share."""
+    backend = Backend(settings.device, threads, settings.kernels)
+    return settings.problem(_dataset(settings.data, data_dir), backend)
 
 
 def train(job, folder, threads=1, data_dir=None, keep=False):
@@ -153,11 +146,9 @@ def train(job, folder, threads=1, data_dir=None, keep=False):
 
 def _train(job, folder, threads, data_dir, keep):
     first, single = job.settings[0], len(job.settings) == 1
-    problem = _problem(
-        first.data, data_dir, first.held_out, first.k, first.dtype, first.device, first.kernels, threads
-    )
-    if _dataset(first.data, data_dir).digest != first.data_sha256:
-        raise DataError(f"{first.data}: this worker has other data than the sweep")
+    first.agreed(_dataset(first.data, data_dir))
+    bare = type(first)(lr=1.0, **{name: getattr(first, name) for name in first.of_problem})
+    problem = _problem(bare, data_dir, threads)
     seeds, rates = (tuple(getattr(each, name) for each in job.settings) for name in ("seed", "lr"))
     training = training_on(problem, first, *((seeds[0], rates[0]) if single else (seeds, rates)))
     path = folder / "progress" / f"{job.name}.npz"
@@ -190,7 +181,7 @@ def _train(job, folder, threads, data_dir, keep):
         for r, key in enumerate(job.keys):
             write_final(folder / "checkpoints" / f"{key}.npz", training.arrays(), None if single else r)
     results = [
-        Result(key, config_of(each), "diverged" if own[-1].get("status") == "diverged" else "done", own)
+        Result(key, each.config(), "diverged" if own[-1].get("status") == "diverged" else "done", own)
         for key, each, own in zip(job.keys, job.settings, rows, strict=True)
     ]
     return Outcome(job, "done", tuple(results), seconds=seconds)
@@ -200,7 +191,7 @@ class Sweep:
     """A sweep in its folder.
 
     Args:
-        settings: a list of ``runs.Settings``, each with repeats 1.
+        settings: a list of ``dfanp.settings``, each with repeats 1.
         path: of the folder; made if it is not there. What stands in it already is not run again.
         workers: processes that train; 1 trains in this one. With `cluster`, tasks at once (None: all it has).
         threads: of the kernels, in each worker; None divides this machine's cores. The numpy tier takes 1, so that its bits do
@@ -255,7 +246,7 @@ class Sweep:
 
     def results(self):
         """Return the Results of this sweep's settings that are there, in their order."""
-        keys = dict.fromkeys(key_of(config_of(each)) for each in self.settings)
+        keys = dict.fromkeys(key_of(each.config()) for each in self.settings)
         return [self.store.results[key] for key in keys if key in self.store.results]
 
     def outcomes(self):
@@ -304,7 +295,7 @@ class Sweep:
         if outcome.state == "failed":
             for each in job.settings:
                 with suppress(RecordError):
-                    self.store.fail(config_of(each), outcome.error)
+                    self.store.fail(each.config(), outcome.error)
         elif outcome.state == "done":
             (self.path / "progress" / f"{job.name}.npz").unlink(missing_ok=True)
         return outcome

@@ -1,7 +1,7 @@
 """Which setting is best: runs are scored, those that differ in seed alone taken together, the best learning rate found.
 
 The score of a run is the mean test accuracy of its last epochs (ten, as in Demirbilek 2021, section 3.1). Runs on held-out
-training images (``runs.Settings.held_out``) leave the test images unseen while one chooses.
+training images (``settings.ParitySettings.held_out``) leave the test images unseen while one chooses.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from .grids import varied
 from .intervals import mean_interval
 from .store import key_of
-from .sweeps import Sweep, config_of
+from .sweeps import Sweep
 
 
 class Candidate(NamedTuple):
@@ -91,7 +91,7 @@ def halving(settings, factor, last, make=Sweep):
     one; all its seeds do. The caller runs each Sweep, and closes it, before it asks for the next one.
 
     Args:
-        settings: a list of ``runs.Settings`` with the same number of epochs. factor: at least 2. last: epochs of the score.
+        settings: a list of ``dfanp.settings`` with the same number of epochs. factor: at least 2. last: epochs of the score.
         make: called with the list of a rung, returns the Sweep.
     """
     contest = {}
@@ -108,7 +108,7 @@ def halving(settings, factor, last, make=Sweep):
         resolved = dict(zip(rung, sweep.settings, strict=True))
 
         def mean(runs, by_key=by_key, resolved=resolved, epochs=epochs):
-            keys = [key_of(config_of(resolved[replace(run, epochs=epochs)])) for run in runs]
+            keys = [key_of(resolved[replace(run, epochs=epochs)].config()) for run in runs]
             values = [score(by_key[key], last) if key in by_key else None for key in keys]
             return -math.inf if None in values else sum(values) / len(values)
 

@@ -9,12 +9,13 @@ import pytest
 import dfanp
 from dfanp import training
 from dfanp.problems.datasets import Dataset
-from dfanp.runs import Run, Settings, build
+from dfanp.runs import Run, build
+from dfanp.settings import ParitySettings
 
 
 @pytest.fixture
 def settings():
-    return Settings(lr=0.01, k=2, epochs=4, hidden=(6, 5), bias=True, align=True, data="tiny", batch_size=6000)
+    return ParitySettings(lr=0.01, k=2, epochs=4, hidden=(6, 5), bias=True, align=True, data="tiny", batch_size=6000)
 
 
 @pytest.fixture

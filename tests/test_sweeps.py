@@ -7,10 +7,10 @@ from dfanp_bench import kills
 
 import dfanp
 from dfanp import DataError, RecordError, grids, pools, runs, sweeps
-from dfanp.runs import Settings
+from dfanp.settings import ParitySettings
 from dfanp.store import Store
 
-BASE = Settings(lr=0.01, k=1, hidden=(8,), epochs=2, data="digits", opt="sgd")
+BASE = ParitySettings(lr=0.01, k=1, hidden=(8,), epochs=2, data="digits", opt="sgd")
 
 
 def contents(folder):
@@ -37,7 +37,7 @@ def grid():
     return [
         *grids.product(BASE, lr=[0.1, 0.01], seed=[0, 1]),
         *grids.product(BASE, hidden=[(9,)], seed=[0, 3]),
-        Settings(**{**vars(BASE), "hidden": (600, 600), "epochs": 1}),
+        ParitySettings(**{**vars(BASE), "hidden": (600, 600), "epochs": 1}),
     ]
 
 
@@ -48,7 +48,7 @@ def test_each_run_comes_out_as_if_it_had_run_alone(grid, tmp_path):
         run = runs.Run(settings)
         alone = [{name: v for name, v in row.items() if name != "seed"} for _, rows in run.epochs() for row in rows]
         store = Store(tmp_path / "sweep")
-        (key,) = (k for k, r in store.results.items() if r.config == sweeps.config_of(run.settings))
+        (key,) = (k for k, r in store.results.items() if r.config == run.settings.config())
         assert store.results[key].rows == alone and store.results[key].status == "done"
         with np.load(tmp_path / "sweep" / "checkpoints" / f"{key}.npz") as kept:
             arrays = run.training.arrays()
@@ -63,7 +63,7 @@ def test_workers_do_not_change_the_answer(grid, tmp_path):
 
 
 def test_workers_do_not_change_the_answer_of_the_numpy_tier(tmp_path):
-    settings = grids.product(Settings(**{**vars(BASE), "kernels": "numpy", "hidden": (64,)}), k=[1, 2])
+    settings = grids.product(ParitySettings(**{**vars(BASE), "kernels": "numpy", "hidden": (64,)}), k=[1, 2])
     finished(settings, tmp_path / "one", threads=2)
     finished(settings, tmp_path / "two", workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")

@@ -1,13 +1,12 @@
 import pytest
 
 from dfanp import grids, tuning
-from dfanp.runs import Settings
+from dfanp.settings import ParitySettings
 from dfanp.store import Result, key_of
-from dfanp.sweeps import config_of
 
 
 def result(accuracies, diverged=False, **settings):
-    config = config_of(Settings(**{"lr": 0.1, **settings}))
+    config = ParitySettings(**{"lr": 0.1, **settings}).config()
     rows = [{"epoch": i, "test_accuracy": a} for i, a in enumerate(accuracies, 1)]
     if diverged:
         rows.append({"epoch": len(rows) + 1, "status": "diverged"})
@@ -67,7 +66,9 @@ class FakeSweep:
 
 
 def test_halving_keeps_the_best_rates_of_each_group_with_all_their_seeds():
-    settings = grids.product(Settings(lr=1.0, epochs=9), opt=["sgd", "adam"], lr=[1, 2, 4, 8, 16, 32], seed=[0, 1])
+    settings = grids.product(
+        ParitySettings(lr=1.0, epochs=9), opt=["sgd", "adam"], lr=[1, 2, 4, 8, 16, 32], seed=[0, 1]
+    )
     tried = [sweep.settings for sweep in tuning.halving(settings, 3, 10, FakeSweep)]
     assert [{each.epochs for each in rung} for rung in tried] == [{3}, {9}]
     rates = lambda rung, opt: {each.lr for each in rung if each.opt == opt}

@@ -56,7 +56,7 @@ DIGITS_SGD_BY_FEEDBACK = {
 
 
 def default_rate(data, method, opt, feedback="uniform"):
-    """Return the Rate to start from, for names as in ``dfanp.runs.Settings``.
+    """Return the Rate to start from, for names as in ``dfanp.settings``.
 
     FA takes DFA's rates (with one hidden layer it is the same rule). Momentum and Nesterov without a rate of their
     own take SGD's times (1 - momentum), which gives steps of the same length in the end. Where B follows a

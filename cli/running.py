@@ -1,0 +1,248 @@
+"""What the commands that train one run share: their options, how they follow a run, and what they say at its end."""
+
+import json
+import sys
+
+import click
+
+from dfanp.activations import ACTIVATIONS
+from dfanp.backend import DEVICES, MOST_THREADS
+from dfanp.feedback import DISTRIBUTIONS
+from dfanp.kernels import TIERS
+from dfanp.network import DTYPES
+from dfanp.optimizers import OPTIMIZERS
+from dfanp.rules import RULES
+
+from .main import Interrupted
+from .options import Name, PositiveNumber, Widths, as_json, usage_errors
+
+COUNT = click.IntRange(min=1, max=10**9)
+MANY = 50  # epochs; of more, a line a second is told
+
+
+def training_options(opt, epochs, batch_size, epochs_help, batch_help):
+    """Return a decorator that gives a command the options of training, with its own defaults."""
+    return options(
+        click.option("--method", type=Name(list(RULES)), default="dfa", help="Learning rule."),
+        click.option("--opt", type=Name(list(OPTIMIZERS)), default=opt, help="Optimizer."),
+        click.option(
+            "--lr",
+            type=PositiveNumber(),
+            help="Learning rate.  [default: tuned for the method, optimizer and data; printed]",
+        ),
+        click.option("--weight-decay", type=click.FloatRange(min=0, max=1e6), default=0.0, help="L2 factor."),
+        click.option("--epochs", type=COUNT, default=epochs, help=epochs_help),
+        click.option("--batch-size", type=COUNT, default=batch_size, help=batch_help),
+        click.option(
+            "--hidden", type=Widths(), default="512", help="Widths of the hidden layers, such as 512 or 512,512."
+        ),
+        click.option("--activation", type=Name(list(ACTIVATIONS)), default="relu", help="Of the hidden layers."),
+        click.option("--bias/--no-bias", default=False, help="Whether layers have biases."),
+        click.option(
+            "--layers",
+            type=Name(["all", "output"]),
+            default="all",
+            help="Train all layers, or the output layer alone.",
+        ),
+        click.option(
+            "--feedback", type=Name(list(DISTRIBUTIONS)), default="uniform", help="Distribution of B (fa, dfa)."
+        ),
+        click.option("--seed", type=click.IntRange(min=0), default=0, help="Of weights, B and the data of an epoch."),
+        click.option(
+            "--repeats",
+            type=click.IntRange(1, 10_000),
+            default=1,
+            help="Train this many seeds (seed, seed + 1, …) in one loop.",
+        ),
+    )
+
+
+run_options = (
+    click.option("--device", type=Name(list(DEVICES)), default="auto", help="auto: the GPU if it works."),
+    click.option(
+        "--kernels",
+        type=Name(["auto", *TIERS]),
+        default="auto",
+        help="Tier that computes; auto: the fastest there is.",
+    ),
+    click.option(
+        "--threads", type=click.IntRange(1, MOST_THREADS), help="Of BLAS and the kernels.  [default: every core]"
+    ),
+    click.option("--dtype", type=Name(list(DTYPES)), default="float32", help="Of all arrays."),
+    click.option("--align", is_flag=True, help="Measure alignment with backpropagation after each epoch."),
+    click.option(
+        "--out",
+        type=click.Path(file_okay=False),
+        metavar="DIR",
+        help="Keep the run here; go on with it if it stands there.",
+    ),
+    click.option("--plot", metavar="FILE", help="Draw the curves to a .png, .svg or .pdf."),
+    as_json,
+    click.option("--quiet", is_flag=True, help="Nothing on stderr but errors."),
+)
+
+
+def options(*each):
+    """Return a decorator that gives a command some options, in their order."""
+
+    def decorate(command):
+        for option in reversed(each):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def checked_files(out, plot):
+    """Return the picture's path (None without one); bad usage if one of them cannot be."""
+    from dfanp import plots
+
+    if out == "":
+        raise click.UsageError("--out names no folder")
+    with usage_errors():
+        return None if plot is None else plots.checked_file(plot)
+
+
+def train(settings, out, threads, dataset, plot, as_json, quiet):
+    """Train the run of `settings`, say how it goes and what came of it; return the exit code."""
+    from dfanp.runs import Run
+
+    def say(message):
+        if not quiet:
+            click.echo(message, err=True)
+
+    with usage_errors():
+        run = Run(settings, out, threads, dataset)
+    with run:
+        backend = run.training.backend
+        threads = f", {backend.threads} threads" if backend.threads else ""
+        say(f"device    {backend.device} ({backend.name}, {backend.kernels.name} kernels{threads})")
+        if run.rows:
+            say(f"resuming  {out} after epoch {run.kept}")
+        for what, now in run.changed.items():
+            if what == "threads":
+                say(f"          (on {backend.threads} BLAS threads, as it began)")
+            else:
+                say(f"          (it began with {what} {run.environment.get(what)}, now {now}: last bits may differ)")
+        try:
+            follow(run, quiet)
+        except KeyboardInterrupt:
+            kept = f"{run.kept} epochs are in {out}: the same command goes on from there"
+            raise Interrupted(kept if out else "nothing was kept (--out DIR keeps a run)") from None
+    try:
+        if as_json:
+            click.echo(json.dumps(report(run), allow_nan=False))
+        else:
+            click.echo(headline(run.settings))
+            click.echo(table(run))
+        sys.stdout.flush()
+    finally:  # whoever has stopped reading still gets the picture
+        if plot is not None:
+            draw(run, plot)
+            say(f"plot      {plot}")
+    return 1 if "diverged" in run.statuses() else 0
+
+
+def follow(run, quiet):
+    """Train to the end, with a bar on a terminal and a line an epoch (or second) elsewhere."""
+    epochs, seconds = run.settings.epochs, 0.0
+    first = run.training.epoch
+
+    def told(rows):
+        accuracies = [row["test_accuracy"] for row in rows if "test_accuracy" in row]
+        return f"test accuracy {sum(accuracies) / len(accuracies):.4f}" if accuracies else "diverged"
+
+    if quiet:
+        for _ in run.epochs():
+            pass
+    elif sys.stderr.isatty():
+        bar = click.progressbar(
+            length=epochs - first, file=sys.stderr, show_pos=True, item_show_func=lambda item: item, label="epoch"
+        )
+        with bar:
+            for _, rows in run.epochs():
+                bar.update(1, told(rows))
+    else:
+        last_told = 0.0
+        for record, rows in run.epochs():
+            seconds += record.seconds
+            if epochs > MANY and record.epoch < epochs and seconds - last_told < 1:
+                continue
+            last_told = seconds
+            left = (epochs - record.epoch) * seconds / (record.epoch - first)
+            click.echo(f"epoch {record.epoch:>3}/{epochs}  {told(rows)}  {left:.0f} s left", err=True)
+
+
+def headline(settings):
+    """Return the run in a line."""
+    widths = "-".join(map(str, settings.hidden))
+    told = f", {settings.feedback} B" if settings.method != "bp" else ""
+    layers = "" if settings.layers == "all" else ", output layer alone"
+    return (
+        f"{settings.title}: {settings.method.upper()}{told}, {settings.opt} at lr {settings.lr:g}, "
+        f"{widths} {settings.activation}{layers}"
+    )
+
+
+def draw(run, path):
+    """Draw the curves to `path`; a DfanpError of one line if Matplotlib cannot."""
+    from dfanp import DfanpError, plots
+
+    try:
+        plots.draw_run(run.rows, headline(run.settings), path)
+    except Exception as error:  # a wrong MPLBACKEND, a broken font, a full disk
+        raise DfanpError(f"{path}: cannot be drawn ({getattr(error, 'strerror', None) or error})") from None
+
+
+def report(run):
+    """Return the object that ``--json`` prints."""
+    config, runs = run.settings.config(), []
+    for seed, status in zip(run.settings.seeds, run.statuses(), strict=True):
+        epochs = [
+            {name: value for name, value in row.items() if name != "seed"}
+            | {"seconds": run.seconds.get(row["epoch"])}
+            for row in measured(run, seed)
+        ]
+        runs.append({"seed": seed, "status": "done" if status == "ok" else status, "epochs": epochs})
+    mean, half = final_accuracy(run)
+    summary = {"test_accuracy": {"mean": mean, "ci95": half}}
+    return {"config": config, "environment": run.environment, "runs": runs, "summary": summary}
+
+
+def measured(run, seed):
+    """Return the log lines of one seed that have measures (all but the one that tells that it diverged)."""
+    return [row for row in run.rows if row["seed"] == seed and "test_accuracy" in row]
+
+
+def final_accuracy(run):
+    """Return mean and half-width of the 95 % interval of the last test accuracies, over the seeds that got to the end."""
+    from dfanp.intervals import mean_interval
+
+    statuses = zip(run.settings.seeds, run.statuses(), strict=True)
+    finals = [measured(run, seed)[-1]["test_accuracy"] for seed, status in statuses if status == "ok"]
+    return mean_interval(finals) if finals else (None, None)
+
+
+def table(run):
+    """Return the table that the command ends with."""
+    number = lambda value: "-" if value is None else f"{value:.4f}"
+    lines = [f"{'seed':>6}  {'epochs':>6}  {'train acc':>9}  {'test acc':>8}  {'mean of last 10':>15}  status"]
+    for seed, status in zip(run.settings.seeds, run.statuses(), strict=True):
+        rows = measured(run, seed)
+        last, tests = rows[-1] if rows else {}, [row["test_accuracy"] for row in rows[-10:]]
+        lines.append(
+            f"{seed:>6}  {len(rows):>6}  {number(last.get('train_accuracy')):>9}  {number(last.get('test_accuracy')):>8}  "
+            f"{number(sum(tests) / len(tests) if tests else None):>15}  {'done' if status == 'ok' else status}"
+        )
+    mean, half = final_accuracy(run)
+    if half is not None:
+        lines.append(
+            f"test accuracy {mean:.4f} ± {half:.4f} (mean of {run.statuses().count('ok')} seeds, 95 % interval, t)"
+        )
+    ends = [row["alignment"] for row in run.rows if row.get("alignment") and row["epoch"] == run.training.epoch]
+    for kind, title in (("feedback", "B with the weights"), ("gradient", "gradient with BP's")):
+        if ends and ends[0][kind]:
+            layers = [[c for c in layer if c is not None] for layer in zip(*(end[kind] for end in ends), strict=True)]
+            means = ", ".join(f"{sum(layer) / len(layer):.3f}" if layer else "-" for layer in layers)
+            lines.append(f"alignment, {title}: {means} (by layer, lowest first)")
+    return "\n".join(lines)

@@ -1,0 +1,44 @@
+"""`dfanp synthetic`: train on disks in a plane."""
+
+import click
+
+from .running import COUNT, checked_files, options, run_options, train, training_options
+
+DEFAULT_LR = 0.5  # Chizat & Bach 2020, and Demirbilek 2021 for every optimizer
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--n", type=COUNT, default=256, help="Training points.")
+@click.option(
+    "--d", type=click.IntRange(3, 10**6), default=15, help="Columns of an input: a 1, two that tell, noise."
+)
+@click.option("--c", type=click.IntRange(1, 100), default=3, help="Disks along each side of the grid.")
+@click.option(
+    "--labels",
+    metavar="TEXT",
+    help="Of the c² disks, such as 011110100, or random.  [default: the thesis' for c = 3, else random]",
+)
+@click.option("--test-points", type=COUNT, default=4000, help="Test points.")
+@click.option("--points-seed", type=click.IntRange(min=0), default=0, help="Of the points, and of random labels.")
+@training_options("sgd", 500, None, "Passes over the points, each tested.", "Points a step.  [default: all]")
+@options(*run_options)
+def synthetic(lr, labels, device, threads, out, plot, as_json, quiet, **given):
+    """Train a network to tell the label of the disk that a point lies in.
+
+    \b
+    Examples:
+      dfanp synthetic --method bp --layers output        the lazy network, against
+      dfanp synthetic --method bp                        the whole one
+      dfanp synthetic --n 512 --d 25 --labels random --points-seed 3 --repeats 3 --plot curves.png
+    """
+    from dfanp import Backend
+    from dfanp.settings import SyntheticSettings
+
+    plot = checked_files(out, plot)
+    if lr is None:
+        lr = DEFAULT_LR
+        if not quiet:
+            click.echo(f"lr        {lr:g} (Demirbilek 2021, for every optimizer)", err=True)
+    labels = labels or ("thesis" if given["c"] == 3 else "random")
+    settings = SyntheticSettings(lr=lr, labels=labels, device=Backend(device).device, **given)
+    return train(settings, out, threads, None, plot, as_json, quiet)

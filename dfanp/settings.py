@@ -1,0 +1,145 @@
+"""What a run is, as data: settings that make its problem, its network and its training, and that a record can keep."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
+
+from .errors import DataError
+from .problems import Parity, Synthetic, load
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """What all runs have: two runs with equal settings on one tier have equal bytes.
+
+    Args:
+        lr: the learning rate; no default, since it hangs on all the rest (``dfanp.experiments.rates``).
+        method: a rule, "bp", "fa" or "dfa".
+        opt: an optimizer, with its default hyperparameters.
+        epochs, batch_size, layers, align: as in ``Training``. feedback: a distribution, as in ``Feedback``.
+        hidden: widths of the hidden layers. activation, bias, dtype: as in ``MLP``. weight_decay: as in ``Optimizer``.
+        seed, repeats: the run trains the seeds seed, seed + 1, … seed + repeats - 1 together.
+        device: "cpu" or "gpu", as resolved. kernels: the tier that computes; a Run resolves "auto".
+    """
+
+    lr: float
+    method: str = "dfa"
+    opt: str = "rmsprop"
+    epochs: int = 20
+    batch_size: int = 128
+    hidden: tuple = (512,)
+    activation: str = "relu"
+    bias: bool = False
+    feedback: str = "uniform"
+    weight_decay: float = 0.0
+    layers: str = "all"
+    seed: int = 0
+    repeats: int = 1
+    dtype: str = "float32"
+    align: bool = False
+    device: str = "cpu"
+    kernels: str = "auto"
+
+    name: ClassVar[str]  # of the problem
+    of_problem: ClassVar[tuple] = ("dtype", "device", "kernels")  # the settings that its problem hangs on
+    data: ClassVar[None] = None  # the name of a data set, where the problem has one
+
+    @property
+    def seeds(self):
+        """The seeds that are trained together."""
+        return tuple(range(self.seed, self.seed + self.repeats))
+
+    def config(self):
+        """Return the settings as a dict of JSON values, the problem's name first."""
+        return {"problem": self.name} | {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    def dataset(self, data_dir=None):
+        """Return the ``Dataset`` that the problem draws from, loaded, or None if it has none."""
+        return None
+
+    @property
+    def title(self):
+        """The problem, for people."""
+        raise NotImplementedError
+
+    def agreed(self, dataset):
+        """Return the settings with the digest of `dataset`; a DataError if they name another one."""
+        return self
+
+    def problem(self, dataset, backend):
+        """Return the problem; a ValueError if a setting is out of its range."""
+        raise NotImplementedError
+
+    def features(self, dataset):
+        """Return the width of the problem's inputs."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParitySettings(TrainingSettings):
+    """A run on the parity of k digits.
+
+    Args (beside those of TrainingSettings):
+        k: digits side by side, 1 to 10.
+        data: a data set's name. held_out: test on held-out training images instead of the test images (for tuning).
+        data_sha256: ``Dataset.digest`` of the data; None takes what is there.
+    """
+
+    k: int = 3
+    data: str = "digits"
+    held_out: bool = False
+    data_sha256: str | None = None
+
+    name = "parity"
+    of_problem = ("k", "data", "held_out", "data_sha256", *TrainingSettings.of_problem)
+
+    @property
+    def title(self):
+        return f"parity of k = {self.k}, {self.data}"
+
+    def dataset(self, data_dir=None):
+        return load(self.data, data_dir)
+
+    def agreed(self, dataset):
+        if self.data_sha256 not in (None, dataset.digest):
+            raise DataError(f"{self.data}: the data have the SHA-256 {dataset.digest}, not {self.data_sha256}")
+        return replace(self, data_sha256=dataset.digest)
+
+    def problem(self, dataset, backend):
+        images = dataset.hold_out() if self.held_out else dataset
+        return Parity(images, self.k, dtype=self.dtype, backend=backend)
+
+    def features(self, dataset):
+        return self.k * dataset.train.pixels.shape[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticSettings(TrainingSettings):
+    """A run on the synthetic problem, in full batches if nothing else is said.
+
+    Args (beside those of TrainingSettings):
+        n, d, c, labels, test_points: as in ``problems.Synthetic``. points_seed: its seed.
+        batch_size: None takes n.
+    """
+
+    n: int = 256
+    d: int = 15
+    c: int = 3
+    labels: str | tuple = "thesis"
+    test_points: int = 4000
+    points_seed: int = 0
+    epochs: int = 500
+    batch_size: int | None = None
+    opt: str = "sgd"
+
+    name = "synthetic"
+    of_problem = ("n", "d", "c", "labels", "test_points", "points_seed", *TrainingSettings.of_problem)
+
+    @property
+    def title(self):
+        return f"{self.c}² disks, n = {self.n}, d = {self.d}"
+
+    def problem(self, dataset, backend):
+        return Synthetic(self.n, self.d, self.c, self.labels, self.test_points, self.points_seed, self.dtype, backend)
+
+    def features(self, dataset):
+        return self.d
