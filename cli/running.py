@@ -20,7 +20,10 @@ COUNT = click.IntRange(min=1, max=10**9)
 MANY = 50  # epochs; of more, a line a second is told
 
 
-def training_options(opt, epochs, batch_size, epochs_help, batch_help):
+TUNED = "tuned for the method, optimizer and data; printed"
+
+
+def training_options(opt, epochs, batch_size, epochs_help, batch_help, lr=TUNED):
     """Return a decorator that gives a command the options of training, with its own defaults."""
     return options(
         click.option("--method", type=Name(list(RULES)), default="dfa", help="Learning rule."),
@@ -28,7 +31,7 @@ def training_options(opt, epochs, batch_size, epochs_help, batch_help):
         click.option(
             "--lr",
             type=PositiveNumber(),
-            help="Learning rate.  [default: tuned for the method, optimizer and data; printed]",
+            help=f"Learning rate.  [default: {lr}]",
         ),
         click.option("--weight-decay", type=click.FloatRange(min=0, max=1e6), default=0.0, help="L2 factor."),
         click.option("--epochs", type=COUNT, default=epochs, help=epochs_help),

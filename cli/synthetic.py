@@ -20,7 +20,7 @@ DEFAULT_LR = 0.5  # Chizat & Bach 2020, and Demirbilek 2021 for every optimizer
 )
 @click.option("--test-points", type=COUNT, default=4000, help="Test points.")
 @click.option("--points-seed", type=click.IntRange(min=0), default=0, help="Of the points, and of random labels.")
-@training_options("sgd", 500, None, "Passes over the points, each tested.", "Points a step.  [default: all]")
+@training_options("sgd", 500, None, "Passes over the points, each tested.", "Points a step.  [default: all]", "0.5")
 @options(*run_options)
 def synthetic(lr, labels, device, threads, out, plot, as_json, quiet, **given):
     """Train a network to tell the label of the disk that a point lies in.

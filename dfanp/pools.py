@@ -32,19 +32,19 @@ def run_jobs(task, jobs, workers, cluster=None, alone=False):
 
 
 @contextmanager
-def interrupts_held():
-    """Hold SIGINT back in this thread; processes and threads that it starts meanwhile never get one.
+def deaf():
+    """Ignore SIGINT: what is started meanwhile ignores it for good.
 
-    Ctrl-C reaches every process of a terminal. The one that started the sweep tells the others what to do.
+    Ctrl-C reaches every process of a terminal. The one that started the sweep tells its workers what to do.
     """
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
 
 
 def _in_workers(task, jobs, workers):
@@ -56,8 +56,12 @@ def _in_workers(task, jobs, workers):
     parallel = Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered")
     ended = False
     try:
-        with interrupts_held():  # the same workers, started and idle
-            Parallel(n_jobs=workers, backend="loky")(delayed(int)() for _ in range(workers))
+        with deaf():  # some milliseconds: to start the workers, not to wait for them
+            started = Parallel(n_jobs=workers, backend="loky", return_as="generator")(
+                delayed(int)() for _ in range(workers)
+            )
+        for _ in started:
+            pass
         yield from parallel(delayed(task)(job) for job in jobs)
         ended = True
     except BrokenProcessPool as error:
