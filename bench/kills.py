@@ -28,9 +28,9 @@ def settings():
 
 def child(folder, workers):
     """Run the sweep in `folder` to its end, in this process."""
-    from dfanp import sweeps
+    from dfanp import jobs, sweeps
 
-    sweeps.SAVE_AFTER, sweeps.SAVE_SHARE = SAVE_AFTER, 1.0
+    jobs.SAVE_AFTER, jobs.SAVE_SHARE = SAVE_AFTER, 1.0
     with sweeps.Sweep(settings(), folder, workers, keep=True) as sweep:
         for outcome in sweep.outcomes():
             if outcome.state != "done":

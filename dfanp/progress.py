@@ -7,7 +7,8 @@ import zipfile
 import numpy as np
 
 from .errors import RecordError
-from .records import failures, is_measured, not_json, read_checkpoint, write_whole
+from .jsonl import not_json
+from .records import failures, is_measured, read_checkpoint, write_whole
 
 LARGEST = 1 << 26  # bytes of the records in a progress file
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import RecordError
+from .jsonl import append_lines, cut_off, not_json, parse_lines
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -188,36 +189,6 @@ def sync_folder(path):
             os.close(folder)
 
 
-def append_lines(path, rows):
-    """Append each dict as a line of JSON, and sync."""
-    with open(path, "ab") as file:
-        file.write("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def parse_lines(path, wanted=lambda row: True):
-    """Return the JSON objects of a file, a line each, and the bytes they take, up to the first line that is not `wanted`.
-
-    A line that is no JSON object or has no line end ends the list, too.
-    """
-    content = path.read_bytes() if path.exists() else b""
-    rows, keep = [], 0
-    for line in content.splitlines(keepends=True):
-        try:
-            row = json.loads(line, parse_constant=not_json) if line.endswith(b"\n") else None
-            if not isinstance(row, dict) or not wanted(row):
-                break
-        except (ValueError, TypeError, RecursionError):
-            break
-        rows, keep = [*rows, row], keep + len(line)
-    return rows, keep
-
-
-def not_json(constant):
-    raise ValueError(f"{constant} is not JSON")
-
-
 def parse_log(path, seeds, epoch):
     """Return the rows of epochs 1 to `epoch` and the bytes they take.
 
@@ -252,14 +223,6 @@ def is_measured(row):
     """Whether a log line tells that its seed diverged, or numbers of all four measures."""
     names = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
     return row.get("status") == "diverged" or all(isinstance(row.get(name), (int, float)) for name in names)
-
-
-def cut_off(path, keep):
-    """Cut a file to its first `keep` bytes, if it has more."""
-    if path.exists() and path.stat().st_size > keep:
-        with open(path, "r+b") as file:
-            file.truncate(keep)
-            os.fsync(file.fileno())
 
 
 def read_config(folder):

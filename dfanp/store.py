@@ -11,14 +11,14 @@ process at a time writes to a folder, the one that has its lock.
 """
 
 import hashlib
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from .errors import RecordError
-from .records import append_lines, canonical, cut_off, failures, is_measured, lock_folder, not_json
+from .jsonl import append_whole, cut_off, read_lines
+from .records import canonical, failures, is_measured, lock_folder
 
 SCHEMA = 1  # of a line, and of what a config means: a run of another schema is another run
 STATUSES = ("done", "diverged")
@@ -136,37 +136,6 @@ class Store:
 
 
 NAMES = ("store.jsonl", "timings.jsonl", "failures.jsonl", "progress", "checkpoints", "stop")
-
-
-def append_whole(path, rows):
-    """Append lines, all or none: what a full disk has let through of them is cut off again."""
-    size = path.stat().st_size if path.exists() else 0
-    try:
-        append_lines(path, rows)
-    except OSError:
-        cut_off(path, size)
-        raise
-
-
-def read_lines(path):
-    """Return the JSON values of a file, a line each, and the bytes that they take. A last line that is torn is left out.
-
-    Any other line that is no JSON object counts as an empty object.
-    """
-    content = path.read_bytes() if path.exists() else b""
-    lines = content.splitlines(keepends=True)
-    if lines and (not lines[-1].endswith(b"\n") or not parsed(lines[-1])):
-        lines.pop()
-    return [parsed(line) for line in lines], sum(map(len, lines))
-
-
-def parsed(line):
-    """Return the JSON object of a line, or an empty one."""
-    try:
-        value = json.loads(line, parse_constant=not_json)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def checked_result(line):

@@ -126,7 +126,7 @@ def test_a_full_disk_leaves_whole_lines(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with Store(folder, write=True) as store:
-        monkeypatch.setattr("dfanp.store.append_lines", full)
+        monkeypatch.setattr("dfanp.jsonl.append_lines", full)
         with pytest.raises(RecordError, match="cannot be written"):
             store.add([result(9)], 1.0)
         assert path.read_bytes() == before and result(9).key not in store.results

@@ -6,7 +6,7 @@ import pytest
 from dfanp_bench import kills
 
 import dfanp
-from dfanp import DataError, RecordError, grids, pools, runs, sweeps
+from dfanp import DataError, RecordError, grids, jobs, pools, runs, sweeps
 from dfanp.settings import ParitySettings
 from dfanp.store import Store
 
@@ -27,7 +27,7 @@ def finished(settings, folder, **options):
 def few_jobs():
     """Join even these few runs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweeps, "JOBS_AT_LEAST", 1)
+        patch.setattr(jobs, "JOBS_AT_LEAST", 1)
         yield
 
 
@@ -95,14 +95,14 @@ def test_what_is_done_is_not_done_again(grid, tmp_path):
 
 
 def test_runs_are_joined_where_that_is_faster(monkeypatch):
-    monkeypatch.setattr(sweeps, "JOBS_AT_LEAST", 8)
-    small = sweeps.resolved(grids.product(BASE, seed=range(40)))
-    assert [len(job.keys) for job in sweeps.jobs_of(small)] == [5] * 8
-    many = sweeps.resolved(grids.product(BASE, seed=range(200)))
-    assert [len(job.keys) for job in sweeps.jobs_of(many)] == [16] * 12 + [8]
-    large = sweeps.resolved(grids.product(BASE, hidden=[(4096,)], k=[10], seed=range(3)))
-    assert [len(job.keys) for job in sweeps.jobs_of(large)] == [1, 1, 1] or large[0].kernels == "numpy"
-    assert len(sweeps.jobs_of([*small[:9], *small[:9]])) == 5  # equal ones once
+    monkeypatch.setattr(jobs, "JOBS_AT_LEAST", 8)
+    small = jobs.resolved(grids.product(BASE, seed=range(40)))
+    assert [len(job.keys) for job in jobs.jobs_of(small)] == [5] * 8
+    many = jobs.resolved(grids.product(BASE, seed=range(200)))
+    assert [len(job.keys) for job in jobs.jobs_of(many)] == [16] * 12 + [8]
+    large = jobs.resolved(grids.product(BASE, hidden=[(4096,)], k=[10], seed=range(3)))
+    assert [len(job.keys) for job in jobs.jobs_of(large)] == [1, 1, 1] or large[0].kernels == "numpy"
+    assert len(jobs.jobs_of([*small[:9], *small[:9]])) == 5  # equal ones once
 
 
 def test_a_run_that_diverges_leaves_the_others_alone(tmp_path):
@@ -119,7 +119,7 @@ def test_a_run_that_raises_fails_alone_and_is_tried_again(grid, tmp_path, monkey
             raise MemoryError("no room\nfor that")
         return runs.training_on(problem, settings, seed, lr)
 
-    monkeypatch.setattr(sweeps, "training_on", broken)
+    monkeypatch.setattr(jobs, "training_on", broken)
     outcomes = finished(grid, tmp_path)
     assert [outcome.state for outcome in outcomes] == ["done", "failed", "done"]
     assert outcomes[1].error == "MemoryError: no room"
@@ -188,8 +188,8 @@ def test_stopping_ends_after_the_epoch_and_goes_on_from_there(grid, tmp_path, mo
 
 @pytest.mark.parametrize("change", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:-900] + b"x" * 900])
 def test_progress_that_is_damaged_is_told(grid, tmp_path, monkeypatch, change):
-    monkeypatch.setattr(sweeps, "SAVE_AFTER", 0.0)
-    monkeypatch.setattr(sweeps, "SAVE_SHARE", 1e9)
+    monkeypatch.setattr(jobs, "SAVE_AFTER", 0.0)
+    monkeypatch.setattr(jobs, "SAVE_SHARE", 1e9)
     one, train_one = grid[4:5], dfanp.Training.run_epoch
 
     def interrupted(self):
@@ -235,7 +235,7 @@ def test_settings_that_do_not_fit(tmp_path):
 
 def test_the_job_of_a_run_does_not_change_it(grid, tmp_path, monkeypatch):
     finished(grid, tmp_path / "joined")
-    monkeypatch.setattr(sweeps, "JOBS_AT_LEAST", 8)
+    monkeypatch.setattr(jobs, "JOBS_AT_LEAST", 8)
     assert len(finished(grid, tmp_path / "alone")) == len(grid)
     assert contents(tmp_path / "joined") == contents(tmp_path / "alone")
 
