@@ -103,7 +103,7 @@ def most_joined(settings, features):
     return max(1, min(MOST_JOINED, JOINED_BYTES.get(settings.kernels, OTHERS_JOINED_BYTES) // size))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _problem(settings, data_dir, threads):
     """Return the problem of `settings` for runs in this process to share."""
     backend = Backend(settings.device, threads, settings.kernels)
