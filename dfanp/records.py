@@ -32,7 +32,25 @@ def canonical(config):
     return json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-class RunFolder:
+class Locked:
+    """What holds the lock of a folder until ``close``, or the end of a ``with`` block."""
+
+    _lock = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        """Give the lock back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+class RunFolder(Locked):
     """The folder of one run, locked for this process until ``close`` (or the end of a ``with`` block).
 
     Args:
@@ -48,7 +66,7 @@ class RunFolder:
     """
 
     def __init__(self, path, config, environment):
-        self.path, self._lock = Path(path), None
+        self.path = Path(path)
         with failures(self.path, "be opened"):
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = lock_folder(self.path, "another process is writing to this run")
@@ -57,18 +75,6 @@ class RunFolder:
             except BaseException:
                 self.close()
                 raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
-
-    def close(self):
-        """Give the lock back."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
     def _agree(self, config, environment):
         """Write config.json, or check that the one there has the same config; return the environment it tells."""

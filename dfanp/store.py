@@ -11,14 +11,13 @@ process at a time writes to a folder, the one that has its lock.
 """
 
 import hashlib
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from .errors import RecordError
 from .jsonl import append_whole, cut_off, read_lines
-from .records import canonical, failures, is_measured, lock_folder
+from .records import Locked, canonical, failures, is_measured, lock_folder
 
 SCHEMA = 1  # of a line, and of what a config means: a run of another schema is another run
 STATUSES = ("done", "diverged")
@@ -47,7 +46,7 @@ def key_of(config):
     return hashlib.sha256(canonical({"schema": SCHEMA, "config": config}).encode()).hexdigest()
 
 
-class Store:
+class Store(Locked):
     """The results in a folder.
 
     Args:
@@ -63,7 +62,7 @@ class Store:
     """
 
     def __init__(self, path, write=False):
-        self.path, self._lock = Path(path), None
+        self.path = Path(path)
         with failures(self.path, "be opened"):
             if write:
                 self.path.mkdir(parents=True, exist_ok=True)
@@ -121,18 +120,6 @@ class Store:
         self.failures[key] = (config, message)
         with failures(self.path, "be written"):
             append_whole(self.path / "failures.jsonl", [{"key": key, "config": config, "error": message}])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
-
-    def close(self):
-        """Give the lock back."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
 
 NAMES = ("store.jsonl", "timings.jsonl", "failures.jsonl", "progress", "checkpoints", "stop")

@@ -145,7 +145,7 @@ def test_plot_draws_sweeps_and_runs(dfanp, tuned, tmp_path):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_ends_after_the_epoch_and_the_same_command_goes_on(process, dfanp, tmp_path, workers):
     # Five runs that are not joined, so that one is done long before the others.
-    args = ("tune", "parity", "--data", "digits", "--hidden", "64", "--k", "1", "--epochs", "6", "--device", "cpu")
+    args = ("tune", "parity", "--data", "digits", "--hidden", "32", "--k", "1", "--epochs", "6", "--device", "cpu")
     args += (
         "--weight-decay",
         "0,1e-9,2e-9,3e-9,4e-9",
