@@ -28,6 +28,18 @@ class Names(Name):
         return tuple(dict.fromkeys(super(Names, self).convert(part, param, ctx) for part in value.split(",")))
 
 
+class Optimizer(click.Choice):
+    """An optimizer's name, with hyperparameters where they are not the default: adam:count=epochs."""
+
+    def convert(self, value, param, ctx):
+        from dfanp.optimizers import canonical
+
+        try:
+            return canonical(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 class PositiveNumber(click.ParamType):
     """A finite number above zero."""
 
@@ -90,7 +102,7 @@ class Grid(click.ParamType):
         if isinstance(value, tuple) and self.separator == ",":
             return value
         try:
-            if self.separator != ",":
+            if self.separator != "," or isinstance(self.of, click.Choice):  # names have no ranges
                 return tuple(dict.fromkeys(self.of.convert(part, param, ctx) for part in value.split(self.separator)))
             return values(str(value), lambda part: self.of.convert(part, param, ctx))
         except ValueError as error:

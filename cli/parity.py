@@ -5,12 +5,14 @@ import click
 from dfanp.problems.datasets import NAMES
 
 from .options import Name, data_dir
-from .running import checked_files, options, run_options, train, training_options
+from .running import COUNT, checked_files, options, run_options, train, training_options
 
 
 @click.command(context_settings={"show_default": True})
 @click.option("--k", type=click.IntRange(1, 10), default=3, help="Digits side by side.")
-@training_options("rmsprop", 20, 128, "Epochs of 60 000 new examples, each tested on 10 000.", "Examples a step.")
+@click.option("--train-size", type=COUNT, default=60_000, help="Examples in an epoch.")
+@click.option("--test-size", type=COUNT, default=10_000, help="Test examples after each epoch.")
+@training_options("rmsprop", 20, 128, "Epochs, each of new examples.", "Examples a step.")
 @click.option(
     "--data", type=Name(["auto", *NAMES]), default="auto", help="auto: MNIST where it is, else the embedded digits."
 )

@@ -11,10 +11,10 @@ from dfanp.feedback import DISTRIBUTIONS
 from dfanp.kernels import TIERS
 from dfanp.network import DTYPES
 from dfanp.optimizers import OPTIMIZERS
-from dfanp.rules import RULES
+from dfanp.runs import METHODS
 
 from .main import Interrupted
-from .options import Name, PositiveNumber, Widths, as_json, usage_errors
+from .options import Name, Optimizer, PositiveNumber, Widths, as_json, usage_errors
 
 COUNT = click.IntRange(min=1, max=10**9)
 MANY = 50  # epochs; of more, a line a second is told
@@ -26,8 +26,18 @@ TUNED = "tuned for the method, optimizer and data; printed"
 def training_options(opt, epochs, batch_size, epochs_help, batch_help, lr=TUNED):
     """Return a decorator that gives a command the options of training, with its own defaults."""
     return options(
-        click.option("--method", type=Name(list(RULES)), default="dfa", help="Learning rule."),
-        click.option("--opt", type=Name(list(OPTIMIZERS)), default=opt, help="Optimizer."),
+        click.option(
+            "--method",
+            type=Name(list(METHODS)),
+            default="dfa",
+            help="Learning rule (bp, fa, dfa), or a lazy baseline: a gate or features that are random and stay.",
+        ),
+        click.option(
+            "--opt",
+            type=Optimizer(list(OPTIMIZERS)),
+            default=opt,
+            help="Optimizer; hyperparameters follow its name, as in momentum:momentum=0.95 or adam:count=epochs.",
+        ),
         click.option(
             "--lr",
             type=PositiveNumber(),
@@ -57,6 +67,12 @@ def training_options(opt, epochs, batch_size, epochs_help, batch_help, lr=TUNED)
             default=1,
             help="Train this many seeds (seed, seed + 1, …) in one loop.",
         ),
+        click.option(
+            "--redraw",
+            type=COUNT,
+            metavar="EPOCHS",
+            help="Draw new weights (of the next seed) after so many epochs, and keep B and the optimizer's state.",
+        ),
     )
 
 
@@ -72,7 +88,14 @@ run_options = (
         "--threads", type=click.IntRange(1, MOST_THREADS), help="Of BLAS and the kernels.  [default: every core]"
     ),
     click.option("--dtype", type=Name(list(DTYPES)), default="float32", help="Of all arrays."),
-    click.option("--align", is_flag=True, help="Measure alignment with backpropagation after each epoch."),
+    click.option(
+        "--align",
+        is_flag=False,
+        flag_value="probe",
+        type=Name(["probe", "published"]),
+        callback=lambda ctx, param, value: {None: False, "probe": True}.get(value, value),
+        help="Measure alignment with backpropagation after each epoch: on a fixed probe set, or as Demirbilek 2021 did.",
+    ),
     click.option(
         "--out",
         type=click.Path(file_okay=False),

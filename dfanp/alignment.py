@@ -6,7 +6,7 @@ whose entries are not finite have the cosine NaN.
 """
 
 from . import rules
-from .inputs import dense
+from .inputs import dense, weight_gradient
 
 
 def cosine(xp, A, C):
@@ -53,3 +53,21 @@ def gradient_alignment(rule, network, B, loss, X, y):
     told = rules.gradients(rule, network, B, h, e)
     exact = rules.gradients(rules.RULES["bp"], network, None, h, e)
     return [cosine(xp, dense(told[f"W{layer}"]), dense(exact[f"W{layer}"])) for layer in range(len(network.W))]
+
+
+def published(rule, network, B, h, e):
+    """Return ``{"feedback": [a], "gradient": [b, 1]}`` as Demirbilek 2021 measured them, on the last batch of an epoch.
+
+    a: the cosine of B with W1.T. b: of the gradient of W0 by `rule` with the one by BP, row by row (an input each), the mean over
+    the rows; a row that is zero counts 0. Slips included: h and e are of the weights before the step, the W1 that BP takes
+    here is the one after it.
+
+    Args:
+        network: with one hidden layer, after the step. h, e: of the batch, before the step.
+    """
+    xp, slope = network.backend.xp, network.slope(h, 1)
+    signals = [each.signal(xp, network.W[1], B[0] if B else None, e, e) for each in (rule, rules.RULES["bp"])]
+    told, exact = (dense(weight_gradient(xp, h[0], signal * slope)) for signal in signals)
+    by_row = cosine(xp, told[..., :, None, :], exact[..., :, None, :])
+    first = xp.mean(by_row, axis=-1)
+    return {"feedback": feedback_alignment(rule, network, B), "gradient": [first, xp.ones_like(first)]}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .backend import Backend
+from .baselines import BASELINES
 from .errors import RecordError
 from .problems import load
 from .progress import read_progress, write_final, write_progress
@@ -97,6 +98,8 @@ def most_joined(settings, features):
     """Return how many runs with these settings, on so many features, are worth joining."""
     if settings.device != "cpu":
         return MOST_JOINED
+    if settings.method in BASELINES:  # each keeps a table of its own
+        return 1
     size = (4 if settings.dtype == "float32" else 8) * sum(
         a * b for a, b in pairwise((features, *settings.hidden, 1))
     )
@@ -110,13 +113,13 @@ def _problem(settings, data_dir, threads):
     return settings.problem(_dataset(settings.data, data_dir), backend)
 
 
-def train(job, folder, threads=1, data_dir=None, keep=False):
+def train(job, folder, threads=1, data_dir=None, keep=frozenset()):
     """Train a job in this process; return its Outcome. Nothing that a run can do wrong raises.
 
     Between two epochs it looks for a file ``stop`` in the folder: with that it saves its progress and ends.
 
     Args:
-        folder: of the sweep. threads: of the kernels; the numpy tier, whose bits hang on it, takes 1. keep: whether to keep the final arrays of each run.
+        folder: of the sweep. threads: of the kernels; the numpy tier, whose bits hang on it, takes 1. keep: keys of the runs whose final arrays are kept.
     """
     folder = Path(folder)
     marker = folder / "progress" / f"{job.name}.running"
@@ -167,8 +170,8 @@ def _train(job, folder, threads, data_dir, keep):
             return Outcome(job, "stopped", seconds=seconds)
         if not over and time.monotonic() - saved > max(SAVE_AFTER, cost / SAVE_SHARE):
             save()
-    if keep:
-        for r, key in enumerate(job.keys):
+    for r, key in enumerate(job.keys):
+        if key in keep:
             write_final(folder / "checkpoints" / f"{key}.npz", training.arrays(), None if single else r)
     results = [
         Result(key, each.config(), "diverged" if own[-1].get("status") == "diverged" else "done", own)

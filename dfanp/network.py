@@ -1,6 +1,7 @@
 """The multilayer perceptron: sizes, parameters, forward pass."""
 
 from itertools import pairwise
+from math import prod
 from numbers import Integral
 
 import numpy as np
@@ -38,36 +39,42 @@ class MLP:
         ValueError: a size, a seed or a name is not as above.
     """
 
+    fixed = frozenset()  # names of parameters that are never trained
+
     def __init__(self, sizes, activation="relu", bias=False, dtype="float32", seed=0, backend=None):
         self.sizes = checked_sizes(sizes)
         self.activation = activations.get(activation)
         by_name("dtype", dtype, dict.fromkeys(DTYPES))
         self.dtype, self.bias, self.backend = dtype, bool(bias), backend or Backend("cpu")
-        self.seed = checked_seeds(seed)
+        self.seed, self.parameters = checked_seeds(seed), {}
+        self.redraw(self.seed)
 
-        def drawn(stream, shape_of_layer):
-            """One stream, all layers: cut into the arrays of each layer."""
+    def draw(self, seed):
+        """Return name -> host array (float64): the initial parameters for a seed, or R of them along a leading axis."""
+        drawn = {}
+        for stream, letter in (("weights", "W"), ("biases", "b"))[: 1 + self.bias]:
+            shapes = [(fan_in, width)[letter == "b" :] for fan_in, width in pairwise(self.sizes)]
+            bounds = [fan_in**-0.5 for fan_in in self.sizes[:-1]]
 
-            def one_seed(one):
-                rng = getattr(streams(one), stream)
-                return np.concatenate(
-                    [
-                        rng.uniform(-(fan_in**-0.5), fan_in**-0.5, shape_of_layer(fan_in, width)).ravel()
-                        for fan_in, width in pairwise(self.sizes)
-                    ]
-                )
+            def one_seed(one, stream=stream, shapes=shapes, bounds=bounds):
+                rng = getattr(streams(one), stream)  # one stream for all layers, cut into their arrays
+                return np.concatenate([rng.uniform(-a, a, s).ravel() for a, s in zip(bounds, shapes, strict=True)])
 
-            flat, start = per_replica(self.seed, one_seed), 0
-            for layer, (fan_in, width) in enumerate(pairwise(self.sizes)):
-                shape = shape_of_layer(fan_in, width)
-                stop = start + int(np.prod(shape))
-                part = flat[..., start:stop].reshape(*flat.shape[:-1], *shape)
-                yield layer, self.backend.asarray(np.ascontiguousarray(part), dtype)
-                start = stop
+            flat, start = per_replica(seed, one_seed), 0
+            for layer, shape in enumerate(shapes):
+                part = flat[..., start : start + prod(shape)]
+                drawn[f"{letter}{layer}"] = part.reshape(*flat.shape[:-1], *shape)
+                start += prod(shape)
+        return drawn
 
-        self.parameters = {f"W{layer}": W for layer, W in drawn("weights", lambda fan_in, width: (fan_in, width))}
-        if self.bias:
-            self.parameters |= {f"b{layer}": b for layer, b in drawn("biases", lambda fan_in, width: (width,))}
+    def redraw(self, seed):
+        """Draw all parameters anew, in place, as a network of this shape with that seed (or R of them) has them."""
+        for name, host in self.draw(seed).items():
+            host = self.backend.asarray(np.ascontiguousarray(host), self.dtype)
+            if name in self.parameters:
+                self.parameters[name][...] = host
+            else:
+                self.parameters[name] = host
 
     @property
     def W(self):
@@ -88,14 +95,30 @@ class MLP:
         Returns:
             arrays (n, d_l), or (R, n, d_l); ``a[l] = h[l-1] @ W + b`` and ``h[l] = f(a[l])``, with h[L] = a[L].
         """
-        xp, h = self.backend.xp, [X]
         self._check(X)
-        for layer, W in enumerate(self.W):
-            a = self.backend.kernels.product(h[layer], W)
-            if self.bias:
-                a = a + self.parameters[f"b{layer}"][..., None, :]
-            h.append(self.activation.f(xp, a) if layer < len(self.sizes) - 2 else a)
+        h = [X]
+        for layer in range(len(self.sizes) - 1):
+            h.append(
+                self.hidden(layer, h[layer]) if layer < len(self.sizes) - 2 else self.preactivation(layer, h[layer])
+            )
         return h
+
+    def preactivation(self, layer, h):
+        """Return a of a layer (counted from 0) above the activations h."""
+        a = self.backend.kernels.product(h, self.parameters[f"W{layer}"])
+        return a + self.parameters[f"b{layer}"][..., None, :] if self.bias else a
+
+    def hidden(self, layer, h):
+        """Return f(a) of a hidden layer (counted from 0) above the activations h."""
+        return self.activation.f(self.backend.xp, self.preactivation(layer, h))
+
+    def slope(self, h, l):
+        """Return f'(a) of h[l], from ``forward``."""
+        return self.activation.df(self.backend.xp, h[l])
+
+    def is_plain(self, X):
+        """Whether on X ``forward`` is what the activation's name and W tell, so that a kernel may stand in for it."""
+        return True
 
     def _check(self, X):
         shape = getattr(X, "shape", None)

@@ -253,3 +253,38 @@ OPTIMIZERS = {
 def get(name):
     """Return the optimizer class called `name`; a ValueError names those there are."""
     return by_name("optimizer", name, OPTIMIZERS)
+
+
+def parse(text):
+    """Return the optimizer class and the hyperparameters that a text such as ``momentum:momentum=0.95`` names.
+
+    A text is the optimizer's name, then ``:NAME=VALUE`` for each hyperparameter other than lr and weight_decay that is not at
+    its default: ``adam:count=epochs:eps_placement=outside``.
+
+    Raises:
+        ValueError: a name is not known, or a value is out of its range.
+    """
+    name, *arguments = text.split(":")
+    kind, found = get(name), {}
+    defaults = {each.name: each.default for each in fields(kind) if each.name not in ("lr", "weight_decay")}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not defaults:
+            raise ValueError(f"{name} has no hyperparameters but lr, got {argument!r}")
+        by_name(f"hyperparameter of {name}", key, defaults)
+        if not equals:
+            raise ValueError(f"{argument!r}: write NAME=VALUE, such as {key}={defaults[key]}")
+        try:
+            found[key] = value if isinstance(defaults[key], str) else float(value)
+        except ValueError:
+            raise ValueError(f"{key} must be a number, got {value!r}") from None
+    kind(1.0, **found)  # says what is out of its range
+    return kind, found
+
+
+def canonical(text):
+    """Return the shortest text that ``parse`` reads as it reads `text`: equal optimizers, equal texts."""
+    kind, given = parse(text)
+    standard = {each.name: each.default for each in fields(kind)}
+    told = [f"{name}={value}" for name, value in sorted(given.items()) if value != standard[name]]
+    return ":".join([text.partition(":")[0], *told])

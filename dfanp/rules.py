@@ -66,12 +66,12 @@ def gradients(rule, network, B, h, e, first=0):
     Returns:
         name -> array, for each of these parameters one of its shape; a WeightGradient for the weights of StackedDigits.
     """
-    xp, W, df = network.backend.xp, network.W, network.activation.df
+    xp, W = network.backend.xp, network.W
     found, delta = {}, e
     for l in reversed(range(first, len(W))):
         found[f"W{l}"] = weight_gradient(xp, h[l], delta)
         if network.bias:
             found[f"b{l}"] = xp.sum(delta, axis=-2)
         if l > first:
-            delta = rule.signal(xp, W[l], B[l - 1] if B else None, e, delta) * df(xp, h[l])
+            delta = rule.signal(xp, W[l], B[l - 1] if B else None, e, delta) * network.slope(h, l)
     return found

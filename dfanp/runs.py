@@ -5,14 +5,17 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from . import optimizers
+from . import baselines, optimizers
 from .backend import Backend, check_threads
-from .errors import RecordError
+from .errors import RecordError, by_name
 from .feedback import Feedback
 from .network import MLP
 from .records import RunFolder
+from .rules import RULES
 from .training import Training
 from .version import __version__
+
+METHODS = {name: name for name in (*RULES, *baselines.BASELINES)}
 
 
 def build(settings, backend=None, dataset=None):
@@ -38,19 +41,51 @@ def training_on(problem, settings, seed, lr):
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-    optimizer = optimizers.get(settings.opt)(lr, weight_decay=settings.weight_decay)
+    kind, hyperparameters = optimizers.parse(settings.opt)
+    optimizer = kind(lr, weight_decay=settings.weight_decay, **hyperparameters)
     sizes = (problem.features, *settings.hidden, problem.outputs)
-    network = MLP(sizes, settings.activation, settings.bias, settings.dtype, seed, problem.backend)
+    if settings.method in baselines.BASELINES:
+        scale = getattr(problem, "scale", (1.0, 0.0))
+        check_lazy(settings)
+        make = baselines.get(settings.method).network
+        network, rule = make(sizes, settings.dtype, seed, problem.backend, *scale), "bp"
+    else:
+        network = MLP(sizes, settings.activation, settings.bias, settings.dtype, seed, problem.backend)
+        rule = by_name("method", settings.method, METHODS)
     return Training(
         network,
         problem,
-        settings.method,
+        rule,
         optimizer,
         Feedback(settings.feedback),
         settings.batch_size or problem.train_size,
         layers=settings.layers,
         align=settings.align,
+        redraw=settings.redraw,
     )
+
+
+def restored(settings, arrays, dataset=None):
+    """Return the network of a single run: as it began, or with the parameters among `arrays` (``Training.arrays``).
+
+    Raises:
+        ValueError: see ``Training.restore``; and as ``build``.
+    """
+    training = build(settings, dataset=dataset)
+    if arrays is not None:
+        training.restore(arrays)
+    return training.network
+
+
+def check_lazy(settings):
+    """Raise unless the `settings` of a lazy baseline leave to it what it decides itself."""
+    decided = {"activation": "relu", "bias": False, "layers": "all", "align": False}
+    for name, value in decided.items():
+        if getattr(settings, name) != value:
+            raise ValueError(
+                f"{name} must be left at {value!r}: the method {settings.method!r} decides it, "
+                f"got {getattr(settings, name)!r}"
+            )
 
 
 def rows_of(record, training):

@@ -1,9 +1,9 @@
 """What a run is, as data: settings that make its problem, its network and its training, and that a record can keep."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import ClassVar
 
-from .errors import DataError
+from .errors import DataError, RecordError
 from .problems import Parity, Synthetic, load
 
 
@@ -13,9 +13,9 @@ class TrainingSettings:
 
     Args:
         lr: the learning rate; no default, since it hangs on all the rest (``dfanp.experiments.rates``).
-        method: a rule, "bp", "fa" or "dfa".
-        opt: an optimizer, with its default hyperparameters.
-        epochs, batch_size, layers, align: as in ``Training``. feedback: a distribution, as in ``Feedback``.
+        method: a rule, "bp", "fa" or "dfa", or a lazy baseline, such as "ntk" (``dfanp.baselines``).
+        opt: an optimizer, as a text that ``optimizers.parse`` reads: "adam", "adam:count=epochs".
+        epochs, batch_size, layers, align, redraw: as in ``Training``. feedback: a distribution, as in ``Feedback``.
         hidden: widths of the hidden layers. activation, bias, dtype: as in ``MLP``. weight_decay: as in ``Optimizer``.
         seed, repeats: the run trains the seeds seed, seed + 1, … seed + repeats - 1 together.
         device: "cpu" or "gpu", as resolved. kernels: the tier that computes; a Run resolves "auto".
@@ -35,7 +35,8 @@ class TrainingSettings:
     seed: int = 0
     repeats: int = 1
     dtype: str = "float32"
-    align: bool = False
+    align: bool | str = False
+    redraw: int | None = None
     device: str = "cpu"
     kernels: str = "auto"
 
@@ -81,16 +82,19 @@ class ParitySettings(TrainingSettings):
     Args (beside those of TrainingSettings):
         k: digits side by side, 1 to 10.
         data: a data set's name. held_out: test on held-out training images instead of the test images (for tuning).
+        train_size, test_size: examples in an epoch.
         data_sha256: ``Dataset.digest`` of the data; None takes what is there.
     """
 
     k: int = 3
+    train_size: int = 60_000
+    test_size: int = 10_000
     data: str = "digits"
     held_out: bool = False
     data_sha256: str | None = None
 
     name = "parity"
-    of_problem = ("k", "data", "held_out", "data_sha256", *TrainingSettings.of_problem)
+    of_problem = ("k", "train_size", "test_size", "data", "held_out", "data_sha256", *TrainingSettings.of_problem)
 
     @property
     def title(self):
@@ -106,7 +110,7 @@ class ParitySettings(TrainingSettings):
 
     def problem(self, dataset, backend):
         images = dataset.hold_out() if self.held_out else dataset
-        return Parity(images, self.k, dtype=self.dtype, backend=backend)
+        return Parity(images, self.k, self.train_size, self.test_size, self.dtype, backend)
 
     def features(self, dataset):
         return self.k * dataset.train.pixels.shape[1]
@@ -143,3 +147,16 @@ class SyntheticSettings(TrainingSettings):
 
     def features(self, dataset):
         return self.d
+
+
+PROBLEMS = {each.name: each for each in (ParitySettings, SyntheticSettings)}
+
+
+def from_config(config):
+    """Return the settings whose ``config()`` is `config`; a RecordError if there are none."""
+    kind = PROBLEMS.get(config.get("problem"))
+    names = {each.name for each in fields(kind)} if kind else set()
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if name != "problem"}
+    if not kind or not given.keys() <= names or "lr" not in given:
+        raise RecordError(f"not the settings of a run that this dfanp knows: {config!r}"[:200])
+    return kind(**given)

@@ -122,7 +122,7 @@ class Store(Locked):
             append_whole(self.path / "failures.jsonl", [{"key": key, "config": config, "error": message}])
 
 
-NAMES = ("store.jsonl", "timings.jsonl", "failures.jsonl", "progress", "checkpoints", "stop")
+NAMES = ("store.jsonl", "timings.jsonl", "failures.jsonl", "progress", "checkpoints", "stop", "records", "figures")
 
 
 def checked_result(line):

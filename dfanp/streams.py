@@ -9,8 +9,9 @@ from numbers import Integral
 
 import numpy as np
 
-# The spawn key of each stream. Never renumber: the numbers are part of what "the same seed" means.
-KEYS = {"weights": 0, "biases": 1, "feedback": 2, "train": 3, "test": 4, "probe": 5, "points": 6, "labels": 7}
+# In the order of their spawn keys. Never reorder: the numbers are part of what "the same seed" means.
+NAMES = ("weights", "biases", "feedback", "train", "test", "probe", "points", "labels", "gate", "features")
+KEYS = {name: number for number, name in enumerate(NAMES)}
 
 
 class streams:
@@ -20,7 +21,7 @@ class streams:
         seed: a whole number of at least 0.
 
     Attributes:
-        weights, biases, feedback, probe, labels: generators. Each access starts the stream anew.
+        weights, biases, feedback, probe, labels, gate, features: generators. Each access starts the stream anew.
     """
 
     def __init__(self, seed):
@@ -32,6 +33,8 @@ class streams:
     feedback = property(lambda self: self._stream("feedback"))
     probe = property(lambda self: self._stream("probe"))
     labels = property(lambda self: self._stream("labels"))
+    gate = property(lambda self: self._stream("gate"))
+    features = property(lambda self: self._stream("features"))
 
     def train(self, epoch):
         """Return the generator of the training data of `epoch` (1, 2, …)."""

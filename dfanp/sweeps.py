@@ -28,7 +28,7 @@ class Sweep:
         workers: processes that train; 1 trains in this one. With `cluster`, tasks at once (None: all it has).
         threads: of the kernels, in each worker; None divides this machine's cores. The numpy tier takes 1, so that its bits do
             not depend on the workers.
-        data_dir: see ``problems.load``. keep: whether to keep the final arrays of each run.
+        data_dir: see ``problems.load``. keep: whether to keep the final arrays of each run; or those of `settings` to keep them of.
         cluster: the address of a Dask scheduler whose workers see the folder under the same name.
 
     Attributes:
@@ -41,7 +41,9 @@ class Sweep:
     def __init__(self, settings, path, workers=1, threads=None, data_dir=None, keep=False, cluster=None):
         self.settings = resolved(settings, data_dir)
         self.jobs, self.workers, self.cluster = jobs_of(self.settings, data_dir), workers, cluster
-        self.data_dir, self.keep, self.path = data_dir, keep, Path(path).absolute()
+        self.data_dir, self.path = data_dir, Path(path).absolute()
+        wanted = self.settings if keep is True else resolved(keep or [], data_dir)
+        self.keep = frozenset(key_of(each.config()) for each in wanted)
         self.threads = threads or max(1, usable_cores() // (workers or 1))
         self.store, self.stopping = Store(self.path, write=True), False
         try:
@@ -73,7 +75,8 @@ class Sweep:
     def pending(self):
         """The Jobs with a run that has no result yet (or whose final arrays are wanted and not there)."""
         finals = self.path / "checkpoints"
-        lacks = lambda key: key not in self.store.results or (self.keep and not (finals / f"{key}.npz").exists())
+        kept = lambda key: key not in self.keep or (finals / f"{key}.npz").exists()
+        lacks = lambda key: key not in self.store.results or not kept(key)
         return [job for job in self.jobs if any(map(lacks, job.keys))]
 
     def results(self):

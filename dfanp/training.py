@@ -73,7 +73,9 @@ class Training:
             its own size.
         seed: of the data, and of B where `feedback` has none; None takes the network's. With replicas, one for each.
         layers: ``"all"``, or ``"output"`` to train the last layer alone.
-        align: whether records carry alignment.
+        align: whether records carry alignment; ``"published"`` measures it as Demirbilek 2021 did (``measure_published``).
+        redraw: None; or a number of epochs, after each of which weights are drawn anew, from the next seed, and data too,
+            while B and the optimizer's state stay: how Demirbilek 2021 repeated the runs of figures 3.3 and 3.4.
 
     An exception inside an epoch (an interrupt) leaves the network between two steps of it. It can then not go on, until
     ``restore`` puts back what ``arrays`` returned before.
@@ -98,6 +100,7 @@ class Training:
         seed=None,
         layers="all",
         align=False,
+        redraw=None,
     ):
         if (network.sizes[0], network.sizes[-1]) != (problem.features, problem.outputs):
             raise ValueError(
@@ -123,18 +126,25 @@ class Training:
         self.seed = checked_seeds(network.seed if seed is None else seed, network.replicas or 0)
         if feedback.seed is not None:
             checked_seeds(feedback.seed, network.replicas or 0)
-        self.first = 0 if layers == "all" else len(network.sizes) - 2
+        if align not in (False, True, "published") or (align == "published" and len(network.sizes) != 3):
+            raise ValueError(f"align must be a bool, or 'published' with one hidden layer, got {align!r}")
+        if redraw is not None and (isinstance(redraw, bool) or not isinstance(redraw, Integral) or redraw < 1):
+            raise ValueError(f"redraw must be a whole number of at least 1 or None, got {redraw!r}")
+        self.redraw = redraw
+        self.first = 0 if layers == "all" and "W0" not in network.fixed else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)
         self.B = [self.backend.asarray(b, network.dtype) for b in feedback.draw(shapes, self.seed)]
         self.state = optimizer.init(self.backend, self.trained(), network.replicas)
         self.epoch, self._alive = 0, np.ones(network.replicas or 1, dtype=bool)
         self._torn = False  # between two steps of an epoch that was cut off
-        self._probe = problem.probe(self.seed) if align else None
+        self._probe = problem.probe(self.seed) if align is True else None
 
     def trained(self):
         """Return name -> array of the parameters that are trained."""
-        return {name: theta for name, theta in self.network.parameters.items() if int(name[1:]) >= self.first}
+        layer = lambda name: int(name[1:])
+        own = lambda name: name not in self.network.fixed and layer(name) >= self.first
+        return {name: theta for name, theta in self.network.parameters.items() if own(name)}
 
     @property
     def status(self):
@@ -162,11 +172,18 @@ class Training:
         if self._torn:
             raise RuntimeError("an epoch was cut off: restore() the arrays() of an earlier epoch before going on")
         began, epoch, self._torn = perf_counter(), self.epoch + 1, True
+        seed, own_epoch = self.repeat_of(epoch)
+        if own_epoch == 1 and epoch > 1:
+            self.network.redraw(seed)
         # A run that diverges is a result, told by its status; NumPy need not warn on the way there.
         with self.backend.pinned(), np.errstate(all="ignore"):
-            train = self.pass_over(*self.problem.train(self.seed, epoch), learning_in=epoch)
-            test = self.pass_over(*self.problem.test(self.seed, epoch))
-            angles = self.measure_alignment() if self.align else None
+            examples = self.problem.train(seed, own_epoch)
+            if self.align == "published":
+                *train, angles = self.pass_and_align(*examples, own_epoch)
+            else:
+                train = self.pass_over(*examples, learning_in=own_epoch)
+                angles = self.measure_alignment() if self.align else None
+            test = self.pass_over(*self.problem.test(seed, own_epoch))
         alive = self._alive & np.isfinite(train[0]) & np.isfinite(test[0])
         if self.network.replicas:
             values = [np.where(alive, measured, np.nan) for measured in (*train, *test)]
@@ -177,13 +194,34 @@ class Training:
         self.epoch, self._alive, self._torn = epoch, alive, False
         return Record(epoch, *values, alignment=angles, seconds=perf_counter() - began)
 
+    def repeat_of(self, epoch):
+        """Return the seed and the epoch that `epoch` takes its data from: its own, unless weights are drawn anew on the way."""
+        if self.redraw is None:
+            return self.seed, epoch
+        repeat, before = divmod(epoch - 1, self.redraw)
+        seed = self.seed + repeat if isinstance(self.seed, int) else tuple(one + repeat for one in self.seed)
+        return seed, before + 1
+
+    def pass_and_align(self, X, y, epoch):
+        """Do what ``pass_over`` does to learn in `epoch`; return loss, accuracy and the alignment as it was published."""
+        n = X.shape[-2]
+        last = (ceil(n / self.batch_size) - 1) * self.batch_size
+        sums = np.zeros((2, self.network.replicas or 1))
+        if last:
+            sums += np.stack(self.pass_over(rows(X, 0, last), y[..., :last, :], epoch)) * last
+        X, y = rows(X, last, n), y[..., last:, :]
+        h = self.network.forward(X)
+        e = self.loss.error(self.backend.xp, h[-1], y)
+        sums += np.stack([np.reshape(self.backend.to_host(total), (-1,)) for total in self.learn(X, y, epoch)])
+        return *(sums / n), self.on_host(alignment.published(self.rule, self.network, self.B, h, e))
+
     def pass_over(self, X, y, learning_in=None):
         """Return mean loss and accuracy of the examples (X, y), float64 (R,) or (1,), on the host.
 
         Args:
             learning_in: None to test; or the epoch, to do a step after each batch (``learn``).
         """
-        sums = self.pass_in_one_call(X, y, learning_in) if self.fits_one_call else None
+        sums = self.pass_in_one_call(X, y, learning_in) if self.fits_one_call(X) else None
         host = [self.backend.to_host(total) for total in sums or self.pass_by_steps(X, y, learning_in)]
         return [np.reshape(total / X.shape[-2], (-1,)) for total in host]
 
@@ -201,11 +239,11 @@ class Training:
             loss, right = loss + sums[0], right + sums[1]
         return loss, right
 
-    @property
-    def fits_one_call(self):
+    def fits_one_call(self, X):
         """Whether the kernels have a whole pass of such a network: one hidden layer, one output, no biases, "bce"."""
-        fits = len(self.network.sizes) == 3 and self.network.sizes[-1] == 1 and not self.network.bias
-        return self.backend.kernels.pass_over is not None and fits and self.loss.name == "bce"
+        network, kernels = self.network, self.backend.kernels
+        fits = len(network.sizes) == 3 and network.sizes[-1] == 1 and not network.bias and self.loss.name == "bce"
+        return fits and kernels.pass_over is not None and network.is_plain(X)
 
     def pass_in_one_call(self, X, y, learning_in):
         """Return what ``pass_by_steps`` returns; None if the kernels cannot take these examples at once."""
@@ -247,6 +285,10 @@ class Training:
             "feedback": alignment.feedback_alignment(self.rule, self.network, self.B),
             "gradient": alignment.gradient_alignment(self.rule, self.network, self.B, self.loss, X, y),
         }
+        return self.on_host(found)
+
+    def on_host(self, found):
+        """Return lists of cosines under names as floats, or as arrays (R,) with replicas."""
         host = self.backend.to_host
         if self.network.replicas:
             return {

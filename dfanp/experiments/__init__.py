@@ -1,1 +1,19 @@
-"""The experiments of Demirbilek 2021 as data: settings in, records out."""
+"""The experiments of Demirbilek 2021, and those it leaves to others, as data: settings in, records out."""
+
+from ..errors import by_name
+
+
+def experiments():
+    """Return name -> Experiment, in the order of the thesis."""
+    from . import alignment, architectures, disks, parity, representations
+
+    rooms = (parity, disks, alignment, representations, architectures)
+    every = {each.name: each for room in rooms for each in room.EXPERIMENTS}
+    return {
+        name: every[name] for name in sorted(every, key=lambda name: (not name[0].isdigit(), name[0] != "B", name))
+    }
+
+
+def get(name):
+    """Return the Experiment called `name`; a ValueError names those there are."""
+    return by_name("figure", name, experiments())

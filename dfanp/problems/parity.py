@@ -28,6 +28,7 @@ class Parity:
 
     Attributes:
         features: D = k · pixels of an image.
+        scale: (s, t) such that X · s + t are the pixels in [0, 1].
         outputs, loss: 1 and ``"bce"``: the logit of "odd".
     """
 
@@ -42,6 +43,8 @@ class Parity:
         self.dataset, self.k, self.dtype = dataset, k, dtype
         self.train_size, self.test_size, self.backend = train_size, test_size, backend or Backend("cpu")
         self.features = k * dataset.train.pixels.shape[1]
+        largest = max(1, int(dataset.train.pixels.max()))
+        self.scale = dataset.std / largest, dataset.mean / largest
         self._banks = {
             part: Bank(images.pixels, dataset.mean, dataset.std, dtype, self.backend)
             for part, images in (("train", dataset.train), ("test", dataset.test))

@@ -1,6 +1,7 @@
 import pytest
 
-from dfanp.experiments.rates import default_rate
+from dfanp.baselines import BASELINES
+from dfanp.experiments.rates import default_rate, thesis_rate
 from dfanp.feedback import DISTRIBUTIONS
 from dfanp.optimizers import OPTIMIZERS
 from dfanp.problems.datasets import NAMES
@@ -16,16 +17,15 @@ def test_there_is_a_rate_for_every_choice(data, method, opt, feedback):
     assert 1e-5 < lr < 10 and source
 
 
-@pytest.mark.parametrize(
-    "method, opt, feedback, lr",
-    [
-        ("bp", "sgd", "uniform", 0.12),
-        ("dfa", "rmsprop", "uniform", 0.00022),
-        ("fa", "rmsprop", "uniform", 0.00022),
-        ("dfa", "sgd", "standard-gaussian", 0.001),
-        ("bp", "sgd", "standard-gaussian", 0.12),
-        ("bp", "momentum", "uniform", 0.012),
-    ],
-)
-def test_published_rates(method, opt, feedback, lr):
-    assert default_rate("mnist", method, opt, feedback).lr == lr
+@pytest.mark.parametrize("data", NAMES)
+@pytest.mark.parametrize("method", BASELINES)
+@pytest.mark.parametrize("opt", [*OPTIMIZERS, "adam:count=epochs"])
+def test_there_is_one_for_lazy_methods(data, method, opt):
+    assert 1e-5 < default_rate(data, method, opt).lr < 10
+
+
+def test_published_rates():
+    assert thesis_rate("bp", "sgd") == 0.12
+    assert thesis_rate("dfa", "sgd", "standard-gaussian") == 0.001
+    assert thesis_rate("dfa", "rmsprop") == 0.00022
+    assert thesis_rate("ntk", "adadelta") == 0.05

@@ -1,0 +1,186 @@
+"""Lazy baselines: networks of one hidden layer whose features are random and stay so. They fail where learning features pays.
+
+    ntk        h = (X W0) * sigmoid(X G)   W0 and W1 are trained by BP, the gate G never (as in Demirbilek 2021)
+    ntk-step   h = (X W0) * (X G > 0)      the same with the gate of Daniely & Malach 2020
+    gaussian   h = relu(X W0)              W0 ~ N(0, variance 6/(D + H)); W1 alone is trained (Demirbilek 2021)
+    fourier    h = cos(u w + b)            w ~ N(0, variance 16/D), b ~ U(0, 2 pi), u the pixels in [0, 1] (Daniely & Malach 2020)
+    relu       h = relu(X W0)              W0 as in ``MLP``; W1 alone is trained
+    linear     h = X W0                    the same without an activation: a linear model
+
+All have one linear output on top and no biases that are trained. A first layer that never changes is multiplied with each image
+once, not at every step (``Projection``).
+"""
+
+from collections.abc import Callable
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from .activations import sigmoid
+from .errors import by_name
+from .inputs import StackedDigits
+from .network import MLP
+from .streams import per_replica, streams
+
+LARGEST_TABLE = (
+    1 << 29
+)  # bytes that a Projection keeps of a bank of images; what would take more is multiplied at every step
+CHUNK = 1000  # images that it multiplies at once
+
+
+class Projection:
+    """X @ W for a W that never changes. Of StackedDigits each image is multiplied once for each place that it can stand in.
+
+    Args:
+        W: (D, H) or (R, D, H). backend: where it lives.
+    """
+
+    def __init__(self, W, backend):
+        self.W, self.backend, self._tables = W, backend, {}
+
+    def __call__(self, X):
+        """Return X @ W, (n, H) or (R, n, H)."""
+        if not isinstance(X, StackedDigits) or not self.fits(X):
+            return self.backend.kernels.product(X, self.W)
+        xp, total = self.backend.xp, None
+        for place, table in enumerate(self.tables(X.bank)):
+            rows = X.picks[..., place]
+            if rows.ndim > 1:  # replica r of a table starts r · images rows down
+                rows = rows + self.backend.asarray(np.arange(len(self.W))[:, None] * X.bank.raw.shape[0])
+            part = xp.take(table, xp.reshape(rows, (-1,)), axis=0)
+            total = part if total is None else total + part
+        return xp.reshape(total, (*X.shape[:-1], self.W.shape[-1]))
+
+    def fits(self, X):
+        """Whether the tables for the bank of X are small enough to be kept."""
+        *replicas, D, H = self.W.shape
+        images, pixels = X.bank.raw.shape
+        numbers = prod(replicas) * (D // pixels) * images * H
+        own = X.picks.ndim == 2 + len(replicas)  # replicas that share their examples have no rows of their own
+        return own and numbers * np.dtype(X.bank.dtype).itemsize <= LARGEST_TABLE
+
+    def tables(self, bank):
+        """Return for each place the product of every image of the bank with the weights of that place, (images or R · images, H)."""
+        if id(bank) not in self._tables:
+            xp, (images, pixels) = self.backend.xp, bank.raw.shape
+            alone, found = StackedDigits(bank, self.backend.asarray(np.arange(images)[:, None])), []
+            for place in range(self.W.shape[-2] // pixels):
+                W = self.W[..., place * pixels : (place + 1) * pixels, :]
+                parts = [alone.rows(start, min(start + CHUNK, images)) for start in range(0, images, CHUNK)]
+                products = xp.concat([self.backend.kernels.product(part, W) for part in parts], axis=-2)
+                found.append(xp.reshape(products, (-1, self.W.shape[-1])))
+            self._tables[id(bank)] = bank, found  # with the bank, so that its id stays its own
+        return self._tables[id(bank)][1]
+
+
+class Features(MLP):
+    """Random features: the output layer on top of a hidden layer that is drawn and stays. ``W0`` (and ``b0``) never change.
+
+    Args:
+        sizes: (D, H, d_L). kind: "gaussian", "fourier", "relu" or "linear", see above.
+        scale, offset: X · scale + offset are the inputs in [0, 1], which fourier takes.
+        dtype, seed, backend: as in ``MLP``.
+    """
+
+    fixed = frozenset({"W0", "b0"})
+
+    def __init__(self, sizes, kind, dtype="float32", seed=0, backend=None, scale=1.0, offset=0.0):
+        self.kind, self.scale, self.offset = kind, scale, offset
+        super().__init__(one_hidden(sizes), dtype=dtype, seed=seed, backend=backend)
+        self.f = {"linear": lambda xp, a: a, "fourier": lambda xp, a: xp.cos(a)}.get(kind, self.activation.f)
+
+    def draw(self, seed):
+        drawn, (D, H, _) = super().draw(seed), self.sizes
+        if self.kind == "gaussian":
+            gaussian = lambda one: streams(one).features.normal(0.0, (6 / (D + H)) ** 0.5, (D, H))
+            drawn["W0"] = per_replica(seed, gaussian)
+        if self.kind == "fourier":
+            w = per_replica(seed, lambda one: streams(one).features.normal(0.0, 4 / D**0.5, (D, H)))
+            b = per_replica(seed, lambda one: streams(one).biases.uniform(0.0, 2 * np.pi, H))
+            drawn["W0"], drawn["b0"] = w * self.scale, b + self.offset * w.sum(axis=-2)
+        return drawn
+
+    def is_plain(self, X):
+        return self.kind in ("relu", "gaussian") and not isinstance(X, StackedDigits)
+
+    def redraw(self, seed):
+        super().redraw(seed)
+        self.projection = Projection(self.parameters["W0"], self.backend)
+
+    def hidden(self, layer, h):
+        a = self.projection(h)
+        if "b0" in self.parameters:
+            a = a + self.parameters["b0"][..., None, :]
+        return self.f(self.backend.xp, a)
+
+
+class NTK(MLP):
+    """A linear layer behind a gate that is drawn and stays: what is left of a relu network whose units never switch.
+
+    Args:
+        sizes: (D, H, d_L). gate: "sigmoid" or "step".
+        dtype, seed, backend: as in ``MLP``.
+
+    ``G0`` has the shape of W0, is drawn like it, and never changes.
+    """
+
+    fixed = frozenset({"G0"})
+
+    def __init__(self, sizes, gate="sigmoid", dtype="float32", seed=0, backend=None):
+        self.gate = {"sigmoid": sigmoid, "step": lambda xp, a: xp.astype(a > 0, a.dtype)}[gate]
+        super().__init__(one_hidden(sizes), dtype=dtype, seed=seed, backend=backend)
+
+    def draw(self, seed):
+        D, H, _ = self.sizes
+        uniform = lambda one: streams(one).gate.uniform(-(D**-0.5), D**-0.5, (D, H))
+        return super().draw(seed) | {"G0": per_replica(seed, uniform)}
+
+    def redraw(self, seed):
+        super().redraw(seed)
+        self.projection, self._gated = Projection(self.parameters["G0"], self.backend), (None, None)
+
+    def is_plain(self, X):
+        return False
+
+    def hidden(self, layer, h):
+        return self.backend.kernels.product(h, self.parameters["W0"]) * self.slope([h], 1)
+
+    def slope(self, h, l):
+        if self._gated[0] is not h[0]:  # asked for twice, on the way up and on the way down
+            self._gated = h[0], self.gate(self.backend.xp, self.projection(h[0]))
+        return self._gated[1]
+
+
+class Baseline(NamedTuple):
+    """A lazy method: ``network(sizes, dtype, seed, backend, scale, offset)`` makes its network, which is trained by BP."""
+
+    name: str
+    network: Callable
+
+
+def features(kind):
+    """Return the Baseline of random features of a kind."""
+    return Baseline(kind, lambda sizes, dtype, seed, *on: Features(sizes, kind, dtype, seed, *on))
+
+
+BASELINES = {
+    baseline.name: baseline
+    for baseline in (
+        Baseline("ntk", lambda sizes, dtype, seed, backend, *_: NTK(sizes, "sigmoid", dtype, seed, backend)),
+        Baseline("ntk-step", lambda sizes, dtype, seed, backend, *_: NTK(sizes, "step", dtype, seed, backend)),
+        *map(features, ("gaussian", "fourier", "relu", "linear")),
+    )
+}
+
+
+def get(name):
+    """Return the Baseline called `name`; a ValueError names those there are."""
+    return by_name("baseline", name, BASELINES)
+
+
+def one_hidden(sizes):
+    """Return `sizes`, of a network with one hidden layer; a ValueError for another."""
+    if not hasattr(sizes, "__len__") or len(sizes) != 3:
+        raise ValueError(f"a lazy baseline has one hidden layer: sizes must be (D, H, d_L), got {sizes}")
+    return sizes

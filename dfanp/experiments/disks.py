@@ -1,0 +1,68 @@
+"""The synthetic problem: figures 2.2 and 3.8, and what they look like averaged over the labels of the disks."""
+
+from itertools import product
+
+import numpy as np
+
+from ..problems.synthetic import balanced
+from .experiment import CORRECTED, PUBLISHED, Experiment, disk_series
+from .parity import NAMES
+from .rates import DISKS
+
+SIZES, DIMENSIONS = (32, 64, 128, 256, 512), (5, 10, 15, 20, 25)
+LAYERS = {"both layers": "all", "output layer alone": "output"}
+
+
+def lazy(mode, scale):
+    """Figure 2.2: test error by BP with SGD, both layers against the output layer alone."""
+    by_n = [("n", n, {"n": n}) for n in SIZES]
+    by_d = [("d", d, {"d": d}) for d in DIMENSIONS]
+    return [
+        disk_series(label, scale, panel, x, layers=layers, **size)
+        for label, layers in LAYERS.items()
+        for panel, x, size in by_n + by_d
+    ]
+
+
+def rules(mode, scale):
+    """Figure 3.8: train and test error of BP and DFA with SGD and RMSProp, all at the rate 0.5."""
+    kinds = product(("bp", "dfa"), ("sgd", "rmsprop"), DIMENSIONS)
+    return [
+        disk_series(f"{method.upper()}, {NAMES[opt]}", scale, x=d, method=method, opt=opt, d=d)
+        for method, opt, d in kinds
+    ]
+
+
+def assignments(mode, scale):
+    """What figure 3.8 leaves to others: every optimizer at a tuned rate, averaged over balanced labels of the disks."""
+    every = balanced(3)
+    chosen = np.random.default_rng(2021).permutation(len(every))[: scale.assignments]
+    found = []
+    for method, label in (("bp", "BP"), ("dfa", "DFA"), ("output", "output layer alone")):
+        for place, opt in enumerate(NAMES):
+            settings = dict(method="bp", layers="output") if method == "output" else dict(method=method)
+            for number in chosen:
+                labels = "".join(map(str, every[number]))
+                one = disk_series(
+                    label, scale, NAMES[opt], place, opt=opt, lr=DISKS[method][opt], labels=labels, **settings
+                )
+                found.append(one)
+    return found
+
+
+BOTH = ("train_accuracy", "test_accuracy")
+EXPERIMENTS = (
+    Experiment(
+        "2.2", "Disks: both layers against the output layer alone", "errors", lazy, (PUBLISHED,), BOTH, last=True
+    ),
+    Experiment("3.8", "Disks: BP and DFA with SGD and RMSProp", "errors", rules, (PUBLISHED,), BOTH, last=True),
+    Experiment(
+        "labels",
+        "Disks: every optimizer, over assignments of labels",
+        "spread",
+        assignments,
+        (CORRECTED,),
+        BOTH,
+        last=True,
+    ),
+)

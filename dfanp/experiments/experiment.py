@@ -1,0 +1,169 @@
+"""An experiment as data: the settings it trains, and the record that its figure is drawn from.
+
+Each one has a mode or two: ``published`` does what was run for Demirbilek 2021, slips included; ``corrected`` what was meant.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ..settings import ParitySettings, SyntheticSettings
+from ..store import key_of
+from .rates import default_rate, thesis_rate
+
+PUBLISHED, CORRECTED = MODES = ("published", "corrected")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the experiments are: ``full()`` as in the thesis, ``quick()`` to see that they work.
+
+    Attributes:
+        data: of the parity runs. train_size, test_size: examples in their epochs. most_epochs: of any run but the next's.
+        most_passes: of the synthetic problem. seeds: of each setting. assignments: of labels that the disks get.
+        samples: digits whose representations are looked at. kernels, device: of all runs.
+    """
+
+    data: str = "mnist"
+    train_size: int = 60_000
+    test_size: int = 10_000
+    most_epochs: int = 10**9
+    most_passes: int = 500
+    seeds: tuple = (0, 1, 2)
+    assignments: int = 20
+    samples: int = 10_000
+    kernels: str = "auto"
+    device: str = "cpu"
+
+    @property
+    def quick(self):
+        return self.data == "digits"
+
+
+def full(kernels="auto", device="cpu"):
+    """Return the Scale of the thesis."""
+    return Scale(kernels=kernels, device=device)
+
+
+def quick(kernels="auto", device="cpu"):
+    """Return a Scale that takes minutes for all experiments together: the embedded digits, two epochs, two seeds."""
+    small = dict(
+        train_size=4096, test_size=1024, most_epochs=2, most_passes=40, seeds=(0, 1), assignments=2, samples=300
+    )
+    return Scale(data="digits", kernels=kernels, device=device, **small)
+
+
+@dataclass(frozen=True)
+class Series:
+    """What is drawn as one curve, or one point of it: the runs of one setting.
+
+    Attributes:
+        label: in the legend. settings: of its runs, one a seed; or one run with ``redraw`` that holds all repeats.
+        panel: of the figure. x: where on the axis, for a point. published: the mean test accuracy that was published, of the
+            last epoch.
+    """
+
+    label: str
+    settings: tuple
+    panel: str = ""
+    x: float | None = None
+    published: float | None = None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A figure of the thesis, or one that it leaves to others.
+
+    Attributes:
+        name: of the figure. title: what it asks. draws: how its record is drawn, a name in ``dfanp_figures``.
+        series: ``series(mode, scale)``, a list of Series. modes: those that differ.
+        measures: what of each epoch's row the record has. last: whether of the last epoch alone.
+        keep: whether the final weights are needed, for `analyse`: ``analyse(series, mode, scale, weights, data_dir)``, what the
+            record has beside the curves; ``weights(settings)`` returns the arrays of a run.
+    """
+
+    name: str
+    title: str
+    draws: str
+    series: Callable
+    modes: tuple = MODES
+    measures: tuple = ("test_accuracy",)
+    last: bool = False
+    keep: bool = False
+    analyse: Callable | None = field(default=None, compare=False)
+
+
+def parity_series(label, scale, mode, k=3, method="dfa", opt="rmsprop", epochs=20, lr=None, panel="", x=None, published=None,
+                  chained=False, **more):  # fmt: skip
+    """Return the Series of a parity run.
+
+    Args:
+        lr: None takes the rate of the mode: the thesis' or the one tuned on held-out images.
+        chained: whether the published mode repeats as figures 3.3 and 3.4 did: B and the optimizer's state stay.
+        more: other settings.
+    """
+    epochs = min(epochs, scale.most_epochs)
+    base = opt.partition(":")[0]
+    if lr is None and (scale.quick or mode == CORRECTED):
+        lr = default_rate(scale.data, method, opt, more.get("feedback", "uniform")).lr
+    elif lr is None:
+        lr = thesis_rate(method, base, more.get("feedback", "uniform"))
+    settings = ParitySettings(
+        lr=lr, method=method, opt=opt, k=k, data=scale.data, epochs=epochs, train_size=scale.train_size,
+        test_size=scale.test_size, kernels=scale.kernels, device=scale.device, **more,
+    )  # fmt: skip
+    if chained and mode == PUBLISHED:
+        count = len(scale.seeds)
+        runs = (replace(settings, epochs=epochs * count, redraw=epochs, seed=scale.seeds[0]),)
+    else:
+        runs = tuple(replace(settings, seed=seed) for seed in scale.seeds)
+    return Series(label, runs, panel, x, None if scale.quick else published)
+
+
+def disk_series(label, scale, panel="", x=None, method="bp", opt="sgd", lr=0.5, **more):
+    """Return the Series of a run on the synthetic problem."""
+    base = SyntheticSettings(
+        lr=lr, method=method, opt=opt, epochs=scale.most_passes, kernels=scale.kernels, device=scale.device, **more
+    )
+    return Series(label, tuple(replace(base, seed=seed) for seed in scale.seeds), panel, x)
+
+
+def repeats(result):
+    """Return the rows of each repeat in a Result: one, unless weights were drawn anew on the way."""
+    every = result.config.get("redraw")
+    if not every:
+        return [result.rows]
+    cut = [result.rows[start : start + every] for start in range(0, len(result.rows), every)]
+    return [[row | {"epoch": row["epoch"] - number * every} for row in rows] for number, rows in enumerate(cut)]
+
+
+def record(experiment, mode, series, results, analysis=None):
+    """Return the record of an experiment: a dict of JSON values from which its figure is drawn.
+
+    Args:
+        series: ``experiment.series(mode, scale)``, resolved. results: key -> Result.
+    """
+    told = []
+    for each in series:
+        runs = [results[key_of(settings.config())] for settings in each.settings]
+        parts = [rows for run in runs for rows in repeats(run)]
+        config = {name: value for name, value in runs[0].config.items() if name != "seed"}
+        line = {"label": each.label, "panel": each.panel, "x": each.x, "published": each.published, "config": config}
+        line["diverged"] = sum(rows[-1].get("status") == "diverged" for rows in parts)
+        for measure in experiment.measures:
+            line[measure] = [of_rows(rows, measure, experiment.last) for rows in parts]
+        told.append(line)
+    head = {"figure": experiment.name, "mode": mode, "title": experiment.title, "draws": experiment.draws}
+    return head | {"data": series[0].settings[0].data, "series": told} | ({"analysis": analysis} if analysis else {})
+
+
+def of_rows(rows, measure, last):
+    """Return a measure over the epochs of one run, rounded to what a figure can show; None where it diverged."""
+    rows = rows[-1:] if last else rows
+    if measure == "alignment":
+        pick = lambda kind: [rounded(row["alignment"][kind][0]) for row in rows if row.get("alignment")]
+        return {kind: pick(kind) for kind in ("feedback", "gradient")}
+    return [rounded(row.get(measure)) for row in rows]
+
+
+def rounded(value):
+    return None if value is None else round(value, 5)

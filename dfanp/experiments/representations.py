@@ -1,0 +1,84 @@
+"""What a network trained on the parity of three digits makes of a single one: figure 3.7, and transfer to telling digits apart."""
+
+import numpy as np
+
+from .. import representations
+from ..runs import restored
+from .experiment import CORRECTED, MODES, Experiment, parity_series
+
+POINTS = 1000  # of a map
+
+
+def trained(mode, scale):
+    """Figure 3.7: BP and DFA with RMSProp on three digits. The published one looked at weights drawn anew after training."""
+    return [parity_series(m.upper(), scale, CORRECTED, method=m, panel=m.upper()) for m in ("bp", "dfa")]
+
+
+def digits(series, mode, scale, weights, dataset):
+    """Return maps of the digits, and what probes read off them, before and after training."""
+    rows, maps = [], []
+    for each in series:
+        for settings in each.settings:
+            for when in ("before", "after") if mode == CORRECTED else ("published",):
+                network = restored(settings, weights(settings) if when == "after" else None, dataset)
+                seen = representations.of_place(network, dataset, samples=scale.samples)
+                if when == "published":
+                    seen = as_published(seen)
+                told = {"label": each.label, "when": when, "seed": settings.seed}
+                rows.append(told | representations.measured(seen))
+                if settings is each.settings[0]:
+                    maps.append(told | map_of(seen))
+    return {"rows": rows, "maps": maps}
+
+
+def as_published(seen):
+    """Return representations with the labels of other examples, as the colours of figure 3.7 were.
+
+    Three positions were stacked example by example, their labels position by position; here one position's labels are shuffled,
+    which no more belong to their points than those did.
+    """
+    order = np.random.default_rng(0).permutation(len(seen.h))
+    return seen._replace(labels={name: values[order] for name, values in seen.labels.items()})
+
+
+def map_of(seen):
+    """Return a t-SNE map, rounded to what can be seen."""
+    points, labels = representations.plane(seen, samples=POINTS)
+    return {"points": np.round(points, 2).astype(float).tolist(), "digit": labels["digit"].tolist()}
+
+
+def transferred(mode, scale):
+    """The networks whose features are transferred: trained on the parity of one digit and of three."""
+    return [
+        parity_series(f"{m.upper()}, k = {k}", scale, CORRECTED, k, m, panel=f"k = {k}")
+        for k in (1, 3)
+        for m in ("bp", "dfa")
+    ]
+
+
+def readouts(series, mode, scale, weights, dataset):
+    """Return how well a linear readout of the features of one digit tells which it is, before and after training on parity."""
+    rows = []
+    for each in series:
+        for settings in each.settings:
+            for when in ("before", "after"):
+                network = restored(settings, weights(settings) if when == "after" else None, dataset)
+                seen = representations.of_place(network, dataset, samples=scale.samples, activated=True)
+                found = representations.measured(seen)
+                told = {"label": each.label, "when": when, "seed": settings.seed}
+                rows.append(told | {name: found[name]["linear"] for name in ("digit", "parity")})
+    return {"rows": rows}
+
+
+EXPERIMENTS = (
+    Experiment("3.7", "What the network makes of a single digit", "maps", trained, MODES, keep=True, analyse=digits),
+    Experiment(
+        "transfer",
+        "Telling digits by features of parity",
+        "readouts",
+        transferred,
+        (CORRECTED,),
+        keep=True,
+        analyse=readouts,
+    ),
+)

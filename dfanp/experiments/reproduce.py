@@ -1,0 +1,100 @@
+"""All experiments as one sweep, then their records: resumable, and shared runs are trained once."""
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from math import prod
+from pathlib import Path
+
+from ..jobs import resolved
+from ..problems import load
+from ..records import read_checkpoint, write_whole
+from ..runs import build
+from ..store import key_of
+from ..sweeps import Sweep
+from .experiment import record
+
+
+class Reproduction:
+    """Experiments in some modes, trained in a folder.
+
+    Args:
+        tasks: a list of (Experiment, mode). scale: a ``Scale``.
+        path: of the folder: a sweep's, with ``records`` in it. workers, threads, data_dir, cluster: as in ``Sweep``.
+
+    Attributes:
+        sweep: the Sweep of all their runs, those that are most work first.
+    """
+
+    def __init__(self, tasks, scale, path, workers=1, threads=None, data_dir=None, cluster=None):
+        self.scale, self.path, self.data_dir = scale, Path(path), data_dir
+        self.tasks = [(experiment, mode, series_of(experiment, mode, scale, data_dir)) for experiment, mode in tasks]
+        runs, keep = {}, {}
+        for experiment, _, series in self.tasks:
+            for settings in (one for each in series for one in each.settings):
+                runs[settings] = None
+                if experiment.keep:
+                    keep[settings] = None
+        # The longest first: then no worker is left alone with one at the end.
+        order = sorted(runs, key=work, reverse=True)
+        self.sweep = Sweep(order, path, workers, threads, data_dir, list(keep), cluster)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.sweep.close()
+
+    def records(self):
+        """Write the record of each experiment whose runs are all there; yield (experiment, mode, path), path None for the others."""
+        results = self.sweep.store.results
+        for experiment, mode, series in self.tasks:
+            if any(key_of(one.config()) not in results for each in series for one in each.settings):
+                yield experiment, mode, None
+                continue
+            dataset = load(self.scale.data, self.data_dir) if experiment.analyse else None
+            weights = lambda settings, dataset=dataset: self.weights(settings, dataset)
+            analysis = experiment.analyse and experiment.analyse(series, mode, self.scale, weights, dataset)
+            yield experiment, mode, self.write(experiment, mode, record(experiment, mode, series, results, analysis))
+
+    def write(self, experiment, mode, told):
+        """Write a record to the folder ``records``; return its path."""
+        folder = self.path / "records"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{experiment.name}-{mode}.json"
+        write_whole(path, lambda file: file.write(text(told).encode()))
+        return path
+
+    def weights(self, settings, dataset):
+        """Return the final arrays of a run that was kept."""
+        path = self.path / "checkpoints" / f"{key_of(settings.config())}.npz"
+        return read_checkpoint(path, build(settings, dataset=dataset).arrays())
+
+
+def series_of(experiment, mode, scale, data_dir):
+    """Return the Series of an experiment with resolved settings."""
+    every = experiment.series(mode, scale)
+    found = iter(resolved([settings for each in every for settings in each.settings], data_dir))
+    return [replace(each, settings=tuple(next(found) for _ in each.settings)) for each in every]
+
+
+def work(settings):
+    """Return about how many operations a run takes."""
+    widths = (15, *settings.hidden, 1) if settings.name == "synthetic" else (150 * settings.k, *settings.hidden, 1)
+    examples = settings.n if settings.name == "synthetic" else settings.train_size
+    return settings.epochs * examples * sum(map(prod, pairwise(widths)))
+
+
+def text(told):
+    """Return a record as JSON, a line a series."""
+    head = {name: value for name, value in told.items() if name not in ("series", "analysis")}
+    lines = ",\n".join(json.dumps(each, allow_nan=False) for each in told["series"])
+    rows = {name: value for name, value in told.get("analysis", {}).items()}
+    parts = [json.dumps(head, allow_nan=False)[1:-1], f'"series": [\n{lines}\n]']
+    if rows:
+        inner = ",\n".join(
+            f"{json.dumps(name)}: [\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in value) + "\n]"
+            for name, value in rows.items()
+        )
+        parts.append(f'"analysis": {{\n{inner}\n}}')
+    return "{" + ",\n".join(parts) + "}\n"
