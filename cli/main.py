@@ -10,7 +10,9 @@ import sys
 
 import click
 
-COMMANDS = ("parity", "synthetic", "tune", "results", "plot", "data", "info", "bench")
+COMMANDS = (
+    "parity", "synthetic", "tune", "results", "plot", "represent", "figure", "reproduce", "data", "info", "bench",
+)  # fmt: skip
 
 
 class Commands(click.Group):
@@ -42,6 +44,9 @@ def cli():
     dfanp synthetic --method bp                      train on disks in a plane
     dfanp tune parity --opt sgd,rmsprop --out tuned  find the best learning rates
     dfanp results tuned                              what came of a sweep
+    dfanp represent runs/dfa                         what its hidden layer says about digits
+    dfanp figure 3.4                                 train and draw a figure of the thesis
+    dfanp reproduce                                  all of them, and the table of results
     dfanp data fetch mnist                           get MNIST
     dfanp info                                       what this machine can do
     dfanp bench cpu                                  how fast it trains, against PyTorch and others

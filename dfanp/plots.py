@@ -149,6 +149,43 @@ def draw_curves(results, path):
     save(figure, Path(path))
 
 
+def draw_maps(maps, path, title):
+    """Draw points in a plane to `path`, a panel each: numerals where digits are known, else a marker a class.
+
+    Args:
+        maps: name -> (points (m, 2), labels: name -> (m,)). path: see ``checked_file``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * len(maps), 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=10)
+    for axis, (name, (points, labels)) in zip(
+        np.atleast_1d(figure.subplots(1, len(maps))), maps.items(), strict=True
+    ):
+        scatter(axis, points, labels)
+        axis.set_title(name, fontsize=9)
+    save(figure, Path(path))
+
+
+def scatter(axis, points, labels):
+    """Draw labelled points: dark for the first class, orange and bold (or of another shape) for the second."""
+    classes = labels["target"] if "target" in labels else labels.get("parity", next(iter(labels.values())))
+    colours = ("#16324f", "#b3401f")
+    if "digit" in labels:
+        for (x, y), digit, odd in zip(points, labels["digit"], classes, strict=True):
+            look = {"color": colours[odd % 2], "weight": "bold" if odd else "normal", "alpha": 0.8}
+            axis.text(x, y, str(digit), fontsize=6, ha="center", va="center", **look)
+        low, high = np.min(points, axis=0), np.max(points, axis=0)
+        axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    else:
+        for number, marker in enumerate("o^"):
+            own = points[classes == number]
+            axis.plot(own[:, 0], own[:, 1], marker, color=colours[number], markersize=3, alpha=0.7, linestyle="none")
+    axis.set(xticks=[], yticks=[])
+
+
 def told(value):
     """Return a setting's value as a legend has it."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
@@ -175,11 +212,14 @@ def finish(figure, axis, heights, names):
 
 
 def save(figure, path):
-    """Write a figure under another name and rename it to `path`: never half a picture."""
+    """Write a figure under another name and rename it to `path`: never half a picture. Equal figures give equal files."""
+    from matplotlib import rc_context
+
     partial = path.with_name(f"{path.name}.partial")
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix[1:].lower())
     try:
-        figure.savefig(partial, format=path.suffix[1:].lower(), dpi=150, metadata=metadata)
+        with rc_context({"svg.hashsalt": "dfanp"}):  # else the ids in an SVG are drawn at random
+            figure.savefig(partial, format=path.suffix[1:].lower(), dpi=150, metadata=metadata)
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)

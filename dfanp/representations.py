@@ -120,7 +120,7 @@ def measured(represented, seed=0):
     return found
 
 
-def plane(represented, kind="tsne", samples=2000, seed=0):
+def plane(represented, kind="tsne", samples=1000, seed=0):
     """Return points in a plane (m, 2) and their labels, name -> (m,), for the first m = `samples` examples.
 
     Args:

@@ -7,6 +7,7 @@ scikit-learn and are always there. Nothing here goes to the network.
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,7 +111,7 @@ class Dataset:
     std: float
     side: int  # of the square images, in pixels
 
-    @property
+    @cached_property
     def digest(self):
         """The SHA-256 of pixels, labels and normalisation: equal data, equal digest."""
         told = hashlib.sha256(f"{self.mean} {self.std} {self.side}".encode())

@@ -1,0 +1,79 @@
+"""`dfanp represent`: what a hidden layer of a kept run says about its inputs."""
+
+import json
+import sys
+
+import click
+
+from .options import as_json, data_dir, usage_errors
+from .sweeping import columns
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("run", metavar="RUN", type=click.Path())
+@click.option("--layer", type=click.IntRange(min=1), help="Hidden layer, from 1.  [default: 1]")
+@click.option(
+    "--place",
+    type=click.IntRange(min=1),
+    help="Of parity: one digit alone, through the weights of its place, from 1, before the activation.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Which seed of the run.  [default: the first]")
+@click.option("--samples", type=click.IntRange(40, 10**6), default=5000, help="Test examples that are looked at.")
+@click.option(
+    "--map", "kind", type=click.Choice(["tsne", "pca"]), default="tsne", help="Of --plot: points in a plane."
+)
+@click.option(
+    "--plot", metavar="FILE", help="Draw the representations, before and after training, to a .png, .svg or .pdf."
+)
+@data_dir
+@as_json
+@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+def represent(run, layer, place, seed, samples, kind, plot, data_dir, as_json, quiet):
+    """Show what a hidden layer of RUN says about its inputs, before and after training.
+
+    RUN is a folder that --out made, or a file in the checkpoints of a sweep with --keep. Probes learn to read labels off half of the
+    examples, and are tested on the other half: a linear one, 15 nearest neighbours, and these in the plane of two principal
+    components.
+
+    \b
+    Examples:
+      dfanp parity --k 3 --out runs/dfa && dfanp represent runs/dfa --place 1
+      dfanp represent runs/dfa --layer 1 --plot map.png
+    """
+    from dfanp import plots, representations
+    from dfanp.kept import Kept
+
+    if layer and place:
+        raise click.UsageError("--layer and --place are two views: ask for one")
+    with usage_errors():
+        plot = plot and plots.checked_file(plot)
+        kept = Kept(run, data_dir)
+        seed = kept.seeds[0] if seed is None else seed
+        seen = {
+            when: kept.represented(network, layer or 1, place, seed, samples)
+            for when, network in (("before", kept.initial(seed)), ("after", kept.final(seed)))
+        }
+    if not quiet:
+        click.echo(f"{kept.title}, seed {seed}", err=True)
+    told = {when: representations.measured(each) for when, each in seen.items()}
+    click.echo(json.dumps({"seed": seed, **told}, allow_nan=False) if as_json else table(told))
+    sys.stdout.flush()
+    if plot:
+        plots.draw_maps({when: representations.plane(each, kind) for when, each in seen.items()}, plot, kept.title)
+    return 0
+
+
+def table(told):
+    """Return the measures in columns: before and after."""
+    labels = [name for name in told["after"] if name != "variance"]
+    body = [
+        [label, probe, *(f"{told[when][label][probe]:.4f}" if label in told[when] else "-" for when in told)]
+        for label in labels
+        for probe in told["after"][label]
+    ]
+    for number in range(2):
+        shares = [told[when]["variance"] for when in told]
+        body.append(
+            ["variance", f"component {number + 1}", *(f"{s[number]:.4f}" if number < len(s) else "-" for s in shares)]
+        )
+    return "\n".join(columns(["label", "read by", *told], body))

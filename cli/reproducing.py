@@ -1,0 +1,96 @@
+"""What `dfanp figure` and `dfanp reproduce` share: options, the sweep, the pictures, the table."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from dfanp.backend import DEVICES, MOST_THREADS
+from dfanp.kernels import TIERS
+
+from .options import Name, as_json, data_dir, usage_errors
+from .running import options
+from .sweeping import follow
+
+FULL, QUICK = "reproduced", "reproduced-quick"
+
+reproduction_options = options(
+    click.option(
+        "--quick", is_flag=True, help="The embedded digits and few epochs: whether it works, not what it shows."
+    ),
+    click.option(
+        "--out",
+        type=click.Path(file_okay=False),
+        metavar="DIR",
+        help=f"Results, records and figures; what is there is not run again.  [default: {FULL}, or {QUICK}]",
+    ),
+    data_dir,
+    click.option("--workers", type=click.IntRange(1, 1024), help="Processes that train.  [default: one a core]"),
+    click.option(
+        "--threads", type=click.IntRange(1, MOST_THREADS), help="Of each worker.  [default: the cores, divided]"
+    ),
+    click.option(
+        "--cluster", metavar="ADDRESS", help="Train on the workers of this Dask scheduler, tcp://host:port."
+    ),
+    click.option("--device", type=Name(list(DEVICES)), default="auto", help="auto: the GPU if it works."),
+    click.option(
+        "--kernels",
+        type=Name(["auto", *TIERS]),
+        default="auto",
+        help="Tier that computes; auto: the fastest there is.",
+    ),
+    as_json,
+    click.option("--quiet", is_flag=True, help="Nothing on stderr but errors."),
+)
+
+
+def check_quick(given):
+    """Say what is wrong with the options before anything is imported for them."""
+    if given["out"] == "":
+        raise click.UsageError("--out names no folder")
+
+
+def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, device, kernels, as_json, quiet):
+    """Train, write and draw a list of (Experiment, mode); return the exit code."""
+    from dfanp_figures.draw import draw, read, title
+
+    from dfanp import Backend
+    from dfanp.backend import usable_cores
+    from dfanp.experiments import experiment, table
+    from dfanp.experiments.reproduce import Reproduction
+
+    def say(text):
+        if not quiet:
+            click.echo(text, err=True)
+
+    scale = (experiment.quick if quick else experiment.full)(kernels, Backend(device).device)
+    out = Path(out or (QUICK if quick else FULL))
+    workers = workers or (None if cluster else usable_cores())
+    records, missing = [], []
+    with usage_errors():
+        work = Reproduction(tasks, scale, out, workers, threads, data_dir, cluster)
+    with work:
+        failed = follow(work.sweep, out, quiet)
+        (out / "figures").mkdir(exist_ok=True)
+        for each, mode, path in work.records():
+            if path is None:
+                missing.append(f"{each.name} ({mode})")
+                continue
+            records.append(read(path))
+            draw(records[-1], out / "figures")
+            say(f"figure {each.name:10} {mode:9}  {title(records[-1])}")
+    rows = table.rows(records)
+    told = table.markdown(rows)
+    if rows:
+        (out / "table.md").write_text(told + "\n")
+    if as_json:
+        named = [row._asdict() | {"inside": row.inside} for row in rows]
+        click.echo(json.dumps({"figures": records, "table": named, "missing": missing}, allow_nan=False))
+    elif rows:
+        click.echo(told)
+    say(f"wrote {out / 'records'}, {out / 'figures'}{f' and {out}/table.md' if rows else ''}")
+    for name in missing:
+        click.echo(f"missing: figure {name}, since runs of it failed (`dfanp results {out}` says which)")
+    sys.stdout.flush()
+    return 1 if failed or missing else 0

@@ -1,0 +1,73 @@
+"""A run that was kept, as networks: before its first epoch, and as its checkpoint has them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from . import representations
+from .errors import RecordError
+from .records import read_checkpoint, read_config
+from .runs import build, restored
+from .settings import from_config
+from .store import Store
+
+
+class Kept:
+    """What stands in a folder of a run, or in a file KEY.npz in the checkpoints of a sweep that was told to keep them.
+
+    Args:
+        path: of either. data_dir: see ``problems.load``.
+
+    Attributes:
+        settings: of ``dfanp.settings``. seeds: that were trained. dataset: the Dataset, or None. title: for people.
+
+    Raises:
+        RecordError: there is no such run, it is damaged, or it has no checkpoint yet. DataError: its data are not here.
+    """
+
+    def __init__(self, path, data_dir=None):
+        path = Path(path)
+        config = from_sweep(path) if path.suffix == ".npz" else read_config(path)["config"]
+        self.checkpoint = path if path.suffix == ".npz" else path / "checkpoint.npz"
+        self.settings = from_config(config)
+        self.seeds, self.title = self.settings.seeds, f"{self.settings.title}: {self.settings.method.upper()}"
+        self.dataset = self.settings.dataset(data_dir)
+        self.settings.agreed(self.dataset)
+        if not self.checkpoint.exists():
+            raise RecordError(f"{self.checkpoint}: is not there; the run has not finished an epoch yet")
+        training = build(self.settings, dataset=self.dataset)
+        self.arrays = read_checkpoint(self.checkpoint, training.arrays())
+
+    def initial(self, seed):
+        """Return the network of a seed before its first epoch."""
+        return restored(self._solo(seed), None, self.dataset)
+
+    def final(self, seed):
+        """Return the network of a seed as the checkpoint has it."""
+        network = self.initial(seed)
+        place = self.seeds.index(seed)
+        for name, theta in network.parameters.items():
+            array = self.arrays[f"parameters/{name}"]
+            theta[...] = network.backend.asarray(array[place] if len(self.seeds) > 1 else array)
+        return network
+
+    def represented(self, network, layer=1, place=None, seed=0, samples=10_000):
+        """Return the Represented test examples in a layer, or single digits at a place (from 1) of the first; see ``representations``."""
+        if place is None:
+            problem = self.settings.problem(self.dataset, network.backend)
+            return representations.of_layer(network, problem, layer, seed, samples)
+        if self.settings.name != "parity":
+            raise ValueError(f"place is of a digit in a parity run, and this is {self.settings.title}")
+        return representations.of_place(network, self.dataset, place - 1, samples)
+
+    def _solo(self, seed):
+        if seed not in self.seeds:
+            raise ValueError(f"seed must be one that was trained, {', '.join(map(str, self.seeds))}, got {seed}")
+        return replace(self.settings, seed=seed, repeats=1)
+
+
+def from_sweep(path):
+    """Return the config of the run whose checkpoint is the file `path` of a sweep."""
+    with Store(path.parent.parent) as store:
+        if path.stem not in store.results:
+            raise RecordError(f"{path}: the sweep in {path.parent.parent} has no such run")
+        return store.results[path.stem].config

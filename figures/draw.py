@@ -1,0 +1,52 @@
+"""From a record to its picture."""
+
+import json
+from pathlib import Path
+from textwrap import fill
+
+from dfanp.errors import RecordError
+from dfanp.plots import save
+
+from .findings import FINDINGS
+from .kinds import KINDS
+
+NAMES = {"figure", "mode", "title", "draws", "data", "series"}
+
+
+def read(path):
+    """Return the record in a file; a RecordError says that it is none."""
+    try:
+        record = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError):
+        raise RecordError(f"{path}: is not JSON") from None
+    good = (
+        isinstance(record, dict)
+        and record.keys() >= NAMES
+        and record["draws"] in KINDS
+        and record["figure"] in FINDINGS
+    )
+    if not good or not isinstance(record["series"], list) or not record["series"]:
+        raise RecordError(f"{path}: is not the record of a figure")
+    return record
+
+
+def draw(record, folder, formats=("svg", "png")):
+    """Draw a record into `folder`, FIGURE-MODE.svg and .png; return the paths."""
+    try:
+        figure = KINDS[record["draws"]](record)
+        figure.suptitle(fill(title(record), int(figure.get_figwidth() * 13)), fontsize=10, x=0.01, ha="left")
+    except (KeyError, TypeError, IndexError, ValueError, StopIteration) as error:
+        raise RecordError(
+            f"the record of figure {record['figure']} cannot be drawn ({type(error).__name__}: {error})"
+        ) from None
+    paths = [Path(folder) / f"{record['figure']}-{record['mode']}.{kind}" for kind in formats]
+    for path in paths:
+        save(figure, path)
+    return paths
+
+
+def title(record):
+    """Return what the record shows, in a sentence."""
+    return FINDINGS[record["figure"]](record)

@@ -1,0 +1,136 @@
+"""What each record shows, in a sentence with its numbers: the titles of the figures. All numbers are taken from the record."""
+
+import numpy as np
+
+from .styles import finals, mean
+
+
+def pick(record, label, panel=""):
+    """Return the mean final test accuracy of a series."""
+    return next(mean(each) for each in record["series"] if (each["label"], each["panel"]) == (label, panel))
+
+
+def lazy(record):
+    one, three = (
+        {each["label"]: mean(each) for each in record["series"] if each["panel"] == f"k = {k}"} for k in (1, 3)
+    )
+    random = [name for name in three if not name.startswith("BP")]
+    return (
+        f"One digit: all learn ({min(one.values()):.2f} and more). Three digits: BP reaches "
+        f"{max(value for name, value in three.items() if name not in random):.2f}, lazy methods "
+        f"{max(three[name] for name in random):.2f} at best"
+    )
+
+
+def with_sgd(record):
+    gaps = [f"{pick(record, 'BP', p) - pick(record, 'DFA', p):.3f} for {p}" for p in ("k = 1", "k = 3")]
+    return f"With SGD, DFA ends {' and '.join(gaps)} below backpropagation"
+
+
+def feedbacks(record):
+    means = {each["label"]: mean(each) for each in record["series"]}
+    ranked = sorted(means, key=means.get)
+    return f"DFA learns with every distribution of B: {means[ranked[0]]:.3f} ({ranked[0]}) to {means[ranked[-1]]:.3f} ({ranked[-1]})"
+
+
+def optimizers(record):
+    adam, best = ([pick(record, name, p) for p in ("BP", "DFA")] for name in ("Adam", "RMSProp"))
+    counted = "Adam counted in epochs" if record["mode"] == "published" else "Adam counted in steps"
+    return f"{counted} reaches {adam[0]:.3f} (BP) and {adam[1]:.3f} (DFA); RMSProp {best[0]:.3f} and {best[1]:.3f}"
+
+
+def disks(record):
+    error = lambda label, panel, x: (
+        1
+        - next(
+            mean(each) for each in record["series"] if (each["label"], each["panel"], each["x"]) == (label, panel, x)
+        )
+    )
+    both, output = (error(label, "n", 256) for label in ("both layers", "output layer alone"))
+    return f"At n = 256, d = 15 training both layers errs on {both:.3f} of the test points, the output layer alone on {output:.3f}"
+
+
+def disk_rules(record):
+    last = max(each["x"] for each in record["series"])
+    told = [f"{each['label']} {1 - mean(each):.2f}" for each in record["series"] if each["x"] == last]
+    return f"Test errors at d = {last}: {', '.join(told)}"
+
+
+def disk_labels(record):
+    found = {}
+    for each in record["series"]:
+        if finals(each):
+            found.setdefault((each["label"], each["panel"]), []).append(1 - mean(each))
+    means = {name: float(np.mean(values)) for name, values in found.items()}
+    told = []
+    for rule in dict.fromkeys(label for label, _ in means):
+        error, opt = min((value, opt) for (label, opt), value in means.items() if label == rule)
+        told.append(f"{rule} {error:.3f} ({opt})")
+    return f"Mean test error at the best optimizer: {', '.join(told)}"
+
+
+def alignment(record):
+    aligned = [each for each in record["series"] if each["alignment"] and each["alignment"][0]["feedback"]]
+    told = [
+        f"{each['label']} {np.mean([run['feedback'][-1] for run in each['alignment'] if run['feedback']]):.2f}"
+        for each in aligned
+    ]
+    return f"B and W1ᵀ turn towards each other: cosine at the end {', '.join(told)}"
+
+
+def maps(record):
+    rows = record["analysis"]["rows"]
+    if record["mode"] == "published":
+        return "As published: an untrained network, with the colours of other digits, shows nothing"
+    share = lambda when: np.mean([row["parity"]["leading"] for row in rows if row["when"] == when])
+    return f"Trained networks sort single digits by parity: {share('after'):.2f} in two components, {share('before'):.2f} before"
+
+
+def transfer(record):
+    rows = record["analysis"]["rows"]
+    share = lambda label, when: np.mean(
+        [row["digit"] for row in rows if (row["label"], row["when"]) == (label, when)]
+    )
+    told = [
+        f"{label}: {share(label, 'before'):.3f} to {share(label, 'after'):.3f}"
+        for label in dict.fromkeys(r["label"] for r in rows)
+    ]
+    return "Digits read from features of parity, before and after training. " + "; ".join(told)
+
+
+def rates(record):
+    found = {}
+    for each in record["series"]:
+        found.setdefault(each["panel"], []).append(mean(each))
+    spreads = {name: np.nanmax(values) - np.nanmin(values) for name, values in found.items()}
+    most, least = max(spreads, key=spreads.get), min(spreads, key=spreads.get)
+    return f"Over its three rates {most} moves by {spreads[most]:.3f}, {least} by {spreads[least]:.3f}"
+
+
+def along(record):
+    ranges = []
+    for label in dict.fromkeys(each["label"] for each in record["series"]):
+        own = {each["panel"] or f"{each['x']:g}": mean(each) for each in record["series"] if each["label"] == label}
+        low, high = min(own, key=own.get), max(own, key=own.get)
+        ranges.append(f"{label} from {own[low]:.3f} ({low}) to {own[high]:.3f} ({high})")
+    return f"By {record['figure']}: {'; '.join(ranges)}"
+
+
+FINDINGS = {
+    "2.1": lazy,
+    "2.2": disks,
+    "3.1": with_sgd,
+    "3.2": alignment,
+    "3.3": feedbacks,
+    "3.4": optimizers,
+    "3.5": alignment,
+    "3.7": maps,
+    "3.8": disk_rules,
+    "B.1": rates,
+    "B.2": rates,
+    "labels": disk_labels,
+    "transfer": transfer,
+    "depth": along,
+    "width": along,
+    "activation": along,
+}

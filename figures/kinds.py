@@ -1,0 +1,217 @@
+"""How each kind of record is drawn: ``KINDS[record["draws"]](record)`` returns a Figure."""
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from dfanp.plots import scatter
+
+from .styles import COLOURS, bars, by_panel, chance, finals, legend, line, mean, panels, within
+
+
+def curves(record):
+    """Test accuracy over the epochs, a panel for each group; crosses are the published ends."""
+    groups = by_panel(record)
+    figure, axes = panels(len(groups), most=2 if len(groups) < 5 else 3)
+    for axis, (name, group) in zip(axes, groups.items(), strict=True):
+        for number, series in enumerate(group):
+            runs = series["test_accuracy"]
+            epochs = range(1, max(map(len, runs)) + 1)
+            line(axis, number, epochs, runs, series["label"])
+            if series["published"] is not None:
+                axis.plot(epochs[-1] * 1.04, series["published"], "x", color=COLOURS[number % 7], markersize=7)
+        if any(series["published"] is not None for series in group):
+            axis.plot([], [], "x", color="0.3", label="published")
+        chance(axis)
+        axis.set_title(name, fontsize=9, loc="left")
+        axis.set_xlabel("epoch")
+        axis.set_ylabel("test accuracy")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axis in axes:
+        within(axis)
+    one_legend_where_all_agree(figure, axes, groups.values())
+    return figure
+
+
+def one_legend_where_all_agree(figure, axes, groups):
+    """Put one legend below axes whose curves have the same names, else one into each."""
+    labels = {tuple(series["label"] for series in group) for group in groups}
+    if len(labels) == 1:
+        legend(figure, axes)
+    else:
+        for axis in axes:
+            axis.legend(frameon=False, fontsize=7)
+
+
+def by_optimizer(record):
+    """Test accuracy at the end, a bar a setting, a panel a rule; crosses are the published means."""
+    groups = by_panel(record)
+    figure, axes = panels(len(groups), most=2, width=4.8, sharey=True)
+    for axis, (name, group) in zip(axes, groups.items(), strict=True):
+        places = bars(
+            axis, 0, 1, [series["label"] for series in group], list(map(finals, group)), "ours, 95 % interval"
+        )
+        for place, series in zip(places, group, strict=True):
+            if series["published"] is not None:
+                axis.plot(place, series["published"], "X", color=COLOURS[1], markeredgecolor="white", markersize=9)
+        axis.plot([], [], "X", color=COLOURS[1], label="published")
+        chance(axis)
+        axis.set_title(name, fontsize=9, loc="left")
+        axis.tick_params(axis="x", rotation=30)
+        axis.set_ylim(0.45, max(0.85, *(max(finals(series), default=0) + 0.05 for series in group)))
+    axes[0].set_ylabel("test accuracy at the end")
+    legend(figure, axes)
+    return figure
+
+
+def errors(record):
+    """Error against a size: a panel for each size, or one for test and one for training error."""
+    groups = by_panel(record)
+    if len(groups) > 1:
+        parts = [(f"test error over {name}", group, "test_accuracy", name) for name, group in groups.items()]
+    else:
+        (group,) = groups.values()
+        parts = [(f"{kind} error over d", group, f"{kind}_accuracy", "d") for kind in ("test", "train")]
+    figure, axes = panels(len(parts), most=2)
+    for axis, (title, group, measure, size) in zip(axes, parts, strict=True):
+        for number, label in enumerate(dict.fromkeys(series["label"] for series in group)):
+            own = [series for series in group if series["label"] == label]
+            for_each = [[run[-1] for run in series[measure]] for series in own]
+            runs = [[None if v is None else 1 - v for v in run] for run in zip(*for_each, strict=True)]
+            line(axis, number, [series["x"] for series in own], runs, label)
+        if size == "n":
+            axis.set_xscale("log", base=2)
+            sizes = sorted({series["x"] for series in group})
+            axis.set_xticks(sizes, [f"{at:g}" for at in sizes])
+        within(axis, 0.0)
+        axis.set_xlabel(size)
+        axis.set_ylabel("error")
+        axis.set_title(title, fontsize=9, loc="left")
+    legend(figure, axes)
+    return figure
+
+
+def spread(record):
+    """Test error by optimizer: the mean over assignments of labels (of each, the mean over its seeds)."""
+    figure, (axis,) = panels(1, width=7.6)
+    labels = list(dict.fromkeys(series["label"] for series in record["series"]))
+    names = list(by_panel(record))
+    for number, label in enumerate(labels):
+        groups = [
+            [
+                1 - mean(series)
+                for series in record["series"]
+                if (series["label"], series["panel"]) == (label, name) and finals(series)
+            ]
+            for name in names
+        ]
+        bars(axis, number, len(labels), names, groups, label)
+    axis.set_ylim(0, 0.5)
+    axis.set_ylabel("test error")
+    legend(figure, [axis])
+    return figure
+
+
+def alignment(record):
+    """Test accuracy, and the cosines of B and of the gradient, over the epochs."""
+    titles = {
+        "test accuracy": None,
+        "cosine of B with W1ᵀ": "feedback",
+        "cosine of the gradient of W0 with BP's": "gradient",
+    }
+    figure, axes = panels(3, width=3.9)
+    for axis, (title, kind) in zip(axes, titles.items(), strict=True):
+        for number, series in enumerate(record["series"]):
+            runs = [run[kind] for run in series["alignment"]] if kind else series["test_accuracy"]
+            if any(runs):
+                line(axis, number, range(1, max(map(len, runs)) + 1), runs, series["label"])
+        if kind:
+            axis.axhline(0, color="0.6", linewidth=1, linestyle=(0, (1, 3)))
+        else:
+            chance(axis)
+        within(axis, None if kind is None else 0.0)
+        axis.set_title(title, fontsize=9, loc="left")
+        axis.set_xlabel("epoch")
+    legend(figure, axes)
+    return figure
+
+
+def maps(record):
+    """t-SNE maps of single digits: each a numeral, odd ones orange and bold; the titles tell what probes read."""
+    rows, drawn = record["analysis"]["rows"], record["analysis"]["maps"]
+    drawn = [
+        each for i, each in enumerate(drawn) if each["when"] != "before" or i == 0
+    ]  # before training the rules are one
+    figure, axes = panels(len(drawn), width=4.4, height=4.3)
+    for axis, each in zip(axes, drawn, strict=True):
+        digits = np.array(each["digit"][:600])
+        scatter(axis, np.array(each["points"][:600]), {"digit": digits, "parity": digits % 2})
+        same = [row for row in rows if (row["label"], row["when"]) == (each["label"], each["when"])]
+        share = lambda name, probe, same=same: np.mean([row[name][probe] for row in same])
+        who = {
+            "before": "before training",
+            "after": f"{each['label']}, trained",
+            "published": f"{each['label']}, as published",
+        }
+        axis.set_title(
+            f"{who[each['when']]}: parity {share('parity', 'leading'):.2f} in two components,\n"
+            f"{share('parity', 'neighbours'):.2f} in all; digit {share('digit', 'neighbours'):.2f} (15 neighbours)",
+            fontsize=8, loc="left",
+        )  # fmt: skip
+    return figure
+
+
+def along(record):
+    """Test accuracy at the end against a size or a name."""
+    figure, (axis,) = panels(1, width=5.6)
+    for number, label in enumerate(dict.fromkeys(series["label"] for series in record["series"])):
+        own = [series for series in record["series"] if series["label"] == label]
+        line(
+            axis, number, [series["x"] for series in own], list(map(list, zip(*map(padded, own), strict=True))), label
+        )
+    names = {series["x"]: series["panel"] for series in record["series"] if series["panel"]}
+    places = sorted({series["x"] for series in record["series"]})
+    if places[-1] > 20:
+        axis.set_xscale("log", base=2)
+    axis.set_xticks(places, [names.get(place, f"{place:g}") for place in places])
+    axis.minorticks_off()
+    axis.set_xlabel(record["figure"])
+    axis.set_ylabel("test accuracy at the end")
+    chance(axis)
+    within(axis)
+    legend(figure, [axis])
+    return figure
+
+
+def padded(series):
+    """Return the last test accuracy of each run, None where it diverged."""
+    return [run[-1] if run else None for run in series["test_accuracy"]]
+
+
+def readouts(record):
+    """Accuracy of a linear readout of digits, before and after training on parity."""
+    rows = record["analysis"]["rows"]
+    labels = list(dict.fromkeys(row["label"] for row in rows))
+    figure, axes = panels(2, most=2)
+    for axis, what in zip(axes, ("digit", "parity"), strict=True):
+        for number, when in enumerate(("before", "after")):
+            groups = [[row[what] for row in rows if (row["label"], row["when"]) == (label, when)] for label in labels]
+            bars(axis, number, 2, labels, groups, f"{when} training on parity")
+        low = min(row[what] for row in rows)
+        axis.set_ylim(max(0.0, low - 0.1), 1.0)
+        axis.set_title(f"linear readout of the {what}", fontsize=9, loc="left")
+        axis.tick_params(axis="x", rotation=20)
+    axes[0].set_ylabel("accuracy on other digits")
+    legend(figure, axes)
+    return figure
+
+
+KINDS = {
+    "curves": curves,
+    "bars": by_optimizer,
+    "errors": errors,
+    "spread": spread,
+    "alignment": alignment,
+    "maps": maps,
+    "along": along,
+    "readouts": readouts,
+}

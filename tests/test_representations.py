@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+import dfanp
+from dfanp import representations
+from dfanp.representations import Represented
+
+
+def test_a_place_sees_its_rows_of_the_first_layer(tiny):
+    network = dfanp.MLP((24, 5, 1), dtype="float64")
+    X = (tiny.test.pixels.astype(float) - tiny.mean) / tiny.std
+    for place in range(2):
+        seen = representations.of_place(network, tiny, place)
+        np.testing.assert_allclose(seen.h, X @ network.W[0][12 * place : 12 * (place + 1)])
+        assert seen.labels["digit"].tolist() == tiny.test.labels.tolist()
+        assert seen.labels["parity"].tolist() == (tiny.test.labels % 2).tolist()
+        activated = representations.of_place(network, tiny, place, activated=True)
+        np.testing.assert_allclose(activated.h, np.maximum(seen.h, 0))
+    with pytest.raises(ValueError, match="place must be from 0 to 1"):
+        representations.of_place(network, tiny, 2)
+
+
+def test_a_layer_is_the_activation(tiny):
+    problem = dfanp.Parity(tiny, 2, test_size=50, dtype="float64")
+    network = dfanp.MLP((24, 5, 4, 1), dtype="float64")
+    X, y = problem.test(0, 1)
+    for layer in (1, 2):
+        seen = representations.of_layer(network, problem, layer, samples=30)
+        np.testing.assert_allclose(seen.h, network.forward(X)[layer][:30])
+        assert seen.labels["target"].tolist() == y[:30, 0].tolist()
+        assert seen.labels["digit"].tolist() == tiny.test.labels[X.picks[:30, 0]].tolist()
+    for layer in (0, 3):
+        with pytest.raises(ValueError, match="from 1 to 2"):
+            representations.of_layer(network, problem, layer)
+
+
+def test_any_problem(rng):
+    problem = dfanp.Synthetic(20, 4, test_points=60)
+    seen = representations.of_layer(dfanp.MLP((4, 6, 1)), problem, 1)
+    assert seen.h.shape == (60, 6) and list(seen.labels) == ["target"]
+    classes = np.eye(3)[rng.integers(0, 3, 50)]
+    arrays = dfanp.Arrays(rng.normal(size=(50, 4)), classes, loss="cross-entropy")
+    seen = representations.of_layer(dfanp.MLP((4, 6, 3)), arrays, 1)
+    assert seen.labels["target"].tolist() == classes.argmax(axis=1).tolist()
+
+
+def test_probes_find_what_is_there_and_only_that(rng):
+    """Two clusters along a wide axis: every probe reads the cluster, none a label that was tossed."""
+    cluster = rng.integers(0, 2, 400)
+    h = rng.normal(size=(400, 6))
+    h[:, 0] += 20 * cluster
+    told = representations.measured(Represented(h, {"cluster": cluster, "tossed": rng.integers(0, 2, 400)}))
+    assert min(told["cluster"][probe] for probe in ("linear", "neighbours", "leading")) > 0.99
+    assert max(told["tossed"][probe] for probe in ("linear", "neighbours", "leading")) < 0.62
+    assert 0.9 < told["variance"][0] < 1 and sum(told["variance"]) <= 1.0001
+
+
+def test_a_label_with_one_value_tells_nothing(rng):
+    told = representations.measured(Represented(rng.normal(size=(50, 3)), {"same": np.ones(50, int)}))
+    assert list(told) == ["variance"]
+
+
+def test_planes(rng):
+    seen = Represented(rng.normal(size=(60, 5)), {"digit": np.arange(60) % 10})
+    for kind in ("pca", "tsne"):
+        points, labels = representations.plane(seen, kind, samples=50)
+        assert points.shape == (50, 2) and len(labels["digit"]) == 50
+        again, _ = representations.plane(seen, kind, samples=50)
+        np.testing.assert_array_equal(points, again)
+    with pytest.raises(ValueError, match="did you mean 'tsne'"):
+        representations.plane(seen, "t-sne")
+
+
+@pytest.mark.parametrize("h", [np.zeros((10, 3)), np.full((50, 3), np.nan)])
+def test_too_few_or_not_finite(h):
+    seen = Represented(h, {"digit": np.arange(len(h))})
+    for look in (representations.measured, representations.plane):
+        with pytest.raises(ValueError, match="at least 40|not finite"):
+            look(seen)
