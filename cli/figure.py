@@ -2,20 +2,18 @@
 
 import click
 
-from .options import Name
-from .reproducing import check_quick, reproduce_tasks, reproduction_options
+from dfanp.experiments import experiments
+from dfanp.experiments.experiment import MODES
 
-NAMES = (
-    "2.1", "2.2", "3.1", "3.2", "3.3", "3.4", "3.5", "3.7", "3.8", "B.1", "B.2",
-    "labels", "transfer", "depth", "width", "activation",
-)  # fmt: skip
+from .options import Name
+from .reproducing import reproduce_tasks, reproduction_options
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("names", nargs=-1, required=True, type=Name(NAMES), metavar="FIGURE...")
+@click.argument("names", nargs=-1, required=True, type=Name(list(experiments())), metavar="FIGURE...")
 @click.option(
     "--mode",
-    type=click.Choice(["published", "corrected", "both"]),
+    type=click.Choice([*MODES, "both"]),
     default="both",
     help="As it was run, slips included, or as it was meant (where they differ).",
 )
@@ -36,7 +34,6 @@ def figure(names, mode, **given):
     from dfanp.experiments import get
     from dfanp.experiments.experiment import MODES
 
-    check_quick(given)
     wanted = MODES if mode == "both" else (mode,)
     tasks = [(get(name), one) for name in dict.fromkeys(names) for one in get(name).modes if one in wanted]
     if not tasks:

@@ -2,7 +2,7 @@
 
 import click
 
-from .reproducing import check_quick, reproduce_tasks, reproduction_options
+from .reproducing import reproduce_tasks, reproduction_options
 
 
 @click.command(context_settings={"show_default": True})
@@ -19,5 +19,4 @@ def reproduce(**given):
     """
     from dfanp.experiments import experiments
 
-    check_quick(given)
     return reproduce_tasks([(each, mode) for each in experiments().values() for mode in each.modes], **given)

@@ -45,16 +45,12 @@ reproduction_options = options(
 )
 
 
-def check_quick(given):
-    """Say what is wrong with the options before anything is imported for them."""
-    if given["out"] == "":
-        raise click.UsageError("--out names no folder")
-
-
 def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, device, kernels, as_json, quiet):
     """Train, write and draw a list of (Experiment, mode); return the exit code."""
     from dfanp_figures.draw import draw, read, title
 
+    if out == "":
+        raise click.UsageError("--out names no folder")
     from dfanp import Backend
     from dfanp.backend import usable_cores
     from dfanp.experiments import experiment, table

@@ -1,5 +1,6 @@
 """What the commands that run or show sweeps share: options, progress, interrupts, tables."""
 
+import math
 import signal
 import sys
 import time
@@ -50,7 +51,7 @@ def follow(sweep, out, quiet):
     """
     total, pending = sum(len(job.keys) for job in sweep.jobs), sweep.pending
     done, failed, began = total - sum(len(job.keys) for job in pending), False, time.monotonic()
-    first = done
+    first, last_told = done, -math.inf
 
     def say(text):
         if not quiet:
@@ -75,9 +76,11 @@ def follow(sweep, out, quiet):
                 continue
             done, failed = done + len(outcome.job.keys), failed or outcome.state == "failed"
             left = (time.monotonic() - began) * (total - done) / (done - first)
+            now, over = time.monotonic(), done == total or outcome.state == "failed"
             if bar:
                 bar.update(len(outcome.job.keys))
-            else:
+            elif over or now - last_told >= 1:
+                last_told = now
                 what = f"failed: {outcome.error}" if outcome.state == "failed" else "done"
                 say(f"{done}/{total} runs  {what}  {left:.0f} s left")
     except KeyboardInterrupt:

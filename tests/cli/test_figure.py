@@ -37,3 +37,10 @@ def test_a_folder_of_something_else(dfanp, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     result = dfanp("reproduce", "--quick", "--out", tmp_path)
     assert result.code == 1 and "holds other files" in result.err and len(result.err.splitlines()) == 1
+
+
+def test_help_lists_every_figure(dfanp):
+    from dfanp.experiments import experiments
+
+    told = dfanp("figure", "--help").out.split()
+    assert all(name in told for name in experiments())

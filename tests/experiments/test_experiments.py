@@ -2,7 +2,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from dfanp_cli.figure import NAMES
 from dfanp_figures.draw import draw, read, title
 from dfanp_figures.findings import FINDINGS
 from dfanp_figures.kinds import KINDS
@@ -13,6 +12,7 @@ from dfanp.experiments.experiment import CORRECTED, MODES, PUBLISHED
 from dfanp.store import Result, key_of
 
 FULL = experiment.full()
+NAMES = tuple(experiments.experiments())
 TINY = replace(
     experiment.quick("numpy"), train_size=256, test_size=64, most_epochs=2, most_passes=3, assignments=1, samples=80
 )
