@@ -16,7 +16,7 @@ def lazy(record):
     )
     random = [name for name in three if not name.startswith("BP")]
     return (
-        f"One digit: all learn ({min(one.values()):.2f} and more). Three digits: BP reaches "
+        f"One digit: every method reaches {min(one.values()):.2f} or more. Three digits: BP reaches "
         f"{max(value for name, value in three.items() if name not in random):.2f}, lazy methods "
         f"{max(three[name] for name in random):.2f} at best"
     )
@@ -30,7 +30,7 @@ def with_sgd(record):
 def feedbacks(record):
     means = {each["label"]: mean(each) for each in record["series"]}
     ranked = sorted(means, key=means.get)
-    return f"DFA learns with every distribution of B: {means[ranked[0]]:.3f} ({ranked[0]}) to {means[ranked[-1]]:.3f} ({ranked[-1]})"
+    return f"DFA with SGD ends at {means[ranked[0]]:.3f} ({ranked[0]} B) to {means[ranked[-1]]:.3f} ({ranked[-1]} B)"
 
 
 def optimizers(record):
@@ -75,7 +75,7 @@ def alignment(record):
         f"{each['label']} {np.mean([run['feedback'][-1] for run in each['alignment'] if run['feedback']]):.2f}"
         for each in aligned
     ]
-    return f"B and W1ᵀ turn towards each other: cosine at the end {', '.join(told)}"
+    return f"Cosine of B with W1ᵀ, 0 at first, at the end: {', '.join(told)}"
 
 
 def maps(record):
@@ -83,7 +83,7 @@ def maps(record):
     if record["mode"] == "published":
         return "As published: an untrained network, with the colours of other digits, shows nothing"
     share = lambda when: np.mean([row["parity"]["leading"] for row in rows if row["when"] == when])
-    return f"Trained networks sort single digits by parity: {share('after'):.2f} in two components, {share('before'):.2f} before"
+    return f"Two components tell the parity of a single digit to {share('after'):.2f} after training on three, to {share('before'):.2f} before"
 
 
 def transfer(record):
