@@ -90,18 +90,20 @@ def parity(score, data, data_dir, device, **given):
 def synthetic(device, labels, **given):
     """Find the best setting for the synthetic problem, by its test points.
 
-    Options take lists and ranges as in `dfanp tune parity`; --labels takes several, parted by commas.
+    Options take lists and ranges as in `dfanp tune parity`; --labels takes several, parted by commas, or balanced: every assignment
+    with as many 0s as 1s (one more or less, where the disks are odd). `dfanp results DIR --group-by method,opt,lr` averages over them.
 
     \b
-    Example:
+    Examples:
       dfanp tune synthetic --method bp,dfa --opt sgd,rmsprop --lr log:0.01:1:5 --d 5:25:5 --repeats 3 --out disks
+      dfanp tune synthetic --method bp --labels balanced --lr 0.5 --epochs 50 --out labels
     """
     from dfanp import Backend
     from dfanp.settings import SyntheticSettings
 
     base = SyntheticSettings(lr=1.0, device=Backend(device).device)
     if labels:
-        given["labels"] = labels
+        given["labels"] = tuple(one for each in labels for one in assignments(each, given["c"]))
     return run(base, lambda each: DEFAULT_LR, None, **given)
 
 
@@ -139,6 +141,17 @@ def run(
     click.echo(json.dumps({"best": told, "failed": lost}, allow_nan=False) if as_json else table(told, lost, last))
     sys.stdout.flush()
     return 1 if failed or any(each["diverged"] for each in told) or lost else 0
+
+
+def assignments(labels, c):
+    """Return the texts of labels that one stands for: itself, or all that are balanced."""
+    from dfanp.problems.synthetic import balanced
+
+    if labels != "balanced":
+        return [labels]
+    if len(c) > 1 or c[0] > 4:
+        raise click.UsageError("--labels balanced takes a single --c of at most 4: there are too many")
+    return ["".join(map(str, one)) for one in balanced(c[0])]
 
 
 def rounded(rate):

@@ -74,9 +74,9 @@ def test_every_name_is_accepted(dfanp):
         assert dfanp(*QUICK, *more, "--epochs", "1").code == 0
 
 
-def test_the_lr_of_the_thesis_is_printed_for_mnist(dfanp, mnist_folder):
+def test_the_default_lr_is_printed_with_its_source(dfanp, mnist_folder):
     result = dfanp(*QUICK, "--data-dir", mnist_folder, "--epochs", "1")
-    assert "lr        0.00022 (Demirbilek 2021" in result.err and "mnist: DFA" in result.out
+    assert "lr        0.00044 (tuned on held-out MNIST" in result.err and "mnist: DFA" in result.out
 
 
 def test_out_resumes_and_refuses(dfanp, tmp_path):

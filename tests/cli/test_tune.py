@@ -186,3 +186,27 @@ def test_the_second_ctrl_c_stops_at_once_and_loses_nothing(process, dfanp, tmp_p
     os.killpg(running.pid, signal.SIGINT)
     err = running.stderr.read()
     assert running.wait(20) == 130 and "Traceback" not in err and "the same command goes on" in err
+
+
+def test_all_balanced_labels(dfanp, tmp_path):
+    args = (
+        "tune",
+        "synthetic",
+        "--c",
+        "2",
+        "--n",
+        "8",
+        "--test-points",
+        "8",
+        "--hidden",
+        "4",
+        "--epochs",
+        "1",
+        "--lr",
+        "0.5",
+    )
+    assert dfanp(*args, "--labels", "balanced", "--out", tmp_path / "all", "--quiet").code == 0
+    labels = [config["labels"] for config in configs_of(tmp_path / "all")]
+    assert len(set(labels)) == len(labels) == 6 and all(sorted(each) == list("0011") for each in labels)
+    many = dfanp("tune", "synthetic", "--c", "5", "--labels", "balanced", "--out", tmp_path / "many")
+    assert many.code == 2 and "at most 4" in many.err
