@@ -6,6 +6,7 @@ put there. Scikit-learn computes them.
 """
 
 import warnings
+from functools import wraps
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +76,20 @@ def of_layer(network, problem, layer, seed=0, samples=10_000):
     return Represented(np.concatenate(parts), labels)
 
 
+def on_one_thread(look):
+    """Return the function on one thread of BLAS and OpenMP: the last bits of a probe hang on how many there are."""
+
+    @wraps(look)
+    def pinned(*args, **more):
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(limits=1):
+            return look(*args, **more)
+
+    return pinned
+
+
+@on_one_thread
 def measured(represented, seed=0):
     """Return what probes and principal components say of Represented examples, a dict of JSON values.
 
@@ -120,6 +135,7 @@ def measured(represented, seed=0):
     return found
 
 
+@on_one_thread
 def plane(represented, kind="tsne", samples=1000, seed=0):
     """Return points in a plane (m, 2) and their labels, name -> (m,), for the first m = `samples` examples.
 

@@ -77,7 +77,12 @@ def legend(figure, axes):
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     figure.legend(
-        found.values(), found.keys(), loc="outside lower center", ncols=min(4, len(found)), frameon=False, fontsize=8
+        found.values(),
+        found.keys(),
+        loc="outside lower center",
+        ncols=min(4 if figure.get_figwidth() > 7 else 3, len(found)),
+        frameon=False,
+        fontsize=8,
     )
 
 

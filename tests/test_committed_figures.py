@@ -1,0 +1,37 @@
+"""What the documents say is what the committed records hold."""
+
+import re
+from pathlib import Path
+
+import pytest
+from dfanp_figures.draw import draw, read, title
+
+from dfanp.experiments import experiments, table
+
+ROOT = Path(__file__).parent.parent
+PATHS = sorted((ROOT / "figures" / "records").glob("*.json"))
+
+
+def test_every_figure_has_its_records():
+    wanted = {f"{each.name}-{mode}" for each in experiments().values() for mode in each.modes}
+    assert {path.stem for path in PATHS} == wanted
+    for name in wanted:
+        assert (ROOT / "figures" / f"{name}.svg").exists() and (ROOT / "figures" / f"{name}.png").exists()
+
+
+def test_the_readme_has_the_table_of_the_records():
+    told = table.markdown(table.rows(read(path) for path in PATHS))
+    assert told in (ROOT / "README.md").read_text()
+
+
+def test_the_gallery_tells_what_each_record_shows():
+    told = re.findall(r"!\[(.*?)\]\((\S+?)\.svg\)", (ROOT / "figures" / "README.md").read_text())
+    assert {name: alt for alt, name in told} == {path.stem: title(read(path)) for path in PATHS}
+
+
+@pytest.mark.parametrize("name", ["3.4-corrected", "2.2-published"])
+def test_a_record_draws_its_figure(name, tmp_path):
+    """Curves and titles, that is: fonts and Matplotlib's own ways differ between versions."""
+    (svg,) = draw(read(ROOT / "figures" / "records" / f"{name}.json"), tmp_path, ["svg"])
+    marks = lambda path: path.read_text().count("<use ")
+    assert marks(svg) == pytest.approx(marks(ROOT / "figures" / f"{name}.svg"), rel=0.2)
