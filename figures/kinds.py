@@ -161,23 +161,32 @@ def maps(record):
 
 
 def along(record):
-    """Test accuracy at the end against a size or a name."""
+    """Test accuracy at the end against a size; bars against a name."""
     figure, (axis,) = panels(1, width=5.6)
-    for number, label in enumerate(dict.fromkeys(series["label"] for series in record["series"])):
+    labels = list(dict.fromkeys(series["label"] for series in record["series"]))
+    for number, label in enumerate(labels):
         own = [series for series in record["series"] if series["label"] == label]
-        line(
-            axis, number, [series["x"] for series in own], list(map(list, zip(*map(padded, own), strict=True))), label
-        )
-    names = {series["x"]: series["panel"] for series in record["series"] if series["panel"]}
-    places = sorted({series["x"] for series in record["series"]})
-    if places[-1] > 20:
-        axis.set_xscale("log", base=2)
-    axis.set_xticks(places, [names.get(place, f"{place:g}") for place in places])
-    axis.minorticks_off()
+        if own[0]["panel"]:
+            bars(axis, number, len(labels), [series["panel"] for series in own], list(map(finals, own)), label)
+            axis.set_ylim(0.45, max(0.85, *(mean(series) + 0.05 for series in own)))
+        else:
+            line(
+                axis,
+                number,
+                [series["x"] for series in own],
+                list(map(list, zip(*map(padded, own), strict=True))),
+                label,
+            )
+    chance(axis)
+    if not record["series"][0]["panel"]:
+        within(axis)
+        places = sorted({series["x"] for series in record["series"]})
+        if places[-1] > 20:
+            axis.set_xscale("log", base=2)
+        axis.set_xticks(places, [f"{place:g}" for place in places])
+        axis.minorticks_off()
     axis.set_xlabel(record["figure"])
     axis.set_ylabel("test accuracy at the end")
-    chance(axis)
-    within(axis)
     legend(figure, [axis])
     return figure
 
