@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -226,15 +227,16 @@ def test_full_disk_keeps_the_last_checkpoint(process, dfanp, tmp_path):
 
 
 def test_ctrl_c_in_mid_epoch_keeps_the_run_and_it_resumes_to_the_same_bytes(process, dfanp, tmp_path):
-    args = ("parity", "--hidden", "64", "--epochs", "4", "--device", "cpu", "--threads", "1")
+    args = ("parity", "--hidden", "64", "--epochs", "12", "--device", "cpu", "--threads", "1")
     running = process(*args, "--out", tmp_path / "parts")
     for line in running.stderr:
-        if line.startswith("epoch   2/4"):
+        if line.startswith("epoch   2/12"):
             running.send_signal(signal.SIGINT)
             break
     err = running.stderr.read()
     assert running.wait(60) == 130
-    assert "interrupted; 2 epochs are in" in err.splitlines()[-1] and "Traceback" not in err
+    kept = re.search(r"interrupted; (\d+) epochs are in", err.splitlines()[-1])
+    assert 2 <= int(kept[1]) < 12 and "Traceback" not in err  # a busy machine may be epochs ahead of us
     assert dfanp(*args, "--out", tmp_path / "parts").code == 0
     assert dfanp(*args, "--out", tmp_path / "whole").code == 0
     for name in ("config.json", "log.jsonl", "checkpoint.npz"):
