@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
-from dfanp.backend import DEVICES, MOST_THREADS
-from dfanp.kernels import TIERS
+from dfanp.backend import MOST_THREADS
 
-from .options import Name, as_json, data_dir, usage_errors
-from .running import options
+from .options import as_json, data_dir, usage_errors
+from .running import options, where_options
 from .sweeping import follow
 
 FULL, QUICK = "reproduced", "reproduced-quick"
@@ -33,13 +32,7 @@ reproduction_options = options(
     click.option(
         "--cluster", metavar="ADDRESS", help="Train on the workers of this Dask scheduler, tcp://host:port."
     ),
-    click.option("--device", type=Name(list(DEVICES)), default="auto", help="auto: the GPU if it works."),
-    click.option(
-        "--kernels",
-        type=Name(["auto", *TIERS]),
-        default="auto",
-        help="Tier that computes; auto: the fastest there is.",
-    ),
+    *where_options,
     as_json,
     click.option("--quiet", is_flag=True, help="Nothing on stderr but errors."),
 )

@@ -76,7 +76,7 @@ def training_options(opt, epochs, batch_size, epochs_help, batch_help, lr=TUNED)
     )
 
 
-run_options = (
+where_options = (
     click.option("--device", type=Name(list(DEVICES)), default="auto", help="auto: the GPU if it works."),
     click.option(
         "--kernels",
@@ -84,6 +84,9 @@ run_options = (
         default="auto",
         help="Tier that computes; auto: the fastest there is.",
     ),
+)
+run_options = (
+    *where_options,
     click.option(
         "--threads", type=click.IntRange(1, MOST_THREADS), help="Of BLAS and the kernels.  [default: every core]"
     ),
