@@ -17,15 +17,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .activations import sigmoid
+from . import activations
+from .activations import Activation, sigmoid
 from .errors import by_name
 from .inputs import StackedDigits
 from .network import MLP
 from .streams import per_replica, streams
 
-LARGEST_TABLE = (
-    1 << 29
-)  # bytes that a Projection keeps of a bank of images; what would take more is multiplied at every step
+# Bytes that a Projection keeps of a bank of images; what would take more is multiplied at every step.
+LARGEST_TABLE = 1 << 29
+COSINE = Activation("cos", lambda xp, a: xp.cos(a), None)  # nothing below it is trained: its derivative is not needed
 CHUNK = 1000  # images that it multiplies at once
 
 
@@ -88,7 +89,8 @@ class Features(MLP):
     def __init__(self, sizes, kind, dtype="float32", seed=0, backend=None, scale=1.0, offset=0.0):
         self.kind, self.scale, self.offset = kind, scale, offset
         super().__init__(one_hidden(sizes), dtype=dtype, seed=seed, backend=backend)
-        self.f = {"linear": lambda xp, a: a, "fourier": lambda xp, a: xp.cos(a)}.get(kind, self.activation.f)
+        own = {"linear": activations.get("identity"), "fourier": COSINE}
+        self.activation = own.get(kind, self.activation)
 
     def draw(self, seed):
         drawn, (D, H, _) = super().draw(seed), self.sizes
@@ -102,17 +104,17 @@ class Features(MLP):
         return drawn
 
     def is_plain(self, X):
-        return self.kind in ("relu", "gaussian") and not isinstance(X, StackedDigits)
+        return self.kind != "fourier" and not isinstance(X, StackedDigits)
 
-    def redraw(self, seed):
-        super().redraw(seed)
+    def load(self, arrays):
+        super().load(arrays)
         self.projection = Projection(self.parameters["W0"], self.backend)
 
-    def hidden(self, layer, h):
+    def preactivation(self, layer, h):
+        if layer:
+            return super().preactivation(layer, h)
         a = self.projection(h)
-        if "b0" in self.parameters:
-            a = a + self.parameters["b0"][..., None, :]
-        return self.f(self.backend.xp, a)
+        return a + self.parameters["b0"][..., None, :] if "b0" in self.parameters else a
 
 
 class NTK(MLP):
@@ -136,8 +138,8 @@ class NTK(MLP):
         uniform = lambda one: streams(one).gate.uniform(-(D**-0.5), D**-0.5, (D, H))
         return super().draw(seed) | {"G0": per_replica(seed, uniform)}
 
-    def redraw(self, seed):
-        super().redraw(seed)
+    def load(self, arrays):
+        super().load(arrays)
         self.projection, self._gated = Projection(self.parameters["G0"], self.backend), (None, None)
 
     def is_plain(self, X):

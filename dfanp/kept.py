@@ -45,9 +45,8 @@ class Kept:
         """Return the network of a seed as the checkpoint has it."""
         network = self.initial(seed)
         place = self.seeds.index(seed)
-        for name, theta in network.parameters.items():
-            array = self.arrays[f"parameters/{name}"]
-            theta[...] = network.backend.asarray(array[place] if len(self.seeds) > 1 else array)
+        own = lambda array: array[place] if len(self.seeds) > 1 else array
+        network.load({name: own(self.arrays[f"parameters/{name}"]) for name in network.parameters})
         return network
 
     def represented(self, network, layer=1, place=None, seed=0, samples=10_000):

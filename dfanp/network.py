@@ -69,7 +69,11 @@ class MLP:
 
     def redraw(self, seed):
         """Draw all parameters anew, in place, as a network of this shape with that seed (or R of them) has them."""
-        for name, host in self.draw(seed).items():
+        self.load(self.draw(seed))
+
+    def load(self, arrays):
+        """Overwrite parameters in place by host arrays, name -> array of their shape; one that is not there yet is made."""
+        for name, host in arrays.items():
             host = self.backend.asarray(np.ascontiguousarray(host), self.dtype)
             if name in self.parameters:
                 self.parameters[name][...] = host

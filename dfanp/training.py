@@ -73,7 +73,7 @@ class Training:
             its own size.
         seed: of the data, and of B where `feedback` has none; None takes the network's. With replicas, one for each.
         layers: ``"all"``, or ``"output"`` to train the last layer alone.
-        align: whether records carry alignment; ``"published"`` measures it as Demirbilek 2021 did (``measure_published``).
+        align: whether records carry alignment; ``"published"`` measures it as Demirbilek 2021 did (``alignment.published``).
         redraw: None; or a number of epochs, after each of which weights are drawn anew, from the next seed, and data too,
             while B and the optimizer's state stay: how Demirbilek 2021 repeated the runs of figures 3.3 and 3.4.
 
@@ -330,8 +330,7 @@ class Training:
         if epoch < 0 or step != epoch * ceil(self.problem.train_size / self.batch_size):
             raise ValueError(f"{step} steps do not belong to {epoch} epochs")
         asarray = self.backend.asarray
-        for name, theta in self.network.parameters.items():
-            theta[...] = asarray(arrays[f"parameters/{name}"])
+        self.network.load({name: arrays[f"parameters/{name}"] for name in self.network.parameters})
         for layer, b in enumerate(self.B):
             b[...] = asarray(arrays[f"feedback/B{layer}"])
         for name, slots in self.state.slots.items():

@@ -144,3 +144,14 @@ def test_what_a_lazy_method_decides_itself(tiny, setting):
 def test_misspelt():
     with pytest.raises(ValueError, match="did you mean 'fourier'"):
         baselines.get("fourrier")
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_what_is_restored_is_what_is_multiplied(lazy, method):
+    """Tables of images are those of the weights that are there, not of those that were."""
+    here, there = lazy(method, seed=0), lazy(method, seed=1)
+    here.run_epoch()
+    there.run_epoch()
+    here.network.load({name: np.array(theta) for name, theta in there.network.parameters.items()})
+    X = here.problem.test(5, 1)[0].rows(0, 10)
+    np.testing.assert_array_equal(here.network.forward(X)[-1], there.network.forward(X)[-1])
