@@ -42,12 +42,14 @@ def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, devi
     """Train, write and draw a list of (Experiment, mode); return the exit code."""
     from dfanp_figures.draw import draw, read, title
 
-    if out == "":
-        raise click.UsageError("--out names no folder")
     from dfanp import Backend
     from dfanp.backend import usable_cores
     from dfanp.experiments import experiment, table
     from dfanp.experiments.reproduce import Reproduction
+    from dfanp.records import write_whole
+
+    if out == "":
+        raise click.UsageError("--out names no folder")
 
     def say(text):
         if not quiet:
@@ -72,7 +74,7 @@ def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, devi
     rows = table.rows(records)
     told = table.markdown(rows)
     if rows:
-        (out / "table.md").write_text(told + "\n")
+        write_whole(out / "table.md", lambda file: file.write(f"{told}\n".encode()))
     if as_json:
         named = [row._asdict() | {"inside": row.inside} for row in rows]
         click.echo(json.dumps({"figures": records, "table": named, "missing": missing}, allow_nan=False))

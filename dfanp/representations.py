@@ -113,7 +113,7 @@ def measured(represented, seed=0):
     teach, test = order[: len(h) // 2], order[len(h) // 2 :]
     # The full solver: the others draw, or stop at a tolerance.
     pca = PCA(min(COMPONENTS, *h.shape), svd_solver="full").fit(h[teach])
-    plane = pca.transform(h)[:, :LEADING]
+    in_plane = pca.transform(h)[:, :LEADING]
     found = {"variance": [round(float(share), 5) for share in pca.explained_variance_ratio_]}
     for name, values in labels.items():
         if len(np.unique(values[teach])) < 2:  # nothing to tell apart
@@ -124,7 +124,7 @@ def measured(represented, seed=0):
         for probe, classifier, inputs in (
             ("linear", linear, h),
             ("neighbours", near(), h),
-            ("leading", near(), plane),
+            ("leading", near(), in_plane),
         ):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # 300 steps are the probe

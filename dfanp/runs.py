@@ -10,7 +10,7 @@ from .backend import Backend, check_threads
 from .errors import RecordError, by_name
 from .feedback import Feedback
 from .network import MLP
-from .records import RunFolder
+from .records import RunFolder, read_checkpoint
 from .rules import RULES
 from .training import Training
 from .version import __version__
@@ -65,15 +65,15 @@ def training_on(problem, settings, seed, lr):
     )
 
 
-def restored(settings, arrays, dataset=None):
-    """Return the network of a single run: as it began, or with the parameters among `arrays` (``Training.arrays``).
+def restored(settings, checkpoint=None, dataset=None):
+    """Return the network of a single run: as it began, or with the parameters in the file `checkpoint`.
 
     Raises:
-        ValueError: see ``Training.restore``; and as ``build``.
+        RecordError: the file is not a checkpoint of such a run. And as ``build``.
     """
     training = build(settings, dataset=dataset)
-    if arrays is not None:
-        training.restore(arrays)
+    if checkpoint is not None:
+        training.restore(read_checkpoint(checkpoint, training.arrays()))
     return training.network
 
 

@@ -75,8 +75,8 @@ class Experiment:
         name: of the figure. title: what it asks. draws: how its record is drawn, a name in ``dfanp_figures``.
         series: ``series(mode, scale)``, a list of Series. modes: those that differ.
         measures: what of each epoch's row the record has. last: whether of the last epoch alone.
-        keep: whether the final weights are needed, for `analyse`: ``analyse(series, mode, scale, weights, data_dir)``, what the
-            record has beside the curves; ``weights(settings)`` returns the arrays of a run.
+        keep: whether the final weights are needed, for `analyse`: ``analyse(series, mode, scale, checkpoint, dataset)`` returns
+            what the record has beside the curves, name -> list; ``checkpoint(settings)`` is the file of a run's final arrays.
     """
 
     name: str
@@ -134,8 +134,8 @@ def repeats(result):
     return [[row | {"epoch": row["epoch"] - number * every} for row in rows] for number, rows in enumerate(cut)]
 
 
-def record(experiment, mode, series, results, analysis=None):
-    """Return the record of an experiment: a dict of JSON values from which its figure is drawn.
+def record(experiment, mode, series, results):
+    """Return the record of an experiment, but for its analysis: a dict of JSON values from which its figure is drawn.
 
     Args:
         series: ``experiment.series(mode, scale)``, resolved. results: key -> Result.
@@ -151,7 +151,7 @@ def record(experiment, mode, series, results, analysis=None):
             line[measure] = [of_rows(rows, measure, experiment.last) for rows in parts]
         told.append(line)
     head = {"figure": experiment.name, "mode": mode, "title": experiment.title, "draws": experiment.draws}
-    return head | {"data": series[0].settings[0].data, "series": told} | ({"analysis": analysis} if analysis else {})
+    return head | {"data": series[0].settings[0].data, "series": told}
 
 
 def of_rows(rows, measure, last):

@@ -98,9 +98,8 @@ DISKS = {
     "dfa": dict(sgd=10.0, momentum=10.0, nesterov=10.0, adagrad=0.1, adadelta=1.0, rmsprop=0.03, adam=0.1),
     "output": dict(sgd=1.0, momentum=3.0, nesterov=1.0, adagrad=0.3, adadelta=1.0, rmsprop=0.01, adam=0.01),
 }
-# MNIST at k = 3 with RMSProp, held out as above, the last five of ten epochs, by hidden widths or activation, where it is not
-# the rate of 512 relu units.
-ARCHITECTURES = {"bp": {"sigmoid": 0.0008}, "dfa": {"sigmoid": 0.0008}}
+# MNIST at k = 3 with RMSProp, held out as above, the last five of ten epochs, by activation, where it is not the rate of relu.
+ACTIVATIONS = {"bp": {"sigmoid": 0.0008}, "dfa": {"sigmoid": 0.0008}}
 TABLES = {"digits": (DIGITS, DIGITS_SGD_BY_FEEDBACK), "mnist": (MNIST, MNIST_SGD_BY_FEEDBACK)}
 
 

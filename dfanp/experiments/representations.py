@@ -14,13 +14,13 @@ def trained(mode, scale):
     return [parity_series(m.upper(), scale, CORRECTED, method=m, panel=m.upper()) for m in ("bp", "dfa")]
 
 
-def digits(series, mode, scale, weights, dataset):
+def digits(series, mode, scale, checkpoint, dataset):
     """Return maps of the digits, and what probes read off them, before and after training."""
     rows, maps = [], []
     for each in series:
         for settings in each.settings:
             for when in ("before", "after") if mode == CORRECTED else ("published",):
-                network = restored(settings, weights(settings) if when == "after" else None, dataset)
+                network = restored(settings, checkpoint(settings) if when == "after" else None, dataset)
                 seen = representations.of_place(network, dataset, samples=scale.samples)
                 if when == "published":
                     seen = as_published(seen)
@@ -56,13 +56,13 @@ def transferred(mode, scale):
     ]
 
 
-def readouts(series, mode, scale, weights, dataset):
+def readouts(series, mode, scale, checkpoint, dataset):
     """Return how well a linear readout of the features of one digit tells which it is, before and after training on parity."""
     rows = []
     for each in series:
         for settings in each.settings:
             for when in ("before", "after"):
-                network = restored(settings, weights(settings) if when == "after" else None, dataset)
+                network = restored(settings, checkpoint(settings) if when == "after" else None, dataset)
                 seen = representations.of_place(network, dataset, samples=scale.samples, activated=True)
                 found = representations.measured(seen)
                 told = {"label": each.label, "when": when, "seed": settings.seed}

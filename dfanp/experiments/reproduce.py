@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ..jobs import resolved
 from ..problems import load
-from ..records import read_checkpoint, write_whole
-from ..runs import build
+from ..records import write_whole
 from ..store import key_of
 from ..sweeps import Sweep
 from .experiment import record
@@ -52,23 +51,28 @@ class Reproduction:
             if any(key_of(one.config()) not in results for each in series for one in each.settings):
                 yield experiment, mode, None
                 continue
-            dataset = load(self.scale.data, self.data_dir) if experiment.analyse else None
-            weights = lambda settings, dataset=dataset: self.weights(settings, dataset)
-            analysis = experiment.analyse and experiment.analyse(series, mode, self.scale, weights, dataset)
-            yield experiment, mode, self.write(experiment, mode, record(experiment, mode, series, results, analysis))
+            told = record(experiment, mode, series, results)
+            path = self.path / "records" / f"{experiment.name}-{mode}.json"
+            if experiment.analyse:
+                told["analysis"] = earlier_analysis(path, told) or self.analysis(experiment, mode, series)
+            path.parent.mkdir(exist_ok=True)
+            write_whole(path, lambda file, told=told: file.write(text(told).encode()))
+            yield experiment, mode, path
 
-    def write(self, experiment, mode, told):
-        """Write a record to the folder ``records``; return its path."""
-        folder = self.path / "records"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{experiment.name}-{mode}.json"
-        write_whole(path, lambda file: file.write(text(told).encode()))
-        return path
+    def analysis(self, experiment, mode, series):
+        """Return what an experiment makes of the final weights of its runs."""
+        file = lambda settings: self.path / "checkpoints" / f"{key_of(settings.config())}.npz"
+        return experiment.analyse(series, mode, self.scale, file, load(self.scale.data, self.data_dir))
 
-    def weights(self, settings, dataset):
-        """Return the final arrays of a run that was kept."""
-        path = self.path / "checkpoints" / f"{key_of(settings.config())}.npz"
-        return read_checkpoint(path, build(settings, dataset=dataset).arrays())
+
+def earlier_analysis(path, told):
+    """Return the analysis in the record at `path` if all else in it is as `told`: it took minutes. None if not."""
+    try:
+        there = json.loads(path.read_bytes())
+        analysis = there.pop("analysis")
+    except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
+        return None
+    return analysis if there == told and isinstance(analysis, dict) else None
 
 
 def series_of(experiment, mode, scale, data_dir):
@@ -89,7 +93,7 @@ def text(told):
     """Return a record as JSON, a line a series."""
     head = {name: value for name, value in told.items() if name not in ("series", "analysis")}
     lines = ",\n".join(json.dumps(each, allow_nan=False) for each in told["series"])
-    rows = {name: value for name, value in told.get("analysis", {}).items()}
+    rows = told.get("analysis", {})
     parts = [json.dumps(head, allow_nan=False)[1:-1], f'"series": [\n{lines}\n]']
     if rows:
         inner = ",\n".join(

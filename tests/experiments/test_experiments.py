@@ -120,7 +120,11 @@ def test_nothing_is_done_twice(reproduced):
     folder, paths = reproduced
     store = (folder / "store.jsonl").read_bytes()
     before = paths["3.7", CORRECTED].read_bytes()
-    with reproduce.Reproduction([(experiments.get("3.7"), CORRECTED)], TINY, folder) as work:
+
+    def never(*_):
+        raise AssertionError("the probes of an equal record are those of the record")
+
+    with reproduce.Reproduction([(replace(experiments.get("3.7"), analyse=never), CORRECTED)], TINY, folder) as work:
         assert not work.sweep.pending
         assert [path for _, _, path in work.records()] == [paths["3.7", CORRECTED]]
     assert (folder / "store.jsonl").read_bytes() == store and paths["3.7", CORRECTED].read_bytes() == before
