@@ -5,7 +5,6 @@ share, and never asks where it runs.
 """
 
 import os
-from contextlib import nullcontext
 from functools import cache
 
 import numpy as np
@@ -26,7 +25,7 @@ class Backend:
         threads: of BLAS and the kernels on the CPU; None takes every core this process may use. The last bits of a BLAS
             product depend on this number (OpenBLAS cuts the summation at other places), so a run keeps the number that
             it began with.
-        kernels: a tier, ``"numpy"``, ``"numba"`` or ``"native"``, or ``"auto"``: the fastest there is. See ``dfanp.kernels``.
+        kernels: a tier of ``dfanp.kernels`` by its name, or ``"auto"``: the fastest there is.
 
     Attributes:
         xp: the array namespace.
@@ -64,9 +63,9 @@ class Backend:
         return array if self.xp is np else self.xp.asnumpy(array)
 
     def pinned(self):
-        """Return a context in which the kernels run on exactly `threads` threads, and BLAS on as many as the kernels leave it."""
+        """Return a context in which the kernels run on exactly `threads` threads, and BLAS on as many as the kernels leave it; on a GPU in the precision of the tier."""
         if self.threads is None:
-            return nullcontext()
+            return self.kernels.precision()
         self.kernels.set_threads(self.threads)
         return blas_pools().limit(limits=self.kernels.blas_threads or self.threads, user_api="blas")
 

@@ -14,7 +14,6 @@ from typing import ClassVar
 import numpy as np
 
 from .errors import by_name
-from .inputs import WeightGradient
 
 
 @dataclass
@@ -103,9 +102,8 @@ class Optimizer:
             epoch: 1, 2, …; only Adam with ``count="epochs"`` reads it.
         """
         state.step += 1
-        for name, g in gradients.items():
-            step = backend.kernels.descend if isinstance(g, WeightGradient) else backend.kernels.update
-            step(self, g, parameters[name], state.slots[name], state.lr[name], state.step, epoch)
+        each = [(g, parameters[name], state.slots[name], state.lr[name]) for name, g in gradients.items()]
+        backend.kernels.update_all(self, each, state.step, epoch)
 
     def update(self, xp, theta, g, s, lr, step, epoch):
         """Change `theta` and the arrays of its state `s` in place, by the equation of the class; g has the decay in it."""

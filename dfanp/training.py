@@ -138,6 +138,7 @@ class Training:
         self.state = optimizer.init(self.backend, self.trained(), network.replicas)
         self.epoch, self._alive = 0, np.ones(network.replicas or 1, dtype=bool)
         self._torn = False  # between two steps of an epoch that was cut off
+        self._drawn = None  # examples of the next epoch, where they could be drawn while this one ran
         self._probe = problem.probe(self.seed) if align is True else None
 
     def trained(self):
@@ -177,13 +178,17 @@ class Training:
             self.network.redraw(seed)
         # A run that diverges is a result, told by its status; NumPy need not warn on the way there.
         with self.backend.pinned(), np.errstate(all="ignore"):
-            examples = self.problem.train(seed, own_epoch)
+            examples, tested = self.examples(seed, own_epoch)
             if self.align == "published":
-                *train, angles = self.pass_and_align(*examples, own_epoch)
+                train, angles = self.pass_and_align(*examples, own_epoch)
             else:
                 train = self.pass_over(*examples, learning_in=own_epoch)
                 angles = self.measure_alignment() if self.align else None
-            test = self.pass_over(*self.problem.test(seed, own_epoch))
+            test = self.pass_over(*tested)
+            if self.backend.device != "cpu":  # which is still at work: it is waited for below
+                self._drawn = self.drawn(*self.repeat_of(epoch + 1))
+            train, test = self.means(train, examples[0]), self.means(test, tested[0])
+            angles = angles and self.on_host(angles)
         alive = self._alive & np.isfinite(train[0]) & np.isfinite(test[0])
         if self.network.replicas:
             values = [np.where(alive, measured, np.nan) for measured in (*train, *test)]
@@ -202,42 +207,51 @@ class Training:
         seed = self.seed + repeat if isinstance(self.seed, int) else tuple(one + repeat for one in self.seed)
         return seed, before + 1
 
+    def examples(self, seed, epoch):
+        """Return (X, y) to train on and (X, y) to test on, of an epoch of a seed."""
+        drawn, self._drawn = self._drawn, None
+        return (drawn if drawn and drawn[0] == (seed, epoch) else self.drawn(seed, epoch))[1:]
+
+    def drawn(self, seed, epoch):
+        """Return (seed, epoch), and what ``examples`` returns."""
+        return (seed, epoch), self.problem.train(seed, epoch), self.problem.test(seed, epoch)
+
+    def means(self, told, X):
+        """Return mean loss and accuracy of the examples X, float64 (R,) or (1,), on the host, from what ``pass_over`` returned."""
+        return [np.reshape(total, (-1,)) for total in self.backend.to_host(told) / X.shape[-2]]
+
     def pass_and_align(self, X, y, epoch):
-        """Do what ``pass_over`` does to learn in `epoch`; return loss, accuracy and the alignment as it was published."""
-        n = X.shape[-2]
+        """Do what ``pass_over`` does to learn in `epoch`; return what it returns, and the alignment as it was published."""
+        n, told = X.shape[-2], 0.0
         last = (ceil(n / self.batch_size) - 1) * self.batch_size
-        sums = np.zeros((2, self.network.replicas or 1))
         if last:
-            sums += np.stack(self.pass_over(rows(X, 0, last), y[..., :last, :], epoch)) * last
+            told = self.pass_over(rows(X, 0, last), y[..., :last, :], epoch)
         X, y = rows(X, last, n), y[..., last:, :]
         h = self.network.forward(X)
         e = self.loss.error(self.backend.xp, h[-1], y)
-        sums += np.stack([np.reshape(self.backend.to_host(total), (-1,)) for total in self.learn(X, y, epoch)])
-        return *(sums / n), self.on_host(alignment.published(self.rule, self.network, self.B, h, e))
+        told = told + self.learn(X, y, epoch)
+        return told, alignment.published(self.rule, self.network, self.B, h, e)
 
     def pass_over(self, X, y, learning_in=None):
-        """Return mean loss and accuracy of the examples (X, y), float64 (R,) or (1,), on the host.
+        """Return loss and right answers, summed over the examples (X, y): float64 (2,) or (2, R), on the device.
+
+        Nothing in a pass waits for a transfer.
 
         Args:
             learning_in: None to test; or the epoch, to do a step after each batch (``learn``).
         """
-        sums = self.pass_in_one_call(X, y, learning_in) if self.fits_one_call(X) else None
-        host = [self.backend.to_host(total) for total in sums or self.pass_by_steps(X, y, learning_in)]
-        return [np.reshape(total / X.shape[-2], (-1,)) for total in host]
+        told = self.pass_in_one_call(X, y, learning_in) if self.fits_one_call(X) else None
+        return self.pass_by_steps(X, y, learning_in) if told is None else told
 
     def pass_by_steps(self, X, y, learning_in):
-        """Return the sums of loss and of right answers, over all batches of (X, y): the definition of a pass.
-
-        The sums stay on the device: nothing in a pass waits for a transfer.
-        """
-        n, loss, right = X.shape[-2], 0.0, 0.0
+        """Return what ``pass_over`` returns, batch by batch: the definition of a pass."""
+        n, told = X.shape[-2], 0.0
         batch_size = TEST_BATCH if learning_in is None else self.batch_size
         for start in range(0, n, batch_size):
             stop = min(start + batch_size, n)
             batch = rows(X, start, stop), y[..., start:stop, :]
-            sums = self.evaluate(*batch) if learning_in is None else self.learn(*batch, learning_in)
-            loss, right = loss + sums[0], right + sums[1]
-        return loss, right
+            told = told + (self.evaluate(*batch) if learning_in is None else self.learn(*batch, learning_in))
+        return told
 
     def fits_one_call(self, X):
         """Whether the kernels have a whole pass of such a network: one hidden layer, one output, no biases, "bce"."""
@@ -255,15 +269,8 @@ class Training:
         return kernels.pass_over(self.network.activation.name, *self.network.W, X, y, batch_size, learning)
 
     def evaluate(self, X, y):
-        """Return the loss summed over the examples of a batch and the number that are right, float64, () or (R,)."""
-        return self.sums(self.network.forward(X)[-1], y)
-
-    def sums(self, z, y):
-        """Return the sums of ``evaluate`` from the logits z."""
-        xp = self.backend.xp
-        # Cast before the sum: one that casts in pieces would sum replicas and solo runs in different orders.
-        each = self.loss.per_example(xp, z, y), self.loss.correct(xp, z, y)
-        return [xp.sum(xp.astype(value, xp.float64), axis=-1) for value in each]
+        """Return the loss summed over the examples of a batch and the number that are right, float64 (2,) or (2, R)."""
+        return self.backend.kernels.output(self.loss, self.network.forward(X)[-1], y, learning=False)[1]
 
     def learn(self, X, y, epoch):
         """One step: the error, what the rule makes of it, the update of every trained parameter in place.
@@ -271,21 +278,19 @@ class Training:
         Returns what ``evaluate`` returns, at the parameters before the update.
         """
         h = self.network.forward(X)
-        e = self.loss.error(self.backend.xp, h[-1], y)
+        e, told = self.backend.kernels.output(self.loss, h[-1], y)
         found = rules.gradients(self.rule, self.network, self.B, h, e, self.first)
-        loss, right = self.sums(h[-1], y)
         self.optimizer.step(self.backend, self.network.parameters, found, self.state, epoch)
-        return loss, right
+        return told
 
     def measure_alignment(self):
-        """Return ``{"feedback": […], "gradient": […]}`` at the present weights: floats, or arrays (R,)."""
+        """Return ``{"feedback": […], "gradient": […]}`` at the present weights, on the device."""
         X, y = self._probe
         X = rows(X, 0, X.shape[-2])
-        found = {
+        return {
             "feedback": alignment.feedback_alignment(self.rule, self.network, self.B),
             "gradient": alignment.gradient_alignment(self.rule, self.network, self.B, self.loss, X, y),
         }
-        return self.on_host(found)
 
     def on_host(self, found):
         """Return lists of cosines under names as floats, or as arrays (R,) with replicas."""

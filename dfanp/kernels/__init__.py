@@ -3,20 +3,31 @@
     product(X, W)               X @ W for StackedDigits X                         defined by StackedDigits.dense
     descend(optimizer, g, …)    one optimizer step of W by g = X.T @ delta        defined by WeightGradient.dense, update
     update(optimizer, g, …)     one optimizer step by a dense gradient            defined by Optimizer.update
+    update_all(optimizer, …)    one optimizer step of several parameters          defined by Optimizer.update
+    output(loss, z, y, …)       error, loss and right answers from the logits     defined by Loss
     pass_over(activation, …)    all steps of an epoch, or its test, of a network  defined by Training.pass_over
                                 with one hidden layer and one output
 
-Tiers: ``numpy`` (the definition itself, on any array namespace), ``numba``, ``native`` (C with OpenMP). One is chosen by
-name when a Backend is made. A tier that was asked for and is absent is an error; ``auto`` takes the fastest that is there.
+Tiers: ``numpy`` (the definition itself, on any array namespace), and on the CPU ``numba`` and ``native`` (C with OpenMP), on a GPU
+``cuda`` and ``cuda-tf32`` (products of less precision). One is chosen by name when a Backend is made. A tier that was asked for and
+is absent is an error; ``auto`` takes the fastest that is there and has full precision.
 """
 
 import importlib
 
 from ..errors import BackendError, by_name
 
-OPERATIONS = ("product", "descend", "update", "pass_over")
-# Fastest first: the name of a tier's module here, and of its class.
-TIERS = {"native": "Native", "numba": "Numba", "numpy": "Plain"}
+OPERATIONS = ("product", "descend", "update", "update_all", "output", "pass_over")
+TIERS = {  # a tier's module here, and its class
+    "native": ("native", "Native"),
+    "numba": ("numba", "Numba"),
+    "numpy": ("numpy", "Plain"),
+    "cuda": ("cuda", "Cuda"),
+    "cuda-tf32": ("cuda", "CudaTF32"),
+}
+# What "auto" chooses from, fastest first.
+AUTO = {"cpu": ("native", "numba", "numpy"), "gpu": ("cuda", "numpy")}
+ON_CPU = AUTO["cpu"]
 
 
 def resolve(name, xp, device):
@@ -26,13 +37,10 @@ def resolve(name, xp, device):
         BackendError: the tier was asked for by name and cannot be used here; the message says why.
     """
     by_name("kernels", name, dict.fromkeys(("auto", *TIERS)))
-    if name == "numpy" or device != "cpu":
-        if name not in ("auto", "numpy"):
-            raise BackendError(
-                f"the kernels {name!r} run on the CPU alone; use --kernels auto with --device {device}"
-            )
-        return _tier("numpy")(xp)
-    for tier in TIERS if name == "auto" else (name,):
+    if name != "auto" and name != "numpy" and (name in ON_CPU) != (device == "cpu"):
+        where = "the CPU alone" if name in ON_CPU else "a GPU alone"
+        raise BackendError(f"the kernels {name!r} run on {where}; use --kernels auto with --device {device}")
+    for tier in AUTO[device] if name == "auto" else (name,):
         reason = why_not(tier)
         if reason is None:
             return _tier(tier)(xp)
@@ -45,4 +53,5 @@ def why_not(tier):
 
 
 def _tier(name):
-    return getattr(importlib.import_module(f"{__name__}.{name}"), TIERS[name])
+    module, kind = TIERS[name]
+    return getattr(importlib.import_module(f"{__name__}.{module}"), kind)

@@ -1,15 +1,16 @@
-/* The arithmetic of each optimizer for one parameter: what optimizers.py defines, one number at a time.
+/* What optimizers.py and activations.py define, one number at a time.
  *
  * C and CUDA compile this file; it includes nothing. Before including it, define
- *   REAL     the floating-point type
- *   SQRT(x)  its square root
- *   FN       how functions are declared ("static inline", "__device__ static inline")
- *   NAME(x)  x with a suffix for the type
- * Each function changes the parameter w and its state u, v in place. g is the gradient of the mean loss. */
+ *   REAL                       the floating-point type
+ *   SQRT EXP TANH_OF            its functions
+ *   FN                         how functions are declared ("static inline", "static __device__")
+ *   NAME(x)                    x with a suffix for the type
+ * The optimizers change the parameter w and its state u, v in place. g is the gradient of the mean loss. */
 
 #ifndef DFANP_ARITHMETIC_KINDS
 #define DFANP_ARITHMETIC_KINDS
 enum { SGD, MOMENTUM, NESTEROV, ADAGRAD, ADADELTA, RMSPROP, ADAM };
+enum { IDENTITY, RELU, LEAKY_RELU, TANH, SIGMOID };
 #endif
 
 typedef struct {
@@ -55,4 +56,25 @@ FN void NAME(adam)(NAME(rule) o, REAL lr, REAL g, REAL *w, REAL *m, REAL *v) {
     *m = o.beta1 * *m + o.one_beta1 * g;
     *v = o.beta2 * *v + o.one_beta2 * (g * g);
     *w -= lr * (*m * o.correction1) / NAME(root)(*v * o.correction2, o.eps, o.outside);
+}
+
+/* f and f' of a pre-activation, the latter from the output h = f(a): activations.py, in the order of the enum. */
+FN REAL NAME(f)(int activation, REAL a) {
+    switch (activation) {
+    case RELU: return a > 0 ? a : a != a ? a : 0; /* NaN stays NaN */
+    case LEAKY_RELU: return a > 0 ? a : (REAL)0.01 * a;
+    case TANH: return TANH_OF(a);
+    case SIGMOID: return a >= 0 ? 1 / (1 + EXP(-a)) : EXP(a) / (1 + EXP(a));
+    default: return a;
+    }
+}
+
+FN REAL NAME(df)(int activation, REAL h) {
+    switch (activation) {
+    case RELU: return h > 0 ? 1 : h != h ? h : 0;
+    case LEAKY_RELU: return h > 0 ? 1 : (REAL)0.01;
+    case TANH: return 1 - h * h;
+    case SIGMOID: return h * (1 - h);
+    default: return 1;
+    }
 }

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..inputs import StackedDigits
 from .nonzero import nonzero
+from .tier import Tier
 
 KINDS = ("SGD", "Momentum", "Nesterov", "Adagrad", "Adadelta", "RMSProp", "Adam")  # the order that the kernels know
 
@@ -59,7 +60,7 @@ class Lists:
             self.in_block, self.in_pixel = np.empty(self.room, np.uint16), np.empty(self.room, np.uint32)
 
 
-class Compiled:
+class Compiled(Tier):
     """The operations of the kernel table for float32 and float64, but for the loops over pixels and parameters.
 
     A tier has the classes ``Digits`` and ``Lists``, and these, each for arrays without a replica axis:
@@ -78,8 +79,8 @@ class Compiled:
     """
 
     Digits, Lists = Digits, Lists
+    xp = np
     blas_threads = 1
-    pass_over = None  # its definition is Training.pass_over
 
     def __init__(self):
         self.lists = {}

@@ -17,8 +17,6 @@
 #define FN static inline __attribute__((always_inline))
 #define EXPORT __attribute__((visibility("default")))
 
-enum { IDENTITY, RELU, LEAKY_RELU, TANH, SIGMOID };
-
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 

@@ -165,8 +165,8 @@ class Native(compiled.Compiled):
                 trained, their states and its count of steps change in place.
 
         Returns:
-            the loss summed over the examples, each before its update, and the number that are right, float64, () or
-            (R,); None for a batch that is too large for this.
+            the loss summed over the examples, each before its update, and the number that are right, float64 (2,) or (2, R);
+            None for a batch that is too large for this.
         """
         batch_size = min(batch_size, y.shape[-2])
         steps = max(1, int(LONGEST_CALL / (W0.shape[-2] * W0.shape[-1] * (batch_size + OF_AN_UPDATE))))
@@ -186,7 +186,7 @@ class Native(compiled.Compiled):
         real["pass"](ctypes.byref(p), address(self.room))
         if learning is not None:
             learning.state.step += -(-p.examples // batch_size)
-        return told[..., 0], told[..., 1]
+        return np.moveaxis(told, -1, 0)
 
     def describe(self, p, W0, W1, X, y):
         """Write into the struct `p` where the weights and examples are; return what must be kept alive."""
@@ -220,11 +220,11 @@ class Native(compiled.Compiled):
 
     def in_slices(self, examples, activation, W0, W1, X, y, batch_size, learning):
         """Do what ``pass_over`` does, on so many `examples` a call."""
-        loss, right = 0.0, 0.0
+        sums = 0.0
         for start in range(0, y.shape[-2], examples):
             part = rows(X, start, start + examples), y[..., start : start + examples, :]
             told = self.pass_over(activation, W0, W1, *part, batch_size, learning)
             if told is None:  # the first one says so for all
                 return None
-            loss, right = loss + told[0], right + told[1]
-        return loss, right
+            sums = sums + told
+        return sums

@@ -172,27 +172,6 @@ EXPORT CLONES void NAME(dfanp_descend)(const bank *from, const batch *X, const R
     free(packed);
 }
 
-/* f and f' of a pre-activation, the latter from the output h = f(a): activations.py, in the order of the enum. */
-FN REAL NAME(f)(int activation, REAL a) {
-    switch (activation) {
-    case RELU: return a > 0 ? a : a != a ? a : 0; /* NaN stays NaN */
-    case LEAKY_RELU: return a > 0 ? a : (REAL)0.01 * a;
-    case TANH: return TANH_OF(a);
-    case SIGMOID: return a >= 0 ? 1 / (1 + EXP(-a)) : EXP(a) / (1 + EXP(a));
-    default: return a;
-    }
-}
-
-FN REAL NAME(df)(int activation, REAL h) {
-    switch (activation) {
-    case RELU: return h > 0 ? 1 : h != h ? h : 0;
-    case LEAKY_RELU: return h > 0 ? 1 : (REAL)0.01;
-    case TANH: return 1 - h * h;
-    case SIGMOID: return h * (1 - h);
-    default: return 1;
-    }
-}
-
 #include "native_pass.h"
 
 #undef LANES

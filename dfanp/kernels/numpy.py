@@ -5,16 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..inputs import dense
+from .tier import Tier
 
 PIECE = 16384  # parameters; temporaries of this size stay in a cache, and larger ones cost a page fault every 4 kB
 
 
-class Plain:
+class Plain(Tier):
     """The operations of the kernel table by their definitions, on arrays of the namespace `xp`."""
 
     name = "numpy"
-    blas_threads = None  # as many as the backend has
-    pass_over = None  # its definition is Training.pass_over
 
     def __init__(self, xp):
         self.xp = xp
@@ -22,9 +21,6 @@ class Plain:
     @staticmethod
     def why_not():
         """Return None: this tier is always there."""
-
-    def set_threads(self, threads):
-        """Do nothing: BLAS has its own setting."""
 
     def product(self, X, W):
         """Return X @ W for StackedDigits or an array X, (n, H) or (R, n, H)."""

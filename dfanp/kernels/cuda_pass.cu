@@ -1,0 +1,440 @@
+/* A pass over the examples of a network with one hidden layer, one output, no biases and the loss "bce", in one launch: all steps of
+ * an epoch, or its test.
+ *
+ * The weights W (D, H) never leave the multiprocessors. A team of blocks trains a replica: GROUPS groups of COLUMNS columns of W, each
+ * cut by rows (inputs) into RANKS blocks, WORDS words of four inputs each. A block keeps its part of W in shared memory and of the
+ * optimizer's state in registers, from the first step to the last, and reads its part of a batch once.
+ *
+ *   X            a block's inputs of the batch, copied while the blocks wait for each other
+ *   a            its part of X @ W, exchanged with the other ranks of the group           (barrier of the group)
+ *   z            the group's part of h @ W1, exchanged with the other groups              (barrier of the team)
+ *   e, delta     in each block, of its columns; then X.T @ delta, and the step of W and its state
+ *
+ * All sums are taken in an order that hangs on the sizes alone. Blocks wait for each other, so all must be on the card at once: the
+ * launch is cooperative. Inputs are bytes of images, (raw - mean) / std = scale * raw + shift, or with DENSE floats.
+ *
+ * Compiled for one shape (cuda.py): WORDS, COLUMNS (a multiple of 8), RANKS, GROUPS, THREADS (a multiple of 32), N (the most examples
+ * of a batch), K and IMAGE_WORDS (images of an example, words of an image; with DENSE 1 and those of an example), PIXELS (inputs that
+ * these words hold), BUFFERS (1, or 2: the next batch is copied while this one is read), ACTIVATION, KIND (the optimizer), STATES
+ * (arrays of its state), LEARN (0: a test), LEARN_W0 (0: the output layer alone). */
+
+#include "cuda.h"
+
+enum {
+    QUADS = COLUMNS / 4,              /* four columns are read at once */
+    EIGHTS = COLUMNS / 8,             /* a thread's tile of sums is eight columns wide */
+    STRIDE = WORDS | 1,               /* words from one example to the next: odd, so that they begin in different banks */
+    LONG = 4 * COLUMNS + 4,           /* floats of W for a word: four rows and a gap, against bank conflicts */
+    WARPS = THREADS / 32,
+    FOLD = (N + 31) / 32 < 4 ? (N + 31) / 32 : 4, /* examples of a thread in X @ W */
+    SETS = (N + 32 * FOLD - 1) / (32 * FOLD),     /* of 32 * FOLD examples */
+    ROWS = SETS * 32 * FOLD,                      /* N, rounded up */
+    UNITS = SETS * EIGHTS,
+    SLICES = WARPS / UNITS > 0 ? WARPS / UNITS : 1, /* of the words, each for a warp */
+    TILES = (WORDS * EIGHTS + THREADS - 1) / THREADS, /* of W (4 x 8) for each thread */
+    PARTS = THREADS / ROWS > 0 ? THREADS / ROWS : 1,  /* threads that add up one z */
+    LINES = THREADS / QUADS,                          /* threads that add up one column */
+    SCRATCH0 = ROWS * QUADS > 2 * LINES * COLUMNS ? ROWS * QUADS : 2 * LINES * COLUMNS,
+    SCRATCH1 = SCRATCH0 > WORDS * COLUMNS ? SCRATCH0 : WORDS * COLUMNS,
+    SCRATCH2 = SCRATCH1 > PARTS * ROWS ? SCRATCH1 : PARTS * ROWS,
+    SCRATCH = SCRATCH2 > 2 * THREADS ? SCRATCH2 : 2 * THREADS,
+};
+
+#if DENSE
+typedef float4 word;
+FN void unpack(const word &w, float *x) { x[0] = w.x, x[1] = w.y, x[2] = w.z, x[3] = w.w; }
+#else
+typedef unsigned word;
+FN void unpack(const word &w, float *x) {
+    for (int r = 0; r < 4; r++) x[r] = (float)(w >> 8 * r & 255);
+}
+#endif
+
+struct pass {
+    const unsigned *bank; /* (images, IMAGE_WORDS) */
+    const float *X;       /* DENSE: (total, PIXELS), for each replica if own_X */
+    const i64 *picks;     /* (total, K), for each replica if own_X */
+    const float *y;       /* (total), for each replica if own_y */
+    const float *M;       /* (replicas, H): what carries e back; null: W1 */
+    float *W0, *u0, *v0;  /* (replicas, D, H) */
+    float *W1, *u1, *v1;  /* (replicas, H) */
+    const float *lr;      /* (replicas) */
+    const float *corrections; /* (steps, 2) of Adam, or null */
+    double *told;         /* (2, replicas): loss and right answers are added */
+    float *sums, *outputs; /* working memory: (teams, GROUPS, RANKS, ROWS, COLUMNS) and (teams, 2, GROUPS, ROWS) */
+    unsigned *barriers;   /* (teams, GROUPS + 1), zero */
+    i64 replicas, total, first, examples, batch, H; /* examples from `first` on, of `total` */
+    i64 own_X, own_y;
+    float scale, shift;
+    rule o;
+};
+
+/* Wait until all blocks that share a counter have come here `times` times. What they wrote before is then to be read by __ldcg. */
+FN void arrive(unsigned *counter) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        __threadfence();
+        atomicAdd(counter, 1u);
+    }
+}
+
+FN void wait_for(unsigned *counter, unsigned all) {
+    if (threadIdx.x == 0) {
+        while (*(volatile unsigned *)counter < all) PAUSE();
+        __threadfence();
+    }
+    __syncthreads();
+}
+
+FN void copy_word(unsigned *to, const unsigned *from) {
+#ifdef __CUDA_ARCH__
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from));
+#else
+    *to = *from;
+#endif
+}
+
+FN void copied() {
+#ifdef __CUDA_ARCH__
+    asm volatile("cp.async.wait_all;" ::: "memory");
+#endif
+}
+
+/* Begin to copy this block's words of the batch from example `from` on; rows beyond its n are zero. */
+FN void copy_batch(const pass &p, i64 r, i64 from, int n, int rank, word *X) {
+    for (int at = threadIdx.x; at < ROWS * WORDS; at += THREADS) {
+        const int i = at / WORDS, t = at % WORDS, all = rank * WORDS + t;
+        const i64 example = (p.own_X ? r * p.total : 0) + from + i;
+        word *to = X + i * STRIDE + t;
+#if DENSE
+        float x[4];
+        for (int q = 0; q < 4; q++) {
+            const int j = 4 * all + q;
+            x[q] = i < n && j < PIXELS ? p.X[example * PIXELS + j] : 0.0f;
+        }
+        *to = make_float4(x[0], x[1], x[2], x[3]);
+#else
+        if (i < n && all < K * IMAGE_WORDS)
+            copy_word(to, p.bank + p.picks[example * K + all / IMAGE_WORDS] * IMAGE_WORDS + all % IMAGE_WORDS);
+        else
+            *to = 0;
+#endif
+    }
+}
+
+/* The row of W of input q of a word, or -1 for one that is not there. */
+FN i64 row_of(int rank, int t, int q) {
+    const int all = rank * WORDS + t, j = all % IMAGE_WORDS * 4 + q;
+    return all < K * IMAGE_WORDS && j < PIXELS ? (i64)(all / IMAGE_WORDS) * PIXELS + j : -1;
+}
+
+/* The sums over the words of a column of W in shared memory, for raw pixels that are zero: in `columns`. */
+FN void sum_columns(const float *W, float *scratch, float *columns) {
+#if !DENSE
+    for (int at = threadIdx.x; at < WORDS * QUADS; at += THREADS) {
+        const int t = at / QUADS, q = at % QUADS;
+        float4 s = make_float4(0, 0, 0, 0);
+        for (int j = 0; j < 4; j++) {
+            const float4 w = *(const float4 *)(W + t * LONG + j * COLUMNS + 4 * q);
+            s.x += w.x, s.y += w.y, s.z += w.z, s.w += w.w;
+        }
+        *(float4 *)(scratch + t * COLUMNS + 4 * q) = s;
+    }
+    __syncthreads();
+    const int column = threadIdx.x % COLUMNS, part = threadIdx.x / COLUMNS, parts = THREADS / COLUMNS;
+    float s = 0;
+    if (part < parts)
+        for (int t = part; t < WORDS; t += parts) s += scratch[t * COLUMNS + column];
+    __syncthreads();
+    if (part < parts) scratch[part * COLUMNS + column] = s;
+    __syncthreads();
+    if (threadIdx.x < COLUMNS) {
+        s = 0;
+        for (int q = 0; q < parts; q++) s += scratch[q * COLUMNS + threadIdx.x];
+        columns[threadIdx.x] = s;
+    }
+    __syncthreads();
+#endif
+}
+
+/* a (ROWS, COLUMNS) = this block's part of X @ W. The slices of the words take turns, in their order. */
+FN void multiply(const pass &p, const word *X, const float *W, const float *columns, float *a) {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    for (int first = 0; first < UNITS; first += WARPS) { /* once, unless there are more units than warps */
+        const int unit = first + (SLICES > 1 ? warp % UNITS : warp), slice = SLICES > 1 ? warp / UNITS : 0;
+        const int set = unit / EIGHTS, eight = unit % EIGHTS, works = unit < UNITS && slice < SLICES;
+        float sums[FOLD][8] = {};
+        if (works)
+            for (int t = slice; t < WORDS; t += SLICES) {
+                float x[FOLD][4];
+                for (int f = 0; f < FOLD; f++) unpack(X[(set * 32 * FOLD + f * 32 + lane) * STRIDE + t], x[f]);
+#pragma unroll
+                for (int q = 0; q < 4; q++) {
+                    const float4 *w = (const float4 *)(W + t * LONG + q * COLUMNS + 8 * eight), lo = w[0], hi = w[1];
+#pragma unroll
+                    for (int f = 0; f < FOLD; f++) {
+                        sums[f][0] += x[f][q] * lo.x, sums[f][1] += x[f][q] * lo.y;
+                        sums[f][2] += x[f][q] * lo.z, sums[f][3] += x[f][q] * lo.w;
+                        sums[f][4] += x[f][q] * hi.x, sums[f][5] += x[f][q] * hi.y;
+                        sums[f][6] += x[f][q] * hi.z, sums[f][7] += x[f][q] * hi.w;
+                    }
+                }
+            }
+        for (int turn = 0; turn < SLICES; turn++) {
+            if (works && slice == turn)
+                for (int f = 0; f < FOLD; f++)
+                    for (int h = 0; h < 2; h++) {
+                        float4 *to = (float4 *)(a + (set * 32 * FOLD + f * 32 + lane) * COLUMNS + 8 * eight) + h, s = *to;
+                        const float *own = sums[f] + 4 * h;
+                        if (turn == 0) s = make_float4(0, 0, 0, 0);
+                        s.x += own[0], s.y += own[1], s.z += own[2], s.w += own[3];
+#if !DENSE
+                        if (turn == SLICES - 1) {
+                            const float *of_zero = columns + 8 * eight + 4 * h;
+                            s.x = p.scale * s.x + p.shift * of_zero[0], s.y = p.scale * s.y + p.shift * of_zero[1];
+                            s.z = p.scale * s.z + p.shift * of_zero[2], s.w = p.scale * s.w + p.shift * of_zero[3];
+                        }
+#endif
+                        *to = s;
+                    }
+            __syncthreads();
+        }
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
+    extern __shared__ float4 shared[];
+    float *W = (float *)shared;            /* WORDS of LONG */
+    float *h = W + WORDS * LONG;           /* (ROWS, COLUMNS): a, then h, then delta */
+    float *scratch = h + ROWS * COLUMNS;   /* SCRATCH */
+    float *columns = scratch + SCRATCH;    /* COLUMNS: the column sums of W */
+    float *of_delta = columns + COLUMNS;   /* COLUMNS: those of delta */
+    float *W1 = of_delta + COLUMNS;        /* COLUMNS */
+    float *M = W1 + COLUMNS;               /* COLUMNS: what carries e back */
+    float *e = M + COLUMNS;                /* ROWS */
+    word *X = (word *)(e + ROWS);          /* BUFFERS of (ROWS, STRIDE) */
+
+    const int me = threadIdx.x, team = blockIdx.x / (GROUPS * RANKS), teams = gridDim.x / (GROUPS * RANKS);
+    const int group = blockIdx.x % (GROUPS * RANKS) / RANKS, rank = blockIdx.x % RANKS, leads = group == 0 && rank == 0;
+    const i64 column0 = (i64)group * COLUMNS, D = (i64)K * PIXELS;
+    float *sums = p.sums + (i64)(team * GROUPS + group) * RANKS * ROWS * COLUMNS;
+    unsigned *of_group = p.barriers + team * (GROUPS + 1) + 1 + group, *of_team = p.barriers + team * (GROUPS + 1);
+    unsigned met_group = 0, met_team = 0;
+    const i64 steps = (p.examples + p.batch - 1) / p.batch;
+
+    for (i64 r = team; r < p.replicas; r += teams) {
+        /* Fetch this block's part of the replica. */
+        for (int at = me; at < WORDS * 4 * COLUMNS; at += THREADS) {
+            const int t = at / (4 * COLUMNS), q = at / COLUMNS % 4, c = at % COLUMNS;
+            const i64 row = row_of(rank, t, q);
+            W[t * LONG + q * COLUMNS + c] = row >= 0 && column0 + c < p.H ? p.W0[(r * D + row) * p.H + column0 + c] : 0.0f;
+        }
+        float u1 = 0, v1 = 0;
+        if (me < COLUMNS) {
+            const i64 at = r * p.H + column0 + me;
+            const bool there = column0 + me < p.H;
+            W1[me] = there ? p.W1[at] : 0.0f;
+            M[me] = there && p.M ? p.M[at] : 0.0f;
+            u1 = there && STATES > 0 && LEARN ? p.u1[at] : 0.0f;
+            v1 = there && STATES > 1 && LEARN ? p.v1[at] : 0.0f;
+        }
+#if LEARN_W0
+        float u[TILES][4][8], v[TILES][4][8];
+        for (int tile = 0; tile < TILES; tile++) {
+            const int at = me + tile * THREADS, t = at % WORDS, eight = at / WORDS;
+            for (int q = 0; q < 4; q++)
+                for (int c = 0; c < 8; c++) {
+                    const i64 row = eight < EIGHTS ? row_of(rank, t, q) : -1, column = column0 + 8 * eight + c;
+                    const bool there = row >= 0 && column < p.H;
+                    u[tile][q][c] = there && STATES > 0 ? p.u0[(r * D + row) * p.H + column] : 0.0f;
+                    v[tile][q][c] = there && STATES > 1 ? p.v0[(r * D + row) * p.H + column] : 0.0f;
+                }
+        }
+#endif
+        double loss = 0, right = 0;
+        const float lr = LEARN ? p.lr[r] : 0.0f;
+        rule o = p.o;
+        __syncthreads();
+        sum_columns(W, scratch, columns);
+        copy_batch(p, r, p.first, (int)(p.batch < p.examples ? p.batch : p.examples), rank, X);
+
+        for (i64 s = 0; s < steps; s++) {
+            const i64 from = s * p.batch, next = from + p.batch;
+            const int n = (int)(p.examples - from < p.batch ? p.examples - from : p.batch);
+            const int n_next = (int)(p.examples - next < p.batch ? p.examples - next : p.batch);
+            const word *batch = X + (BUFFERS == 2 ? s % 2 : 0) * ROWS * STRIDE;
+            copied();
+            __syncthreads();
+
+            multiply(p, batch, W, columns, h);
+            if (RANKS > 1) {
+                for (int at = me; at < ROWS * QUADS; at += THREADS)
+                    __stcg((float4 *)sums + rank * ROWS * QUADS + at, ((const float4 *)h)[at]);
+                arrive(of_group);
+            }
+            if (BUFFERS == 2 && s + 1 < steps)
+                copy_batch(p, r, p.first + next, n_next, rank, X + (s + 1) % 2 * ROWS * STRIDE);
+            if (RANKS > 1) wait_for(of_group, RANKS * ++met_group);
+
+            /* h = f(a), and the columns' part of z. */
+            for (int at = me; at < ROWS * QUADS; at += THREADS) {
+                float4 a = ((const float4 *)h)[at];
+                if (RANKS > 1) {
+                    a = __ldcg((const float4 *)sums + at);
+                    for (int k = 1; k < RANKS; k++) {
+                        const float4 more = __ldcg((const float4 *)sums + k * ROWS * QUADS + at);
+                        a.x += more.x, a.y += more.y, a.z += more.z, a.w += more.w;
+                    }
+                }
+                a = make_float4(f(ACTIVATION, a.x), f(ACTIVATION, a.y), f(ACTIVATION, a.z), f(ACTIVATION, a.w));
+                const float4 w = ((const float4 *)W1)[at % QUADS];
+                ((float4 *)h)[at] = a;
+                scratch[at] = a.x * w.x + a.y * w.y + a.z * w.z + a.w * w.w;
+            }
+            __syncthreads();
+            float *z_of = p.outputs + ((i64)team * 2 + met_team % 2) * GROUPS * ROWS;
+            if (rank == 0)
+                for (int i = me; i < ROWS; i += THREADS) {
+                    float z = 0;
+                    for (int q = 0; q < QUADS; q++) z += scratch[i * QUADS + q];
+                    __stcg(z_of + group * ROWS + i, z);
+                }
+            arrive(of_team);
+            wait_for(of_team, GROUPS * RANKS * ++met_team);
+
+            /* z, the loss, and e. */
+            for (int at = me; at < PARTS * ROWS; at += THREADS) {
+                float z = 0;
+                for (int g = at / ROWS; g < GROUPS; g += PARTS) z += __ldcg(z_of + g * ROWS + at % ROWS);
+                scratch[at] = z;
+            }
+            __syncthreads();
+            for (int i = me; i < ROWS; i += THREADS) {
+                float z = 0;
+                for (int part = 0; part < PARTS; part++) z += scratch[part * ROWS + i];
+                e[i] = 0;
+                if (i < n) {
+                    const float y = p.y[(p.own_y ? r * p.total : 0) + p.first + from + i];
+                    e[i] = (logistic(z) - y) / (float)n;
+                    loss += cross_entropy_of(z, y);
+                    right += (z > 0) == (y > 0.5f);
+                }
+            }
+            __syncthreads();
+#if LEARN
+            if (p.corrections) {
+                o.correction1 = p.corrections[2 * s];
+                o.correction2 = p.corrections[2 * s + 1];
+            }
+            /* delta, in the place of h; and by column h.T @ e and the sums of delta. */
+            {
+                const int quad = me % QUADS;
+                const float4 m = ((const float4 *)(p.M ? M : W1))[quad];
+                float4 g = make_float4(0, 0, 0, 0), all = g;
+                if (me < LINES * QUADS)
+                    for (int i = me / QUADS; i < ROWS; i += LINES) {
+                        float4 *at = (float4 *)h + i * QUADS + quad, x = *at, d;
+                        const float told = e[i];
+                        if (i < n) g.x += x.x * told, g.y += x.y * told, g.z += x.z * told, g.w += x.w * told;
+                        d.x = told * m.x * df(ACTIVATION, x.x), d.y = told * m.y * df(ACTIVATION, x.y);
+                        d.z = told * m.z * df(ACTIVATION, x.z), d.w = told * m.w * df(ACTIVATION, x.w);
+                        if (i < n) all.x += d.x, all.y += d.y, all.z += d.z, all.w += d.w;
+                        *at = d;
+                    }
+                if (me < LINES * QUADS) {
+                    ((float4 *)scratch)[me] = g;
+                    ((float4 *)scratch)[LINES * QUADS + me] = all;
+                }
+            }
+            __syncthreads();
+            if (me < COLUMNS) {
+                float g = 0, all = 0;
+                for (int line = 0; line < LINES; line++) {
+                    g += scratch[line * COLUMNS + me];
+                    all += scratch[(LINES + line) * COLUMNS + me];
+                }
+                of_delta[me] = all;
+                float w = W1[me];
+                step(KIND, o, lr, g, &w, &u1, &v1);
+                W1[me] = w;
+            }
+#endif
+#if LEARN_W0
+            for (int tile = 0; tile < TILES; tile++) {
+                const int at = me + tile * THREADS, t = at % WORDS, eight = at / WORDS, works = eight < EIGHTS;
+                float g[4][8] = {};
+                if (works)
+                    for (int i = 0; i < n; i++) {
+                        float x[4];
+                        unpack(batch[i * STRIDE + t], x);
+                        const float4 *d = (const float4 *)(h + i * COLUMNS + 8 * eight), lo = d[0], hi = d[1];
+#pragma unroll
+                        for (int q = 0; q < 4; q++) {
+                            g[q][0] += x[q] * lo.x, g[q][1] += x[q] * lo.y, g[q][2] += x[q] * lo.z, g[q][3] += x[q] * lo.w;
+                            g[q][4] += x[q] * hi.x, g[q][5] += x[q] * hi.y, g[q][6] += x[q] * hi.z, g[q][7] += x[q] * hi.w;
+                        }
+                    }
+                if (tile == 0) __syncthreads(); /* of_delta is there */
+                if (works)
+#pragma unroll
+                    for (int q = 0; q < 4; q++) {
+                        const bool there = row_of(rank, t, q) >= 0;
+                        float *w = W + t * LONG + q * COLUMNS + 8 * eight;
+#pragma unroll
+                        for (int c = 0; c < 8; c++) {
+                            const float G = DENSE ? g[q][c] : p.scale * g[q][c] + p.shift * of_delta[8 * eight + c];
+                            float weight = w[c];
+                            step(KIND, o, lr, there ? G : 0.0f, &weight, &u[tile][q][c], &v[tile][q][c]);
+                            w[c] = weight;
+                        }
+                    }
+            }
+            __syncthreads();
+            sum_columns(W, scratch, columns);
+#else
+            __syncthreads();
+#endif
+            if (BUFFERS == 1 && s + 1 < steps) copy_batch(p, r, p.first + next, n_next, rank, X);
+        }
+
+        /* Bring it back. */
+        __syncthreads();
+#if LEARN_W0
+        for (int at = me; at < WORDS * 4 * COLUMNS; at += THREADS) {
+            const int t = at / (4 * COLUMNS), q = at / COLUMNS % 4, c = at % COLUMNS;
+            const i64 row = row_of(rank, t, q);
+            if (row >= 0 && column0 + c < p.H) p.W0[(r * D + row) * p.H + column0 + c] = W[t * LONG + q * COLUMNS + c];
+        }
+        for (int tile = 0; tile < TILES; tile++) {
+            const int at = me + tile * THREADS, t = at % WORDS, eight = at / WORDS;
+            for (int q = 0; q < 4; q++)
+                for (int c = 0; c < 8; c++) {
+                    const i64 row = eight < EIGHTS ? row_of(rank, t, q) : -1, column = column0 + 8 * eight + c;
+                    if (row < 0 || column >= p.H) continue;
+                    if (STATES > 0) p.u0[(r * D + row) * p.H + column] = u[tile][q][c];
+                    if (STATES > 1) p.v0[(r * D + row) * p.H + column] = v[tile][q][c];
+                }
+        }
+#endif
+        if (LEARN && rank == 0 && me < COLUMNS && column0 + me < p.H) {
+            const i64 at = r * p.H + column0 + me;
+            p.W1[at] = W1[me];
+            if (STATES > 0) p.u1[at] = u1;
+            if (STATES > 1) p.v1[at] = v1;
+        }
+        if (leads) { /* the threads' sums, in their order */
+            double *all = (double *)scratch;
+            for (int turn = 0; turn < 2; turn++) {
+                all[me] = turn ? right : loss;
+                __syncthreads();
+                if (me == 0) {
+                    double sum = 0;
+                    for (int t = 0; t < THREADS; t++) sum += all[t];
+                    p.told[turn * p.replicas + r] += sum;
+                }
+                __syncthreads();
+            }
+        }
+        __syncthreads();
+    }
+}

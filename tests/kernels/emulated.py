@@ -1,0 +1,109 @@
+"""A card for the cuda tier that is none: its kernels are compiled by g++ and run on the CPU (emulator.h)."""
+
+import atexit
+import ctypes
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dfanp
+from dfanp.kernels.card import source
+from dfanp.kernels.cuda import Cuda
+
+HERE = Path(__file__).parent
+
+
+@functools.cache
+def workshop():
+    """Return a folder with the emulator, precompiled, that ends with this process."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copy(HERE / "emulator.h", folder)
+    subprocess.run([*GCC, "-x", "c++-header", "emulator.h"], cwd=folder, check=True)
+    return folder
+
+
+GCC = ["g++", "-std=c++17", "-O1", "-fPIC", "-pthread", "-fno-strict-aliasing", "-w"]
+
+
+@functools.cache
+def library(file, name, defines):
+    """Return the function that launches kernel `name`, compiled with `defines`, ((macro, number), …)."""
+    options = [f"-D{macro}={value}" for macro, value in defines]
+    key = hashlib.sha256(repr((file, options)).encode()).hexdigest()[:16]
+    built = workshop() / f"{key}.so"
+    if not built.exists():
+        code = built.with_suffix(".cc")
+        names = ["pass"] if file == "cuda_pass.cu" else ["gather", "output", "update"]
+        # The precompiled header must come before everything else, the macros too.
+        macros = "\n".join(f"#define {macro} {value}" for macro, value in defines)
+        launches = "\n".join(f"LAUNCHES({each})" for each in names)
+        code.write_text(f'#include "emulator.h"\n{macros}\n{source(file)}\n{launches}\n')
+        subprocess.run([*GCC, "-shared", "-o", built, code.name], cwd=workshop(), check=True)
+    launch = getattr(ctypes.CDLL(str(built)), f"launch_{name}")
+    launch.argtypes = [ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint, ctypes.c_long, ctypes.c_int]
+    launch.restype = ctypes.c_long
+    return launch
+
+
+class EmulatedCard:
+    """What ``Card`` is for CuPy, for arrays of NumPy.
+
+    Args:
+        multiprocessors: how many, each with room for two blocks. shared: bytes that a block can have.
+
+    Attributes:
+        descending: in which order the threads of a block take turns. launched: the kernels so far, by name.
+    """
+
+    def __init__(self, multiprocessors=6, shared=227 << 10):
+        self.multiprocessors, self.shared, self.descending, self.launched = multiprocessors, shared, False, []
+
+    def host(self, array):
+        """Return the NumPy array behind an array of this card."""
+        return array
+
+    def address(self, array):
+        host = self.host(array)
+        assert host.flags.c_contiguous or host.base is not None
+        return host.ctypes.data
+
+    def strides(self, array):
+        return [stride // array.itemsize for stride in self.host(array).strides]
+
+    def asarray(self, host):
+        return np.array(host)
+
+    def empty(self, shape, dtype):
+        host = np.empty(shape, dtype)
+        host.view(np.uint8)[...] = 0xFF  # NaN
+        return self.asarray(host)
+
+    def zeros(self, shape, dtype):
+        return self.asarray(np.zeros(shape, dtype))
+
+    def blocks_at_once(self, file, name, defines, threads, shared):
+        return 2 * self.multiprocessors
+
+    def launch(self, file, name, defines, struct, blocks, threads, shared=0):
+        self.launched.append(name)
+        assert threads % 32 == 0 and threads <= 1024 and shared <= self.shared
+        run = library(file, name, tuple(defines.items()))
+        changed = run(ctypes.addressof(struct), blocks, threads, shared, self.descending)
+        assert changed == 0, f"{changed} bytes beyond the shared memory were written"
+
+
+def emulated_backend(**card):
+    """Return a Backend on NumPy whose kernels are those of the cuda tier, emulated; skips where there is no g++."""
+    if shutil.which("g++") is None or os.name != "posix":
+        pytest.skip("no g++ to emulate CUDA with")
+    backend = dfanp.Backend("cpu", kernels="numpy", threads=1)
+    backend.kernels = Cuda(np, EmulatedCard(**card))
+    return backend
