@@ -7,8 +7,11 @@ import pytest
 
 import dfanp
 from dfanp.kernels import resolve
+from dfanp.kernels.cuda import Cuda
 from dfanp.problems import datasets
 from dfanp.problems.datasets import Dataset, Images
+
+from .kernels.emulated import EmulatedCard, need_emulator
 
 # Taken out of the environment, so that no test (and no process that a test starts) finds MNIST unasked.
 DATA = os.environ.pop("DFANP_DATA", None)
@@ -20,7 +23,7 @@ class StrictBackend(dfanp.Backend):
     def __init__(self):
         strict = pytest.importorskip("array_api_strict")
         self.xp, self.device, self.name, self.threads = strict, "gpu", "array-api-strict", None
-        self.place, self.kernels = strict.Device("device1"), resolve("auto", strict, "gpu")
+        self.place, self.kernels = strict.Device("device1"), resolve("numpy", strict, "gpu")
 
     def asarray(self, host, dtype=None):
         host = np.ascontiguousarray(host)
@@ -31,9 +34,33 @@ class StrictBackend(dfanp.Backend):
         return np.asarray(array.to_device(self.xp.Device("CPU_DEVICE")))
 
 
+class StrictCard(EmulatedCard):
+    """An emulated card whose arrays are those of array-api-strict, off the host."""
+
+    def __init__(self, backend, **sizes):
+        super().__init__(**sizes)
+        self.backend = backend
+
+    def host(self, array):
+        assert array.device == self.backend.place
+        return array._array
+
+    def asarray(self, host):
+        return self.backend.asarray(host)
+
+
 @pytest.fixture
 def strict_backend():
     return StrictBackend()
+
+
+@pytest.fixture
+def strict_cuda_backend():
+    """array-api-strict off the host, with the kernels of the cuda tier."""
+    need_emulator()
+    backend = StrictBackend()
+    backend.kernels = Cuda(backend.xp, StrictCard(backend))
+    return backend
 
 
 @pytest.fixture

@@ -136,9 +136,7 @@ class Cuda(Tier):
             parameters: (gradient, theta, state, lr) of each; theta and its state change in place.
         """
         for start in range(0, len(parameters), MOST):
-            some = [
-                (self.contiguous(self.gradient(g)), *more) for g, *more in parameters[start : start + MOST]
-            ]
+            some = [(self.contiguous(self.gradient(g)), *more) for g, *more in parameters[start : start + MOST]]
             dtype, lr = dtype_of(some[0][1]), some[0][3]
             p = STRUCTS[dtype][1](parameters=len(some), replicas=1)
             if isinstance(lr, float):
@@ -226,8 +224,8 @@ class Cuda(Tier):
         outputs = self.card.empty((teams, 2, shape.groups, shape.rows), "float32")
         p.sums, p.outputs = self.address(sums), self.address(outputs)
         examples = max(1, int(LONGEST_LAUNCH / shape.cycles / ceil(p.replicas / teams))) * p.batch
-        for p.first in range(0, p.total, examples):
-            p.examples = min(examples, p.total - p.first)
+        for first in range(0, p.total, examples):
+            p.first, p.examples = first, min(examples, p.total - first)
             barriers = self.card.zeros((teams, shape.groups + 1), "uint32")
             p.barriers = self.address(barriers)
             self.card.launch(*kernel, p, teams * shape.blocks, shape.threads, shape.bytes)

@@ -356,7 +356,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                 of_delta[me] = all;
                 float w = W1[me];
                 step(KIND, o, lr, g, &w, &u1, &v1);
-                W1[me] = w;
+                W1[me] = column0 + me < p.H ? w : 0.0f; /* a unit that is not there says f(0), and must not be heard */
             }
 #endif
 #if LEARN_W0

@@ -76,15 +76,14 @@ class EmulatedCard:
         return host.ctypes.data
 
     def strides(self, array):
-        return [stride // array.itemsize for stride in self.host(array).strides]
+        host = self.host(array)
+        return [stride // host.itemsize for stride in host.strides]
 
     def asarray(self, host):
         return np.array(host)
 
     def empty(self, shape, dtype):
-        host = np.empty(shape, dtype)
-        host.view(np.uint8)[...] = 0xFF  # NaN
-        return self.asarray(host)
+        return self.asarray(np.full(shape, np.nan, dtype))
 
     def zeros(self, shape, dtype):
         return self.asarray(np.zeros(shape, dtype))
@@ -100,10 +99,15 @@ class EmulatedCard:
         assert changed == 0, f"{changed} bytes beyond the shared memory were written"
 
 
-def emulated_backend(**card):
-    """Return a Backend on NumPy whose kernels are those of the cuda tier, emulated; skips where there is no g++."""
+def need_emulator():
+    """Skip where there is no compiler for the kernels."""
     if shutil.which("g++") is None or os.name != "posix":
         pytest.skip("no g++ to emulate CUDA with")
+
+
+def emulated_backend(**card):
+    """Return a Backend on NumPy whose kernels are those of the cuda tier, emulated."""
+    need_emulator()
     backend = dfanp.Backend("cpu", kernels="numpy", threads=1)
     backend.kernels = Cuda(np, EmulatedCard(**card))
     return backend

@@ -1,0 +1,248 @@
+"""The cuda tier where no card is: its kernels emulated on the CPU, off the host, and compiled for the cards that they are for."""
+
+import ctypes
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+import dfanp
+from dfanp import kernels
+from dfanp.kernels import cuda
+from dfanp.kernels.card import source
+from dfanp.kernels.cuda_shapes import shape_of, shapes
+from dfanp.optimizers import OPTIMIZERS
+
+from .emulated import HERE, emulated_backend
+from .test_table import OneEpoch, digits, exact, same_training, trained
+
+H200, A100 = (132, 227 << 10), (108, 163 << 10)
+FOLDER = HERE.parents[1] / "dfanp" / "kernels"
+
+
+@pytest.mark.parametrize("opt", OPTIMIZERS)
+@pytest.mark.parametrize("seed, layers", [(0, "all"), ((0, 1, 2), "all"), (0, "output")])
+def test_a_pass_with_each_optimizer(rng, opt, seed, layers):
+    """Joint replicas, more than the card trains at once, against the definition."""
+    backend, replicas = emulated_backend(multiprocessors=3), () if seed == 0 else (3,)
+    optimizer = OPTIMIZERS[opt](0.01 if seed == 0 else (0.003, 0.01, 0.02), weight_decay=0.01)
+    X, y = digits(rng, 2, 50, 40, "float32", backend, replicas), rng.integers(0, 2, (*replicas, 40, 1))
+    each = (y, 20, optimizer, "tanh", "dfa", seed, 16, layers)
+    mine = trained(backend, "float32", X, *each)
+    assert set(backend.kernels.card.launched) == {"pass"}
+    definition = dfanp.Backend("cpu", kernels="numpy")
+    theirs = trained(definition, "float64", exact(X), *each)
+    np.testing.assert_allclose(mine[1][1].train_loss, theirs[1][1].train_loss, rtol=1e-4)
+    for name, array in theirs[0].arrays().items():
+        np.testing.assert_allclose(mine[0].arrays()[name], array, rtol=2e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("n, batch_size", [(40, 16), (300, 300)])
+def test_barriers_are_where_they_must_be(rng, n, batch_size):
+    """The threads of a block in their order and against it, and one launch or several: the same bytes."""
+    results = []
+    for descending, longest in ((False, 1e9), (True, 1e9), (False, 1)):
+        backend = emulated_backend()
+        backend.kernels.card.descending = descending
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cuda, "LONGEST_LAUNCH", longest)
+            generator = np.random.default_rng(0)
+            X, y = digits(generator, 3, 200, n, "float32", backend), generator.integers(0, 2, (n, 1))
+            training, records = trained(
+                backend, "float32", X, y, 40, dfanp.Adam(0.01), batch_size=batch_size, rule="bp"
+            )
+        told = [value for record in records for value in (record.train_loss, record.test_loss)]
+        results.append((*training.arrays().values(), *told))
+        launches = backend.kernels.card.launched
+    for mine in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(mine, results[0], strict=True))
+    assert len(launches) > 4 or n == batch_size
+
+
+def test_replicas_do_not_know_how_many_they_are(rng):
+    """Each has the bytes of its solo run, whoever else is trained."""
+    backend = emulated_backend(multiprocessors=2)
+    X, y = digits(rng, 2, 60, 30, "float32", backend, (3,)), rng.integers(0, 2, (3, 30, 1))
+    rates = (0.01, 0.02, 0.03)
+    joint, records = trained(backend, "float32", X, y, 30, dfanp.RMSProp(rates), seed=(4, 5, 6))
+    for r in range(3):
+        alone = type(X)(X.bank, X.picks[r])
+        training, told = trained(backend, "float32", alone, y[r], 30, dfanp.RMSProp(rates[r]), seed=4 + r)
+        assert [record.replica(r) for record in records] == told
+        for name, theta in training.network.parameters.items():
+            assert np.array_equal(joint.network.parameters[name][r], theta)
+
+
+def test_what_does_not_fit_goes_step_by_step(rng):
+    backend = emulated_backend(shared=20_000)
+    X, y = digits(rng, 2, 200, 45, "float32", backend), rng.integers(0, 2, (45, 1))
+    mine = trained(backend, "float32", X, y, 70, dfanp.SGD(0.05))
+    assert set(backend.kernels.card.launched) == {"gather", "output", "update"}
+    definition = dfanp.Backend("cpu", kernels="numpy")
+    same_training(mine, trained(definition, "float64", exact(X), y, 70, dfanp.SGD(0.05)), "float32")
+
+
+def test_a_step_is_few_launches(rng):
+    """Of our own: one to gather, one for the output layer, one for all updates."""
+    backend = emulated_backend()
+    X, y = digits(rng, 2, 60, 16, "float64", backend), rng.integers(0, 2, (16, 1))
+    problem = OneEpoch(X, y, "float64", backend)
+    network = dfanp.MLP((problem.features, 7, 5, 1), bias=True, dtype="float64", backend=backend)
+    training = dfanp.Training(network, problem, "fa", dfanp.Adam(0.01), batch_size=16)
+    training.learn(X, problem.y, 1)
+    assert sorted(backend.kernels.card.launched) == ["gather", "output", "update"]
+
+
+@pytest.mark.parametrize("loss, outputs", [("bce", 1), ("bce", 3), ("cross-entropy", 4), ("mse", 1), ("mse", 3)])
+@pytest.mark.parametrize("replicas", [(), (3,)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_output(rng, loss, outputs, replicas, dtype):
+    backend, loss = emulated_backend(), dfanp.losses.get(loss)
+    definition = kernels.resolve("numpy", np, "cpu")
+    z = 3 * rng.standard_normal((*replicas, 300, outputs)).astype(dtype)
+    y = np.eye(max(2, outputs))[rng.integers(0, outputs, 300)][:, :outputs].astype(dtype)
+    z[..., 0, :] = 200.0
+    for targets in (y, np.broadcast_to(y, z.shape), np.concatenate([y, y])[:300]):
+        e, told = backend.kernels.output(loss, z, targets)
+        wanted = definition.output(loss, z.astype(float), targets.astype(float))
+        np.testing.assert_allclose(e, wanted[0], rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-9)
+        np.testing.assert_allclose(told, wanted[1], rtol=1e-5 if dtype == "float32" else 1e-12)
+        assert backend.kernels.output(loss, z, targets, learning=False)[0] is None
+    z[..., 5, 0] = np.nan
+    told = backend.kernels.output(loss, z, y)[1]
+    assert np.isnan(told[0]).all() and np.array_equal(told[1], definition.output(loss, z, y)[1][1])
+
+
+@pytest.mark.parametrize("seed", [0, (0, 3)])
+@pytest.mark.parametrize(
+    "rule, hidden, dtype", [("bp", (7,), "float32"), ("dfa", (7, 5), "float32"), ("fa", (7, 5), "float64")]
+)
+def test_nothing_leaves_the_device(make_training, strict_cuda_backend, rule, hidden, dtype, seed):
+    """The tier on array-api-strict off the host, where each silent copy raises: a pass, or steps, with alignment."""
+    arguments = dict(seed=seed, rule=rule, optimizer=dfanp.RMSProp(0.01), hidden=hidden, dtype=dtype)
+    for align in (False, True):
+        there, here = (make_training(backend=each, align=align, **arguments) for each in (strict_cuda_backend, None))
+        for a, b in zip(there.epochs(2), here.epochs(2), strict=True):
+            np.testing.assert_allclose(a.train_loss, b.train_loss, rtol=1e-5)
+            np.testing.assert_allclose(a.test_accuracy, b.test_accuracy, atol=0.04)
+    launched = strict_cuda_backend.kernels.card.launched
+    assert ("pass" in launched) == (hidden == (7,)) and (hidden == (7,) or "update" in launched)
+
+
+def test_the_next_examples_are_drawn_while_this_epoch_runs(make_training, strict_cuda_backend):
+    training, whole = (make_training(backend=strict_cuda_backend) for _ in range(2))
+    records = list(whole.epochs(3))
+    drawn = []
+    train = training.problem.train
+    training.problem.train = lambda seed, epoch: drawn.append(epoch) or train(seed, epoch)
+    assert [training.run_epoch() for _ in range(3)] == records
+    assert drawn == [1, 2, 3, 4]
+    training.restore(whole.arrays())
+    assert training.run_epoch() == whole.run_epoch()
+
+
+def test_tf32_is_cuda_with_other_products():
+    own = set(vars(cuda.CudaTF32)) - {"__module__", "__doc__", "__static_attributes__", "__firstlineno__"}
+    assert own == {"name", "pass_over", "precision"} and cuda.CudaTF32.pass_over is None
+
+
+SIZES = {  # words, H, n, dense, states, learn_W0
+    "MNIST, k = 3": (588, 512, 128, False, 1, True),
+    "Adam": (588, 512, 128, False, 2, True),
+    "test": (588, 512, 128, False, 0, False),
+    "k = 1": (196, 512, 128, False, 1, True),
+    "disks": (7, 512, 256, True, 0, True),
+    "digits": (48, 512, 128, False, 2, True),
+    "one unit": (1, 1, 1, True, 0, False),
+}
+
+
+@pytest.mark.parametrize("card", [H200, A100], ids=["H200", "A100"])
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+def test_shapes_cover_the_network_and_fit(card, sizes):
+    words, H, n, *_ = sizes
+    assert shape_of(*card, *sizes) is not None
+    for shape in shapes(*card, *sizes):
+        assert shape.words * shape.ranks >= words and shape.columns * shape.groups >= H and shape.rows >= n
+        assert shape.blocks <= card[0] and shape.bytes <= card[1]
+        assert shape.threads % 32 == 0 and shape.threads >= shape.columns
+    assert shape_of(*card, 10**6, H, n, False, 1, True) is None
+
+
+def macros(shape, sizes, activation=1):
+    """Return the macros with which ``Cuda.pass_over`` compiles a pass."""
+    words, _, n, dense, states, learn_W0 = sizes
+    kind = {0: 0, 1: 5, 2: 6}[states]
+    told = {
+        name.upper(): getattr(shape, name) for name in ("words", "columns", "ranks", "groups", "threads", "buffers")
+    }
+    told |= {"N": n, "K": 1, "IMAGE_WORDS": words, "PIXELS": 4 * words - 3, "DENSE": int(dense), "KIND": kind}
+    return told | {"ACTIVATION": activation, "STATES": states, "LEARN": int(learn_W0), "LEARN_W0": int(learn_W0)}
+
+
+def compilations():
+    """Yield (name, file, macros) of what is compiled for real cards."""
+    yield "float", "cuda.cu", {}
+    yield "double", "cuda.cu", {"DOUBLE": 1}
+    for name, sizes in SIZES.items():
+        yield name, "cuda_pass.cu", macros(shape_of(*A100, *sizes), sizes, activation=len(name) % 5)
+
+
+def nvrtc():
+    """Return NVRTC as ctypes finds it: in NVIDIA's wheel, or on the system; None if it is nowhere."""
+    from importlib.util import find_spec
+
+    found = []
+    for package in ("nvidia.cuda_nvrtc", "nvidia.cu13"):
+        try:
+            spec = find_spec(package)
+        except ModuleNotFoundError:
+            continue
+        for folder in spec.submodule_search_locations if spec else ():
+            found += sorted(map(str, HERE.__class__(folder).glob("lib/libnvrtc.so.*")))
+    for name in (*found, "libnvrtc.so", "libnvrtc.so.12", "libnvrtc.so.13"):
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    return None
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+@pytest.mark.parametrize(
+    "name, file, defines", compilations := list(compilations()), ids=[c[0] for c in compilations]
+)
+def test_nvrtc_compiles(name, file, defines, arch):
+    lib = nvrtc()
+    if lib is None:
+        pytest.skip("NVRTC is not installed (pip install nvidia-cuda-nvrtc-cu12)")
+    program, size = ctypes.c_void_p(), ctypes.c_size_t()
+    assert lib.nvrtcCreateProgram(ctypes.byref(program), source(file).encode(), file.encode(), 0, None, None) == 0
+    options = [
+        f"--gpu-architecture={arch}",
+        "-std=c++17",
+        *(f"-D{macro}={value}" for macro, value in defines.items()),
+    ]
+    encoded = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
+    result = lib.nvrtcCompileProgram(program, len(options), encoded)
+    lib.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    log = ctypes.create_string_buffer(size.value)
+    lib.nvrtcGetProgramLog(program, log)
+    assert result == 0, log.value.decode()
+    assert lib.nvrtcGetCUBINSize(program, ctypes.byref(size)) == 0 and size.value > 1000
+    lib.nvrtcDestroyProgram(ctypes.byref(program))
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+def test_nvcc_finds_no_spilled_state(tmp_path, arch):
+    """The pass on MNIST keeps sums and state in registers: nothing of them is in slow memory, but for a few words."""
+    if shutil.which("nvcc") is None:
+        pytest.skip("no nvcc")
+    sizes = SIZES["MNIST, k = 3"]
+    card = {"sm_80": A100, "sm_90": H200}[arch]
+    defines = [f"-D{macro}={value}" for macro, value in macros(shape_of(*card, *sizes), sizes).items()]
+    command = ["nvcc", "-std=c++17", "-cubin", f"-arch={arch}", "-Xptxas", "-v", *defines, FOLDER / "cuda_pass.cu"]
+    told = subprocess.run([*command, "-o", tmp_path / "a.cubin"], capture_output=True, text=True, check=True).stderr
+    stack = int(told.partition(" bytes stack frame")[0].split()[-1])
+    assert stack <= 256, told
