@@ -1,7 +1,7 @@
 """The contestants: name -> function of settings that returns name of a run -> function without arguments, to be timed.
 
 The settings of those that train on parity (all but "blas"):
-    tier (dfanp alone), threads, data, data_dir, k, hidden, batch, rule, opt, lr, train_size, test_size, seed.
+    tier and device (dfanp alone), threads, data, data_dir, k, hidden, batch, rule, opt, lr, train_size, test_size, seed.
 """
 
 import importlib
@@ -18,6 +18,8 @@ CONTESTANTS = {
     "torch full batch": ("pytorch", "full_batch"),
     "thesis epoch": ("thesis", "epoch"),
     "blas pair": ("blas", "pair"),
+    "gpu torch steps": ("gpu_torch", "steps"),
+    "gpu torch epoch": ("gpu_torch", "epoch"),
 }
 CHECKED_STEPS, CHECKED_TEST = 5, 100  # steps before the clock starts, and examples tested after them
 

@@ -23,7 +23,7 @@ def training(settings, seed=None, **variant):
 
 def parity(settings):
     """Return the Parity problem of `settings`."""
-    backend = dfanp.Backend("cpu", settings["threads"], settings["tier"])
+    backend = dfanp.Backend(settings.get("device", "cpu"), settings["threads"], settings["tier"])
     dataset = load(settings["data"], settings["data_dir"])
     return dfanp.Parity(dataset, settings["k"], settings["train_size"], settings["test_size"], backend=backend)
 
@@ -43,10 +43,10 @@ def on(problem, settings, seed=None, **variant):
 
 
 def first_losses(settings):
-    """Return mean training loss, before each update, and test loss of a few steps on the examples that all contestants see."""
+    """Return mean training loss, before each update, and test loss of a few steps on the examples that all contestants see, over all replicas."""
     settings = settings | {"train_size": CHECKED_STEPS * settings["batch"], "test_size": CHECKED_TEST}
     record = training(settings, **TORCH_VARIANT).run_epoch()
-    return [record.train_loss, record.test_loss]
+    return [float(np.mean(record.train_loss)), float(np.mean(record.test_loss))]
 
 
 def epoch(settings):

@@ -6,13 +6,22 @@ import json
 import click
 
 from dfanp.backend import MOST_THREADS
-from dfanp.kernels import TIERS
+from dfanp.kernels import ON_CPU
 from dfanp.problems.datasets import NAMES
 from dfanp.rules import RULES
 
 from .options import Name, Names, as_json, data_dir
 
 OPTS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
+GPU_OPTS = ("rmsprop", "adam", "sgd")
+QUICK_GPU = {
+    "train_size": 5120,
+    "test_size": 1000,
+    "steps": 32,
+    "replicas": (1, 4),
+    "grid_epochs": 1,
+    "figures": ("2.1",),
+}
 QUICK = {"train_size": 40 * 128, "test_size": 1000, "steps": 40, "epochs": 50}
 
 
@@ -26,7 +35,7 @@ def bench():
 @data_dir
 @click.option("--opt", "opts", type=Names(OPTS), default=",".join(OPTS), help="Optimizers, such as sgd,adam.")
 @click.option("--method", "rules", type=Names(list(RULES)), default="dfa,bp", help="Learning rules, such as dfa,bp.")
-@click.option("--tiers", type=Names(list(TIERS)), help="Kernels, such as native,numpy.  [default: all usable]")
+@click.option("--tiers", type=Names(list(ON_CPU)), help="Kernels, such as native,numpy.  [default: all usable]")
 @click.option("--rounds", type=click.IntRange(1, 1000), default=5, help="Turns that each contestant takes.")
 @click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="Of everybody.  [default: every core]")
 @click.option("--torch/--no-torch", default=True, help="Whether PyTorch and the thesis' way take part.")
@@ -69,7 +78,7 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
         data=name,
         data_dir=None if data_dir is None else str(datasets.expanded(data_dir).absolute()),
         threads=threads or usable_cores(),
-        tiers=tiers or tuple(tier for tier in TIERS if why_not(tier) is None),
+        tiers=tiers or tuple(tier for tier in ON_CPU if why_not(tier) is None),
         opts=opts,
         rules=rules,
         rounds=rounds,
@@ -83,6 +92,57 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
         for path in report.keep(result, out):
             say(f"wrote {path}")
     click.echo(json.dumps(result, allow_nan=False) if as_json else report.markdown(result))
+
+
+@bench.command(context_settings={"show_default": True})
+@click.option("--data", type=Name(["auto", *NAMES]), default="auto", help="auto: MNIST where it is, else the digits.")
+@data_dir
+@click.option("--opt", "opts", type=Names(GPU_OPTS), default=",".join(GPU_OPTS), help="Optimizers, such as sgd,adam.")
+@click.option(
+    "--method", "rules", type=Names(["bp", "dfa"]), default="dfa,bp", help="Learning rules, such as dfa,bp."
+)
+@click.option("--rounds", type=click.IntRange(1, 1000), default=5, help="Turns that each contestant takes.")
+@click.option("--torch/--no-torch", default=True, help="Whether PyTorch takes part.")
+@click.option(
+    "--only",
+    type=Names(["ceilings", "training", "grid", "figures"]),
+    default="ceilings,training,grid,figures",
+    help="What to measure.",
+)
+@click.option("--quick", is_flag=True, help="A few steps: whether it works, not how fast it is.")
+@click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
+@as_json
+@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, quiet):
+    """Time steps and epochs of 1, 8 and 64 replicas on the GPU, the card's ceilings, a sweep and the figures.
+
+    \b
+    Examples:
+      dfanp bench gpu --opt rmsprop --method dfa --only ceilings,training
+      dfanp bench gpu --out bench/results
+    """
+    from dfanp_bench import gpu as suite
+
+    from dfanp import Backend, DfanpError
+    from dfanp.problems import datasets
+
+    say = lambda text: None if quiet else click.echo(text, err=True)
+    Backend("gpu")  # says why there is none
+    if torch and importlib.util.find_spec("torch") is None:
+        raise DfanpError("PyTorch is not installed: pip install 'dfanp[bench]' (or leave it out: --no-torch)")
+    name = datasets.resolve(data, data_dir)
+    datasets.load(name, data_dir)
+    folder = None if data_dir is None else str(datasets.expanded(data_dir).absolute())
+    plan = suite.Plan(name, folder, opts, rules, rounds, torch, **(QUICK_GPU if quick else {}))
+    result = suite.begin(plan, quick)
+    for measure in suite.MEASUREMENTS:
+        if measure.__name__ in only:
+            result["measurements"].extend(measure(plan, say))
+            if out is not None:  # each time: a long measurement that is cut off keeps what it has
+                path = suite.keep(result, out)
+    if out is not None:
+        say(f"wrote {path}")
+    click.echo(json.dumps(result, allow_nan=False) if as_json else suite.markdown(result))
 
 
 @bench.command(context_settings={"show_default": True})

@@ -65,5 +65,6 @@ def version(package):
 
 def card(cupy):
     """Return the name of the GPU and the version of CuPy."""
-    name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"]
-    return f"{name.decode()}, CuPy {cupy.__version__}"
+    from dfanp.backend import gpu_name
+
+    return f"{gpu_name(cupy)}, CuPy {cupy.__version__}"

@@ -76,13 +76,29 @@ def training_options(opt, epochs, batch_size, epochs_help, batch_help, lr=TUNED)
     )
 
 
+def with_tf32(kernels):
+    """Return the tier that `kernels` is with TF32; bad usage if there is none."""
+    if kernels not in ("auto", "cuda", "cuda-tf32"):
+        raise click.UsageError(f"--tf32 is for products on a GPU, not for --kernels {kernels}")
+    return "cuda-tf32"
+
+
 where_options = (
     click.option("--device", type=Name(list(DEVICES)), default="auto", help="auto: the GPU if it works."),
     click.option(
         "--kernels",
         type=Name(["auto", *TIERS]),
         default="auto",
+        callback=lambda ctx, param, value: with_tf32(value) if ctx.meta.get("tf32") else value,
         help="Tier that computes; auto: the fastest there is.",
+    ),
+    click.option(
+        "--tf32",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=lambda ctx, param, value: ctx.meta.update(tf32=value),
+        help="On a GPU, round the factors of products to 10 bits (the same as --kernels cuda-tf32).",
     ),
 )
 run_options = (

@@ -74,6 +74,9 @@ def follow(sweep, out, quiet):
         for outcome in sweep.outcomes():
             if outcome.state == "stopped":
                 continue
+            if outcome.state == "divided":
+                say(f"{len(outcome.job.keys)} runs at once are {outcome.error}: trained as two halves")
+                continue
             done, failed = done + len(outcome.job.keys), failed or outcome.state == "failed"
             left = (time.monotonic() - began) * (total - done) / (done - first)
             now, over = time.monotonic(), done == total or outcome.state == "failed"

@@ -62,12 +62,31 @@ class Backend:
         """Return a NumPy array with the values of `array`; on the CPU it may be `array` itself."""
         return array if self.xp is np else self.xp.asnumpy(array)
 
+    def free_bytes(self):
+        """Return how many bytes of the GPU's memory can be had; None on the CPU."""
+        return None if self.device == "cpu" else pool(self.xp).free_bytes() + self.xp.cuda.runtime.memGetInfo()[0]
+
+    def release(self):
+        """Give back the memory of the GPU that is held for later arrays."""
+        if self.device != "cpu":
+            pool(self.xp).free_all_blocks()
+
     def pinned(self):
         """Return a context in which the kernels run on exactly `threads` threads, and BLAS on as many as the kernels leave it; on a GPU in the precision of the tier."""
         if self.threads is None:
             return self.kernels.precision()
         self.kernels.set_threads(self.threads)
         return blas_pools().limit(limits=self.kernels.blas_threads or self.threads, user_api="blas")
+
+
+def gpu_name(cupy):
+    """Return the name of CuPy's device."""
+    return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
+
+
+def pool(cupy):
+    """Return CuPy's pool of the GPU's memory."""
+    return cupy.get_default_memory_pool()
 
 
 @cache

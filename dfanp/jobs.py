@@ -9,18 +9,22 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-from .backend import Backend
+from . import optimizers
+from .backend import Backend, first_line
 from .baselines import BASELINES
 from .errors import RecordError
 from .problems import load
 from .progress import read_progress, write_final, write_progress
 from .runs import rows_of, training_on
 from .store import Result, key_of
+from .training import TEST_BATCH
 
 SAVE_AFTER = 5.0  # seconds of training between two savings of a job's progress, at least
 SAVE_SHARE = 0.05  # of a job's time, at most, that saving takes
 JOBS_AT_LEAST = 8  # of a sweep that has as many runs: there may be so many workers
-MOST_JOINED = 16  # replicas of a job
+MOST_JOINED = 16  # replicas of a job on the CPU
+MOST_ON_GPU = 256  # beyond that a card gains nothing, and an interrupted job loses more
+SHARE_OF_GPU = 0.7  # of its free memory, that a job may take by estimate
 JOINED_BYTES = {"numpy": 64 << 20}  # of their weights
 OTHERS_JOINED_BYTES = 2 << 20  # beyond a cache, the compiled tiers gain nothing
 
@@ -41,7 +45,8 @@ class Outcome(NamedTuple):
     """What came of a job: its Results, or why there are none.
 
     Attributes:
-        state: "done", "stopped" (it goes on from its progress) or "failed". error: a line, of a failed one.
+        state: "done", "stopped" (it goes on from its progress), "divided" (it was too large for the memory: its halves are trained
+            instead) or "failed". error: a line, of one that is divided or failed.
         seconds: of training, by this and earlier starts.
     """
 
@@ -78,6 +83,10 @@ def _kernels_of(device, kernels):
     return Backend(device, kernels=kernels).kernels.name
 
 
+def _free_bytes(device):
+    return Backend(device, kernels="numpy").free_bytes()
+
+
 def jobs_of(settings, data_dir=None):
     """Return the Jobs that a list of resolved settings makes, in the order of the first run of each; equal ones once."""
     alike, unique = {}, dict.fromkeys(settings)
@@ -86,23 +95,37 @@ def jobs_of(settings, data_dir=None):
     jobs = []
     for shape, runs in alike.items():
         most = most_joined(shape, shape.features(_dataset(shape.data, data_dir)))
-        size = ceil(len(runs) / ceil(len(runs) / min(most, ceil(len(unique) / JOBS_AT_LEAST))))
-        for start in range(0, len(runs), size):
-            part = tuple(runs[start : start + size])
-            jobs.append(Job(part, tuple(key_of(each.config()) for each in part)))
+        if shape.device == "cpu":  # a GPU has one worker, which it should fill
+            most = min(most, ceil(len(unique) / JOBS_AT_LEAST))
+        size = ceil(len(runs) / ceil(len(runs) / most))
+        jobs += [job_of(runs[start : start + size]) for start in range(0, len(runs), size)]
     order = {each: place for place, each in enumerate(settings)}
     return sorted(jobs, key=lambda job: order[job.settings[0]])
 
 
+def job_of(runs):
+    """Return the Job of a list of settings."""
+    return Job(tuple(runs), tuple(key_of(each.config()) for each in runs))
+
+
+def halves(job):
+    """Return a Job as two."""
+    middle = ceil(len(job.keys) / 2)
+    return [Job(job.settings[part], job.keys[part]) for part in (slice(middle), slice(middle, None))]
+
+
 def most_joined(settings, features):
-    """Return how many runs with these settings, on so many features, are worth joining."""
+    """Return how many runs with these settings, on so many features, are worth joining; on a GPU, as many as its free memory holds."""
+    number = 4 if settings.dtype == "float32" else 8
+    size = number * sum(a * b for a, b in pairwise((features, *settings.hidden, 1)))
     if settings.device != "cpu":
-        return MOST_JOINED
+        # Weights, gradient, state and what an update makes; the largest batch; the examples of this epoch and the next.
+        slots = len(optimizers.parse(settings.opt)[0].slots)
+        batch = number * max(TEST_BATCH, settings.batch_size or 0) * (features + 3 * sum(settings.hidden))
+        each = size * (3 + slots) + batch + 3 * settings.bytes_of_examples(features)
+        return max(1, min(MOST_ON_GPU, int(SHARE_OF_GPU * _free_bytes(settings.device) / each)))
     if settings.method in BASELINES:  # each keeps a table of its own
         return 1
-    size = (4 if settings.dtype == "float32" else 8) * sum(
-        a * b for a, b in pairwise((features, *settings.hidden, 1))
-    )
     return max(1, min(MOST_JOINED, JOINED_BYTES.get(settings.kernels, OTHERS_JOINED_BYTES) // size))
 
 
@@ -129,6 +152,9 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset()):
         with suppress(OSError):  # a full disk: then a crash has fewer suspects, no more
             marker.touch()
         return _train(job, folder, threads, data_dir, keep)
+    except MemoryError as error:
+        state = "divided" if len(job.keys) > 1 else "failed"
+        return Outcome(job, state, error=f"too large for the memory ({first_line(error)})")
     except Exception as error:
         line = (str(error).strip().splitlines() or [""])[0]
         return Outcome(job, "failed", error=f"{type(error).__name__}: {line}")

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from . import baselines, optimizers
-from .backend import Backend, check_threads
+from .backend import Backend, check_threads, gpu_name
 from .errors import RecordError, by_name
 from .feedback import Feedback
 from .network import MLP
@@ -111,13 +111,14 @@ def row_of(solo):
 
 def environment(backend):
     """Return a dict that says where a run runs: versions, machine, array library, BLAS threads."""
-    return {
+    told = {
         "dfanp": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
         backend.name: backend.xp.__version__,
         "threads": backend.threads,
     }
+    return told | ({} if backend.device == "cpu" else {"gpu": gpu_name(backend.xp)})
 
 
 class Run:

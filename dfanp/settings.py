@@ -74,6 +74,10 @@ class TrainingSettings:
         """Return the width of the problem's inputs."""
         raise NotImplementedError
 
+    def bytes_of_examples(self, features):
+        """Return the bytes of the examples of an epoch, for inputs so wide."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParitySettings(TrainingSettings):
@@ -115,6 +119,9 @@ class ParitySettings(TrainingSettings):
     def features(self, dataset):
         return self.k * dataset.train.pixels.shape[1]
 
+    def bytes_of_examples(self, features):
+        return (self.train_size + self.test_size) * 8 * (self.k + 1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticSettings(TrainingSettings):
@@ -147,6 +154,9 @@ class SyntheticSettings(TrainingSettings):
 
     def features(self, dataset):
         return self.d
+
+    def bytes_of_examples(self, features):
+        return (self.n + self.test_points) * 8 * (features + 1)
 
 
 PROBLEMS = {each.name: each for each in (ParitySettings, SyntheticSettings)}

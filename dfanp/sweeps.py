@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .backend import usable_cores
 from .errors import RecordError
-from .jobs import Outcome, jobs_of, resolved, train
+from .jobs import Outcome, halves, jobs_of, resolved, train
 from .store import Store, key_of
 
 
@@ -88,7 +88,8 @@ class Sweep:
         """Run what is pending, yielding the Outcome of each job once it is on the disk, in the order in which they end.
 
         A worker that dies takes others' work with it. The jobs that were running then are tried again, one at a time, each in a
-        process of its own; one that kills that too has failed.
+        process of its own; one that kills that too has failed. A job that is too large for the memory is divided, and its halves are
+        run.
         """
         from .pools import Crash, run_jobs
 
@@ -96,10 +97,12 @@ class Sweep:
         while (suspects or waiting) and not self.stopping:
             alone = bool(suspects)
             batch = [suspects[0]] if alone else waiting
-            ended = set()
+            ended, divided = set(), []
             try:
                 for outcome in run_jobs(self._task, batch, self.workers, self.cluster, alone):
                     ended.add(outcome.job.name)
+                    if outcome.state == "divided":
+                        divided += halves(outcome.job)
                     yield self._keep(outcome)
             except Crash as crash:
                 left = [job for job in batch if job.name not in ended]
@@ -108,12 +111,12 @@ class Sweep:
                 else:
                     running = {each.stem for each in self.path.glob("progress/*.running")}
                     suspects = [job for job in left if job.name in running] or left[: self.workers or 1]
-                    waiting = [job for job in left if job not in suspects]
+                    waiting = [job for job in left if job not in suspects] + divided
                     continue
             if alone:
-                suspects = suspects[1:]
+                suspects, waiting = suspects[1:], waiting + divided
             else:
-                waiting = []
+                waiting = divided
 
     @property
     def _task(self):

@@ -5,9 +5,11 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from dfanp_bench import contestants, growth, report, suite, turns
+from dfanp_bench import contestants, gpu, growth, report, suite, turns
 from dfanp_bench.floor import floor
 from dfanp_cli.main import cli
+
+from dfanp.backend import usable_cupy
 
 
 def tiny_plan(**more):
@@ -108,3 +110,32 @@ def test_pytorch_and_the_thesis_way_take_part():
         }
         seconds, _ = turns.take_turns(everybody, 1, check=contestants.same_losses, unchecked=("thesis",))
         assert all(each["run"] for each in seconds.values())
+
+
+def test_the_gpu_benchmark_checks_and_tells_where_there_is_no_gpu(tmp_path):
+    """The whole of it, but for the card's ceilings, with the CPU in the card's place."""
+    pytest.importorskip("torch")
+    plan = gpu.Plan(
+        "digits", None, ("adam",), ("dfa",), 1, replicas=(1, 2), tiers=("numpy",), steps=4,
+        train_size=640, test_size=100, hidden=16, grid_epochs=1, figures=("B.1",), device="cpu", ours="cpu",
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gpu, "TORCH", {"PyTorch eager": "eager"})
+        result = gpu.begin(plan, quick=True)
+        for measure in (gpu.training, gpu.grid, gpu.figures):
+            result["measurements"].extend(measure(plan, lambda text: None))
+    *training, grid, figures = result["measurements"]
+    assert len(training) == 4 and not any(each["failed"] for each in training)
+    assert grid["runs"] == 150 and not grid["failed"]
+    assert figures["figures"] == ["B.1"] and not figures["failed"] and not figures["missing"]
+    result["measurements"].append({"name": "ceilings", "found": {"float32 product, flop/s": 5e13}})
+    table = gpu.markdown(result)
+    assert "| DFA adam, R = 2 |" in table and "50 T" in table and "150 runs" in table
+    assert json.loads(gpu.keep(result, tmp_path).read_text()) == json.loads(json.dumps(result))
+
+
+def test_the_gpu_benchmark_says_that_there_is_no_gpu():
+    if usable_cupy()[0] is not None:
+        pytest.skip("there is one")
+    done = CliRunner().invoke(cli, ["bench", "gpu", "--quick"])
+    assert done.exit_code == 1 and "the GPU cannot be used" in str(done.exception) + done.output
