@@ -57,7 +57,8 @@ def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, devi
 
     scale = (experiment.quick if quick else experiment.full)(kernels, Backend(device).device)
     out = Path(out or (QUICK if quick else FULL))
-    workers = workers or (None if cluster else usable_cores())
+    if workers is None and not cluster:  # one worker fills a GPU
+        workers = usable_cores() if scale.device == "cpu" else 1
     records, missing = [], []
     with usage_errors():
         work = Reproduction(tasks, scale, out, workers, threads, data_dir, cluster)

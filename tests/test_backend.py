@@ -1,4 +1,6 @@
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,3 +84,21 @@ def test_import_loads_nothing_heavy():
     heavy = ["sklearn", "scipy", "matplotlib", "cupy", "numba", "torch", "pooch", "joblib", "threadpoolctl"]
     code = f"import sys, dfanp; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_cupy_has_every_function_that_is_asked_of_it():
+    """Where CuPy is installed, with or without a GPU."""
+    cupy = pytest.importorskip("cupy")
+    folder = Path(dfanp.__file__).parent
+    text = "\n".join(path.read_text() for path in folder.rglob("*.py"))
+    for name in sorted(set(re.findall(r"\bxp\.(\w+)", text))):
+        assert hasattr(cupy, name), f"CuPy has no {name}"
+    for name in sorted(set(re.findall(r"self\.cupy\.([\w.]+)", (folder / "kernels" / "card.py").read_text()))):
+        assert all(hasattr(at, last) for at, last in walk(cupy, name)), f"CuPy has no {name}"
+
+
+def walk(at, dotted):
+    """Yield (object, name) along a dotted name."""
+    for name in dotted.split("."):
+        yield at, name
+        at = getattr(at, name, None)

@@ -1,5 +1,6 @@
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,6 +104,41 @@ def test_runs_are_joined_where_that_is_faster(monkeypatch):
     large = jobs.resolved(grids.product(BASE, hidden=[(4096,)], k=[10], seed=range(3)))
     assert [len(job.keys) for job in jobs.jobs_of(large)] == [1, 1, 1] or large[0].kernels == "numpy"
     assert len(jobs.jobs_of([*small[:9], *small[:9]])) == 5  # equal ones once
+
+
+def test_a_gpu_is_filled(monkeypatch):
+    """By one job where its memory allows that; whatever the number of workers that a CPU would want."""
+    monkeypatch.setattr(jobs, "JOBS_AT_LEAST", 8)
+    runs_there = [replace(each, device="gpu", kernels="cuda") for each in grids.product(BASE, seed=range(100))]
+    for free, least, most in ((100 << 30, 1, 1), (100 << 20, 2, 50), (1, 100, 100)):
+        monkeypatch.setattr(jobs, "_free_bytes", lambda device, free=free: free)
+        found = jobs.jobs_of(runs_there)
+        assert sum(len(job.keys) for job in found) == 100 and least <= len(found) <= most
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_job_that_is_too_large_for_the_memory_is_divided(grid, tmp_path, monkeypatch, workers):
+    finished(grid, tmp_path / "whole")
+    monkeypatch.setattr(sweeps, "train", small_jobs_alone)
+    outcomes = finished(grid, tmp_path / "divided", workers=workers)
+    states = [outcome.state for outcome in outcomes]
+    assert states.count("divided") == 4 and states.count("done") == 7
+    assert "too large for the memory" in next(each.error for each in outcomes if each.state == "divided")
+    assert contents(tmp_path / "divided") == contents(tmp_path / "whole")
+
+
+def small_jobs_alone(job, folder, **options):
+    """Train a job as ``jobs.train`` does, if memory held no two runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        train = jobs._train
+
+        def limited(job, *more):
+            if len(job.keys) > 1:
+                raise MemoryError("out of memory allocating 4,816,896 bytes")
+            return train(job, *more)
+
+        patch.setattr(jobs, "_train", limited)
+        return jobs.train(job, folder, **options)
 
 
 def test_a_run_that_diverges_leaves_the_others_alone(tmp_path):

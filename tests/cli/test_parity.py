@@ -144,6 +144,7 @@ def test_a_diverged_run_is_told_and_fails(dfanp):
         (("--data", "mnits"), "did you mean 'mnist'?"),
         (("--device", "gup"), "did you mean 'gpu'?"),
         (("--kernels", "natve"), "did you mean 'native'?"),
+        (("--tf32", "--kernels", "native"), "--tf32 is for products on a GPU"),
         (("--dtype", "float16"), "'float16' is not one of float32, float64"),
         (("--plot", "curve.jpg2"), "must end in .png"),
         (("--plot", "nowhere/curve.png"), "there is no folder nowhere"),
@@ -190,6 +191,8 @@ def test_absent_gpu(dfanp, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     result = dfanp(*QUICK, "--quiet", "--device", "gpu")
     assert failed(result) and "--device cpu" in result.err
+    result = dfanp(*QUICK, "--quiet", "--tf32")
+    assert failed(result) and "'cuda-tf32' run on a GPU alone" in result.err
 
 
 def test_corrupt_checkpoint(dfanp, tmp_path):
