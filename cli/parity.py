@@ -37,6 +37,7 @@ def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **giv
             click.echo(message, err=True)
 
     plot = checked_files(out, plot)
+    device = Backend(device, kernels=given["kernels"]).device  # first: what is absent is all there is to say
     name = datasets.resolve(data, data_dir)
     dataset = load(name, data_dir)
     say(f"data      {datasets.TITLES[name]}")
@@ -47,5 +48,5 @@ def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **giv
     else:
         source = "given"
     say(f"lr        {lr:g} ({source})")
-    settings = ParitySettings(lr=lr, data=name, device=Backend(device).device, **given)
+    settings = ParitySettings(lr=lr, data=name, device=device, **given)
     return train(settings, out, threads, dataset, plot, as_json, quiet)

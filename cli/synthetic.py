@@ -35,10 +35,11 @@ def synthetic(lr, labels, device, threads, out, plot, as_json, quiet, **given):
     from dfanp.settings import SyntheticSettings
 
     plot = checked_files(out, plot)
+    device = Backend(device, kernels=given["kernels"]).device  # first: what is absent is all there is to say
     if lr is None:
         lr = DEFAULT_LR
         if not quiet:
             click.echo(f"lr        {lr:g} (Demirbilek 2021, for every optimizer)", err=True)
     labels = labels or ("thesis" if given["c"] == 3 else "random")
-    settings = SyntheticSettings(lr=lr, labels=labels, device=Backend(device).device, **given)
+    settings = SyntheticSettings(lr=lr, labels=labels, device=device, **given)
     return train(settings, out, threads, None, plot, as_json, quiet)

@@ -10,7 +10,7 @@ import pytest
 import dfanp
 from dfanp import kernels
 from dfanp.kernels import cuda
-from dfanp.kernels.card import source
+from dfanp.kernels.card import options, source
 from dfanp.kernels.cuda_shapes import shape_of, shapes
 from dfanp.optimizers import OPTIMIZERS
 
@@ -219,13 +219,9 @@ def test_nvrtc_compiles(name, file, defines, arch):
         pytest.skip("NVRTC is not installed (pip install nvidia-cuda-nvrtc-cu12)")
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
     assert lib.nvrtcCreateProgram(ctypes.byref(program), source(file).encode(), file.encode(), 0, None, None) == 0
-    options = [
-        f"--gpu-architecture={arch}",
-        "-std=c++17",
-        *(f"-D{macro}={value}" for macro, value in defines.items()),
-    ]
-    encoded = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
-    result = lib.nvrtcCompileProgram(program, len(options), encoded)
+    told = [f"--gpu-architecture={arch}", "-ftz=true", *options(file, defines)]  # as CuPy does
+    array = (ctypes.c_char_p * len(told))(*(each.encode() for each in told))
+    result = lib.nvrtcCompileProgram(program, len(told), array)
     lib.nvrtcGetProgramLogSize(program, ctypes.byref(size))
     log = ctypes.create_string_buffer(size.value)
     lib.nvrtcGetProgramLog(program, log)
@@ -241,8 +237,8 @@ def test_nvcc_finds_no_spilled_state(tmp_path, arch):
         pytest.skip("no nvcc")
     sizes = SIZES["MNIST, k = 3"]
     card = {"sm_80": A100, "sm_90": H200}[arch]
-    defines = [f"-D{macro}={value}" for macro, value in macros(shape_of(*card, *sizes), sizes).items()]
-    command = ["nvcc", "-std=c++17", "-cubin", f"-arch={arch}", "-Xptxas", "-v", *defines, FOLDER / "cuda_pass.cu"]
+    told = options("cuda_pass.cu", macros(shape_of(*card, *sizes), sizes))
+    command = ["nvcc", *told, "-ftz=true", "-cubin", f"-arch={arch}", "-Xptxas", "-v", FOLDER / "cuda_pass.cu"]
     told = subprocess.run([*command, "-o", tmp_path / "a.cubin"], capture_output=True, text=True, check=True).stderr
     stack = int(told.partition(" bytes stack frame")[0].split()[-1])
     assert stack <= 256, told
