@@ -152,14 +152,14 @@ def test_a_run_that_diverges_leaves_the_others_alone(tmp_path):
 def test_a_run_that_raises_fails_alone_and_is_tried_again(grid, tmp_path, monkeypatch):
     def broken(problem, settings, seed, lr):
         if settings.hidden == (9,):
-            raise MemoryError("no room\nfor that")
+            raise ArithmeticError("no room\nfor that")
         return runs.training_on(problem, settings, seed, lr)
 
     monkeypatch.setattr(jobs, "training_on", broken)
     outcomes = finished(grid, tmp_path)
     assert [outcome.state for outcome in outcomes] == ["done", "failed", "done"]
-    assert outcomes[1].error == "MemoryError: no room"
-    assert [why for _, why in Store(tmp_path).failures.values()] == ["MemoryError: no room"] * 2
+    assert outcomes[1].error == "ArithmeticError: no room"
+    assert [why for _, why in Store(tmp_path).failures.values()] == ["ArithmeticError: no room"] * 2
     monkeypatch.undo()
     assert [outcome.state for outcome in finished(grid, tmp_path)] == ["done"]
     assert not Store(tmp_path).failures

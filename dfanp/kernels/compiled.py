@@ -125,7 +125,9 @@ class Compiled(Tier):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by the gradient `g` of their shape."""
         g = np.ascontiguousarray(g)
         rule = self.rule(hyperparameters(optimizer, step, epoch), theta.dtype)
-        each = [(None, theta, g, *slots(s))] if isinstance(lr, float) else replicas(theta, g, *slots(s))
+        arrays = theta, g, *slots(s)
+        # With a rate for each replica all arrays have that axis first, those of biases too.
+        each = [(None, *arrays)] if isinstance(lr, float) else zip(range(len(theta)), *arrays, strict=True)
         for r, w, gradient, *state in each:
             self.apply(rule, rate_of(lr, r), gradient, w, state)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import dfanp
-from dfanp import kernels
+from dfanp import kernels, losses
 from dfanp.inputs import Bank, StackedDigits, WeightGradient
 from dfanp.optimizers import OPTIMIZERS
 
@@ -147,6 +147,55 @@ def test_update(rng, tier, dtype, optimizer, shape):
     for slot in optimizer.slots:
         close(getattr(s, slot), getattr(s64, slot), dtype)
     assert np.array_equal(g, before)
+
+
+@tiers
+@dtypes
+@pytest.mark.parametrize("replicas", [(), (2,)])
+def test_update_all(rng, tier, dtype, replicas):
+    """Weights above digits, weights above an array and biases, each with its state: as one after another."""
+    backend, optimizer = backend_of(tier), dfanp.Adam(0.03 if not replicas else (0.01, 0.03), weight_decay=0.1)
+    X = digits(rng, 2, 12, 9, dtype, backend, replicas)
+    shapes = [(24, 7), (7, 5), (5,)]
+    thetas = [rng.standard_normal((*replicas, *shape)).astype(dtype) for shape in shapes]
+    delta = rng.standard_normal((*replicas, 9, 7)).astype(dtype)
+    gradients = [WeightGradient(X, delta), *(rng.standard_normal(theta.shape).astype(dtype) for theta in thetas[1:])]
+    states = [state_of(optimizer, rng, theta.shape, dtype) for theta in thetas]
+    rates = [
+        np.array(optimizer.lr, dtype).reshape(-1, *(1,) * len(shape)) if replicas else optimizer.lr
+        for shape in shapes
+    ]
+    exactly = [(theta.astype(float), wide(s)) for theta, s in zip(thetas, states, strict=True)]
+    backend.kernels.update_all(optimizer, list(zip(gradients, thetas, states, rates, strict=True)), 3, 2)
+    definition = kernels.resolve("numpy", np, "cpu")
+    wide_gradients = [WeightGradient(exact(X), delta.astype(float)), *(g.astype(float) for g in gradients[1:])]
+    for (theta, s), g, lr, mine, own in zip(exactly, wide_gradients, rates, thetas, states, strict=True):
+        step = definition.descend if isinstance(g, WeightGradient) else definition.update
+        step(optimizer, g, theta, s, lr, 3, 2)
+        close(mine, theta, dtype)
+        for slot in optimizer.slots:
+            close(getattr(own, slot), getattr(s, slot), dtype)
+
+
+@tiers
+@dtypes
+@pytest.mark.parametrize("loss, outputs", [("bce", 1), ("bce", 3), ("cross-entropy", 4), ("mse", 1), ("mse", 3)])
+@pytest.mark.parametrize("replicas", [(), (3,)])
+def test_output(rng, tier, dtype, loss, outputs, replicas):
+    backend, loss = backend_of(tier), losses.get(loss)
+    definition = kernels.resolve("numpy", np, "cpu")
+    z = 3 * rng.standard_normal((*replicas, 300, outputs)).astype(dtype)
+    y = np.eye(max(2, outputs))[rng.integers(0, outputs, 300)][:, :outputs].astype(dtype)
+    z[..., 0, :] = 200.0
+    for targets in (y, np.broadcast_to(y, z.shape), np.concatenate([y, y])[:300]):
+        e, told = backend.kernels.output(loss, z, targets)
+        wanted = definition.output(loss, z.astype(float), targets.astype(float))
+        np.testing.assert_allclose(e, wanted[0], rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-9)
+        np.testing.assert_allclose(told, wanted[1], rtol=1e-5 if dtype == "float32" else 1e-12)
+        assert backend.kernels.output(loss, z, targets, learning=False)[0] is None
+    z[..., 5, 0] = np.nan
+    told = backend.kernels.output(loss, z, y)[1]
+    assert np.isnan(told[0]).all() and np.array_equal(told[1], definition.output(loss, z, y)[1][1])
 
 
 class OneEpoch:
