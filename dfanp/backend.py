@@ -64,12 +64,9 @@ class Backend:
 
     def free_bytes(self):
         """Return how many bytes of the GPU's memory can be had; None on the CPU."""
-        return None if self.device == "cpu" else pool(self.xp).free_bytes() + self.xp.cuda.runtime.memGetInfo()[0]
-
-    def release(self):
-        """Give back the memory of the GPU that is held for later arrays."""
-        if self.device != "cpu":
-            pool(self.xp).free_all_blocks()
+        if self.device == "cpu":
+            return None
+        return self.xp.get_default_memory_pool().free_bytes() + self.xp.cuda.runtime.memGetInfo()[0]
 
     def pinned(self):
         """Return a context in which the kernels run on exactly `threads` threads, and BLAS on as many as the kernels leave it; on a GPU in the precision of the tier."""
@@ -82,11 +79,6 @@ class Backend:
 def gpu_name(cupy):
     """Return the name of CuPy's device."""
     return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
-
-
-def pool(cupy):
-    """Return CuPy's pool of the GPU's memory."""
-    return cupy.get_default_memory_pool()
 
 
 @cache

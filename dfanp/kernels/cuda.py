@@ -5,6 +5,7 @@ for all steps of a launch; any other one step by step, in some ten launches. Not
 """
 
 import ctypes
+from functools import cache
 from math import ceil
 
 import numpy as np
@@ -51,6 +52,12 @@ BeforeRule = struct(
 Pass = type("Pass", (BeforeRule,), {"_fields_": [("o", RULES[FLOAT])]})
 
 
+@cache
+def card_of(cupy):
+    """Return the Card of CuPy's device, with the kernels that are compiled already."""
+    return Card(cupy)
+
+
 class Words:
     """A Bank's images on the device, each as words of four pixels: ``array`` (images, words); the last word is filled up with zeros."""
 
@@ -70,7 +77,7 @@ class Cuda(Tier):
     name = "cuda"
 
     def __init__(self, xp, card=None):
-        self.xp, self.card = xp, card or Card(xp)
+        self.xp, self.card = xp, card or card_of(xp)
 
     @staticmethod
     def why_not():
