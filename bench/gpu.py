@@ -14,10 +14,10 @@ from time import perf_counter
 
 from dfanp.experiments.rates import default_rate
 
+from . import suite
 from .contestants import same_losses
 from .floor import floor
 from .report import machine, rows, seconds
-from .suite import told
 from .turns import take_turns
 
 TORCH = {"PyTorch eager": "eager", "PyTorch max-autotune": "compiled", "PyTorch max-autotune, captured": "captured"}
@@ -26,56 +26,33 @@ FIGURES = ("2.1", "3.1", "3.2", "3.3", "3.4", "3.5", "B.1", "B.2")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to run, and how much of it. ``device`` is PyTorch's and ``ours`` that of dfanp: another one only in tests.
+class Plan(suite.Plan):
+    """What to run, and how much of it: a ``suite.Plan``, and more.
 
     Attributes:
-        data, data_dir, opts, rules, rounds, torch: as the command's options. replicas: the R that are measured.
-        tiers: of dfanp. steps: in a turn. train_size, test_size: examples of an epoch. grid_epochs: of the sweep. figures: names of figures.
+        replicas: the R that are measured. grid_epochs: of the sweep. figures: names of figures.
+        device, ours: where PyTorch and dfanp run; another place than the card only in tests.
     """
 
-    data: str
-    data_dir: str | None
-    opts: tuple = ("rmsprop", "adam", "sgd")
-    rules: tuple = ("dfa", "bp")
-    rounds: int = 5
-    torch: bool = True
-    replicas: tuple = (1, 8, 64)
+    threads: int | None = None
     tiers: tuple = TIERS
-    steps: int = 400
-    train_size: int = 60_000
-    test_size: int = 10_000
-    hidden: int = 512
+    opts: tuple = ("rmsprop", "adam", "sgd")
+    replicas: tuple = (1, 8, 64)
     grid_epochs: int = 20
     figures: tuple = FIGURES
     device: str = "cuda"
     ours: str = "gpu"
 
-    def settings(self, rule, opt, R):
-        """Return the settings of all contestants."""
-        return {
-            "data": self.data,
-            "data_dir": self.data_dir,
-            "threads": None,
-            "k": 3,
-            "hidden": self.hidden,
-            "batch": 128,
-            "rule": rule,
-            "opt": opt,
-            "lr": default_rate(self.data, rule, opt).lr,
-            "train_size": self.train_size,
-            "test_size": self.test_size,
-            "steps": self.steps,
-            "replicas": R,
-            "seed": list(range(R)) if R > 1 else 0,
-        }
+    def replicated(self, rule, opt, R):
+        """Return the settings of all contestants with R replicas."""
+        return self.settings(rule, opt, steps=self.steps, replicas=R, seed=list(range(R)) if R > 1 else 0)
 
 
 def training(plan, say):
     """Yield the measurements of steps, and of whole epochs, for each rule, optimizer and R."""
     for what in ("steps", "epoch"):
         for rule, opt, R in ((rule, opt, R) for rule in plan.rules for opt in plan.opts for R in plan.replicas):
-            settings = plan.settings(rule, opt, R)
+            settings = plan.replicated(rule, opt, R)
             ours = {
                 f"dfanp {tier}": (f"dfanp {what}", settings | {"tier": tier, "device": plan.ours})
                 for tier in plan.tiers
@@ -92,7 +69,7 @@ def training(plan, say):
             times, failed = take_turns(
                 ours | torch, plan.rounds, check=same_losses, unchecked=unchecked, optional=optional, say=talk
             )
-            yield told(what, settings, times, failed, tuple(torch) if plan.torch else ("dfanp numpy",))
+            yield suite.told(what, settings, times, failed, tuple(torch) if plan.torch else ("dfanp numpy",))
 
 
 def ceilings(plan, say):

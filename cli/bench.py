@@ -133,7 +133,8 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
     name = datasets.resolve(data, data_dir)
     datasets.load(name, data_dir)
     folder = None if data_dir is None else str(datasets.expanded(data_dir).absolute())
-    plan = suite.Plan(name, folder, opts, rules, rounds, torch, **(QUICK_GPU if quick else {}))
+    chosen = {"opts": opts, "rules": rules, "rounds": rounds, "torch": torch}
+    plan = suite.Plan(name, folder, **chosen, **(QUICK_GPU if quick else {}))
     result = suite.begin(plan, quick)
     for measure in suite.MEASUREMENTS:
         if measure.__name__ in only:

@@ -69,7 +69,10 @@ class Backend:
         return self.xp.get_default_memory_pool().free_bytes() + self.xp.cuda.runtime.memGetInfo()[0]
 
     def pinned(self):
-        """Return a context in which the kernels run on exactly `threads` threads, and BLAS on as many as the kernels leave it; on a GPU in the precision of the tier."""
+        """Return a context in which the kernels run on exactly `threads` threads and BLAS on as many as they leave it.
+
+        On a GPU products then have the precision of the tier.
+        """
         if self.threads is None:
             return self.kernels.precision()
         self.kernels.set_threads(self.threads)

@@ -115,10 +115,9 @@ def test_pytorch_and_the_thesis_way_take_part():
 def test_the_gpu_benchmark_checks_and_tells_where_there_is_no_gpu(tmp_path):
     """The whole of it, but for the card's ceilings, with the CPU in the card's place."""
     pytest.importorskip("torch")
-    plan = gpu.Plan(
-        "digits", None, ("adam",), ("dfa",), 1, replicas=(1, 2), tiers=("numpy",), steps=4,
-        train_size=640, test_size=100, hidden=16, grid_epochs=1, figures=("B.1",), device="cpu", ours="cpu",
-    )  # fmt: skip
+    sizes = {"steps": 4, "train_size": 640, "test_size": 100, "hidden": 16, "grid_epochs": 1, "figures": ("B.1",)}
+    chosen = {"opts": ("adam",), "rules": ("dfa",), "rounds": 1, "replicas": (1, 2), "tiers": ("numpy",)}
+    plan = gpu.Plan("digits", None, threads=1, **chosen, **sizes, device="cpu", ours="cpu")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gpu, "TORCH", {"PyTorch eager": "eager"})
         result = gpu.begin(plan, quick=True)
