@@ -48,7 +48,7 @@ class Projection:
         for place, table in enumerate(self.tables(X.bank)):
             rows = X.picks[..., place]
             if rows.ndim > 1:  # replica r of a table starts r · images rows down
-                rows = rows + self.backend.asarray(np.arange(len(self.W))[:, None] * X.bank.raw.shape[0])
+                rows = rows + self.backend.asarray(np.arange(self.W.shape[0])[:, None] * X.bank.raw.shape[0])
             part = xp.take(table, xp.reshape(rows, (-1,)), axis=0)
             total = part if total is None else total + part
         return xp.reshape(total, (*X.shape[:-1], self.W.shape[-1]))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import dfanp
+from dfanp import baselines
 from dfanp.kernels import cuda
 from dfanp.kernels.card import options, source
 from dfanp.kernels.cuda_shapes import shape_of, shapes
@@ -221,3 +222,28 @@ def test_nvcc_finds_no_spilled_state(tmp_path, arch):
     told = subprocess.run([*command, "-o", tmp_path / "a.cubin"], capture_output=True, text=True, check=True).stderr
     stack = int(told.partition(" bytes stack frame")[0].split()[-1])
     assert stack <= 256, told
+
+
+@pytest.mark.parametrize("method", baselines.BASELINES)
+@pytest.mark.parametrize("seed", [0, (0, 1)])
+def test_baselines_off_the_host(tiny, strict_cuda_backend, method, seed):
+    def losses_on(backend):
+        problem = dfanp.Parity(tiny, 2, train_size=50, test_size=30, backend=backend)
+        network = baselines.get(method).network(
+            (problem.features, 9, 1), "float32", seed, problem.backend, *problem.scale
+        )
+        training = dfanp.Training(network, problem, "bp", dfanp.Adam(0.01), batch_size=16)
+        return [(record.train_loss, record.test_loss) for record in training.epochs(2)]
+
+    np.testing.assert_allclose(losses_on(strict_cuda_backend), losses_on(None), rtol=1e-4)
+
+
+def test_disks_are_one_pass(strict_cuda_backend):
+    def losses_on(backend):
+        problem = dfanp.Synthetic(n=40, d=15, test_points=50, backend=backend)
+        network = dfanp.MLP((15, 20, 1), "tanh", backend=backend)
+        training = dfanp.Training(network, problem, "dfa", dfanp.Momentum(0.1), batch_size=40)
+        return [(record.train_loss, record.test_loss) for record in training.epochs(3)]
+
+    np.testing.assert_allclose(losses_on(strict_cuda_backend), losses_on(None), rtol=1e-4)
+    assert set(strict_cuda_backend.kernels.card.launched) == {"pass"}
