@@ -334,6 +334,10 @@ class Training:
         step, epoch = int(arrays["optimizer/step"]), int(arrays["epoch"])
         if epoch < 0 or step != epoch * ceil(self.problem.train_size / self.batch_size):
             raise ValueError(f"{step} steps do not belong to {epoch} epochs")
+        self.go_on_from(arrays)
+
+    def go_on_from(self, arrays):
+        """Do what ``restore`` does, with arrays that are known to fit; their epochs may have had other numbers of examples."""
         asarray = self.backend.asarray
         self.network.load({name: arrays[f"parameters/{name}"] for name in self.network.parameters})
         for layer, b in enumerate(self.B):
@@ -341,5 +345,6 @@ class Training:
         for name, slots in self.state.slots.items():
             for slot, array in vars(slots).items():
                 array[...] = asarray(arrays[f"optimizer/{name}/{slot}"])
-        self.state.step, self.epoch, self._alive = step, epoch, arrays["alive"].copy()
+        self.state.step, self.epoch = int(arrays["optimizer/step"]), int(arrays["epoch"])
+        self._alive = arrays["alive"].copy()
         self._torn = False
