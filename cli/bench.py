@@ -147,6 +147,31 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
 
 
 @bench.command(context_settings={"show_default": True})
+@click.option("--data", type=Names(list(NAMES)), default="digits", help="Data sets, such as digits,mnist.")
+@data_dir
+@click.option("--epochs", type=click.IntRange(min=1), default=20, help="Of each.")
+@click.option("--rounds", type=click.IntRange(1, 1000), default=3, help="Turns that each contestant takes.")
+@click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
+@as_json
+@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+def estimator(data, data_dir, epochs, rounds, out, as_json, quiet):
+    """Fit DFAClassifier beside scikit-learn's MLPClassifier: accuracy and times.
+
+    \b
+    Example: dfanp bench estimator --data digits,mnist --epochs 5
+    """
+    from dfanp_bench import estimator as suite
+
+    say = lambda text: None if quiet else click.echo(text, err=True)
+    result = suite.begin()
+    for name in data:
+        result["measurements"].append(suite.measure(name, data_dir, epochs, rounds, say))
+    if out is not None:
+        say(f"wrote {suite.keep(result, out)}")
+    click.echo(json.dumps(result, allow_nan=False) if as_json else suite.markdown(result))
+
+
+@bench.command(context_settings={"show_default": True})
 @click.option("--kills", type=click.IntRange(1, 100_000), default=500, help="How many.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the moments.")
 @click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")

@@ -138,3 +138,10 @@ def test_the_gpu_benchmark_says_that_there_is_no_gpu():
         pytest.skip("there is one")
     done = CliRunner().invoke(cli, ["bench", "gpu", "--quick"])
     assert done.exit_code == 1 and "the GPU cannot be used" in str(done.exception) + done.output
+
+
+def test_the_estimator_is_measured_beside_scikit_learns(tmp_path):
+    done = CliRunner().invoke(cli, ["bench", "estimator", "--epochs", "2", "--rounds", "1", "--out", str(tmp_path)])
+    assert done.exit_code == 0 and "| DFAClassifier, dfa |" in done.output and "| MLPClassifier |" in done.output
+    (each,) = json.loads((tmp_path / "estimator.json").read_text())["measurements"]
+    assert all(0.3 < told["test_accuracy"] <= 1 for told in each["found"].values())

@@ -1,0 +1,95 @@
+"""DFAClassifier beside scikit-learn's MLPClassifier: accuracy, and times to fit as ratios in one run.
+
+On the digits one hidden layer of 100; on MNIST two of 1000 tanh units, the network of the table in the slides of the DRTP paper (Frenkel,
+Lefebvre & Bol 2021), which trains it for 100 epochs to test errors of 1.67 (BP), 1.90 (FA) and 3.46 % (DFA).
+"""
+
+import json
+import warnings
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from .report import machine, rows, seconds
+
+RULES = ("bp", "fa", "dfa")
+PEER = "MLPClassifier"
+SIZES = {"digits": (100,), "mnist": (1000, 1000), "fashion-mnist": (1000, 1000)}
+RATES = {"digits": 0.001, "mnist": 0.0003, "fashion-mnist": 0.0003}
+
+
+def contestants(data, epochs):
+    """Return title -> a new estimator, for `epochs` epochs in batches of 128 with Adam."""
+    from sklearn.neural_network import MLPClassifier
+
+    from dfanp.estimator import DFAClassifier
+
+    activation, rate = "relu" if data == "digits" else "tanh", RATES[data]
+    shared = {
+        "activation": activation,
+        "batch_size": 128,
+        "learning_rate_init": rate,
+        "random_state": 0,
+        "max_iter": epochs,
+    }
+    ours = {f"DFAClassifier, {rule}": DFAClassifier(SIZES[data], rule=rule, **shared) for rule in RULES}
+    return ours | {PEER: MLPClassifier(SIZES[data], alpha=0.0, tol=0.0, n_iter_no_change=epochs, **shared)}
+
+
+def measure(data, data_dir, epochs, rounds, say):
+    """Return what each contestant's accuracy and times to fit are, taking turns."""
+    from sklearn.base import clone
+    from sklearn.exceptions import ConvergenceWarning
+
+    from dfanp import load
+
+    dataset = load(data, data_dir)
+    scaled = lambda images: ((images.pixels - dataset.mean) / dataset.std).astype("float32")
+    train, test = (scaled(dataset.train), dataset.train.labels), (scaled(dataset.test), dataset.test.labels)
+    everybody, found = contestants(data, epochs), {}
+    for turn in range(rounds):
+        for title, estimator in everybody.items():
+            began, fitted = perf_counter(), clone(estimator)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                fitted.fit(*train)
+            told = found.setdefault(title, {"seconds": []})
+            told["seconds"].append(perf_counter() - began)
+            told["test_accuracy"] = float(fitted.score(*test))
+            say(f"round {turn + 1} of {rounds}, {title}: {told['test_accuracy']:.4f} in {told['seconds'][-1]:.1f} s")
+    theirs = found[PEER]["seconds"]
+    for told in found.values():
+        told["faster"] = median(b / a for a, b in zip(told["seconds"], theirs, strict=True))
+    return {"data": data, "hidden": list(SIZES[data]), "epochs": epochs, "rounds": rounds, "found": found}
+
+
+def begin():
+    """Return a result without measurements yet."""
+    return {"machine": machine(), "measurements": []}
+
+
+def markdown(result):
+    """Return the tables of a result, as Markdown."""
+    parts = [result["machine"]["cpu"]]
+    for each in result["measurements"]:
+        body = [
+            (title, f"{told['test_accuracy']:.4f}", seconds(median(told["seconds"])), f"{told['faster']:.2f}")
+            for title, told in each["found"].items()
+        ]
+        layers = "-".join(map(str, each["hidden"]))
+        head = [
+            f"{each['data']}, {layers}, {each['epochs']} epochs",
+            "test accuracy",
+            "to fit",
+            f"times as fast as {PEER}",
+        ]
+        parts.append(rows(head, body))
+    return "\n\n".join(parts)
+
+
+def keep(result, folder):
+    """Write ``estimator.json`` into `folder`; return its path."""
+    path = Path(folder) / "estimator.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    return path
