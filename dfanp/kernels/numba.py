@@ -1,5 +1,8 @@
 """The numba tier: the loops of native.c in Python, compiled when they are first called (loops.py)."""
 
+from contextlib import contextmanager
+from pathlib import Path
+
 import numpy as np
 
 from . import compiled
@@ -8,9 +11,27 @@ from . import compiled
 def loops():
     """Return the module of compiled loops; an ImportError if Numba is not there, or does not load."""
     compiled.wait_awake_shortly()
-    from . import loops
+    with own_cache():
+        from . import loops
 
     return loops
+
+
+@contextmanager
+def own_cache():
+    """Let Numba keep the functions that are declared meanwhile in the user's cache, unless NUMBA_CACHE_DIR names a place.
+
+    Beside the code, as Numba would have it, they outlive an uninstall, and what is left of the folder hides an editable install.
+    """
+    import numba
+    import pooch
+
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = before or str(Path(pooch.os_cache("dfanp")) / "numba")
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
 
 
 class Numba(compiled.Compiled):

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -42,6 +43,17 @@ def test_no_folder_for_the_cache_is_no_error(loops, monkeypatch):
 
     monkeypatch.setattr(loops.numba, "njit", homeless)
     assert loops.jit()(lambda x: x + 1)(2) == 3
+
+
+def test_nothing_is_left_beside_the_code(loops, tmp_path):
+    """Also by a process whose code is new to Numba: what it compiles goes to the user's cache."""
+    code = "import dfanp, numba; dfanp.Backend('cpu', kernels='numba').kernels.loops; print(numba.config.CACHE_DIR or 'unset')"
+    script = code + "; from dfanp.kernels import loops; print(loops.product._cache.cache_path)"
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    setting, place = told.stdout.split()
+    assert setting == "unset" and place.startswith(str(tmp_path))
 
 
 def test_threads_are_clipped_to_what_numba_has(loops):
