@@ -179,6 +179,9 @@ def kills(kills, seed, quiet):
     """Kill sweeps with SIGKILL at random moments, go on with them, and compare what they leave behind.
 
     Takes about two seconds a kill. The exit code is 1 if a sweep came out otherwise than an undisturbed one.
+
+    \b
+    Example: dfanp bench kills --kills 50 --seed 7
     """
     from dfanp_bench.kills import Different, report, survive
 
@@ -203,7 +206,11 @@ def kills(kills, seed, quiet):
 @as_json
 @click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
 def sweeps(data, data_dir, out, as_json, quiet, **sizes):
-    """Time what a sweep costs beyond its training, and how much faster it is than its runs one after another."""
+    """Time what a sweep costs beyond its training, and how much faster it is than its runs one after another.
+
+    \b
+    Example: dfanp bench sweeps --data digits --tiny 100
+    """
     from dfanp_bench import sweeps as suite
 
     from dfanp.problems import datasets
