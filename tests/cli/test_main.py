@@ -54,13 +54,13 @@ def leaves(command, *path):
 )
 def test_every_command_shows_an_example_that_its_options_allow(path, command, tmp_path, monkeypatch):
     """Each line of an example parses: its command is there, and so are its options, with such values."""
-    examples = [line.strip() for line in command.help.replace("Example:", "Example:\n").splitlines()]
+    examples = [line.strip() for line in command.help.replace("Example:", "\n").replace(" && ", "\n").splitlines()]
     examples = [line.partition("  ")[0] for line in examples if line.startswith("dfanp ")]
     monkeypatch.chdir(tmp_path)
     for folder in ("tuned", "runs/dfa", "runs/bp"):
         (tmp_path / folder).mkdir(parents=True)
     assert examples, f"the help of {' '.join(path)} has no example"
     for line in examples:
-        words = shlex.split(line)[1:]
-        assert tuple(words[: len(path)]) == path
-        command.make_context(line, words[len(path) :])
+        words = shlex.split(line.partition(" > ")[0])[1:]
+        (found,) = [each for each in leaves(cli) if tuple(words[: len(each[0])]) == each[0]]
+        found[1].make_context(line, words[len(found[0]) :])
