@@ -1,6 +1,5 @@
 """What a user waits for and gives memory to before anything is learned: start, import, peak memory."""
 
-import os
 import subprocess
 import sys
 from statistics import median
@@ -9,6 +8,13 @@ from time import perf_counter
 from dfanp.errors import DfanpError
 
 COMMAND = [sys.executable, "-m", "dfanp_cli"]
+WATCH = """
+import os, subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+child.returncode = os.waitstatus_to_exitcode(status)
+print(child.returncode, usage.ru_maxrss)
+"""
 IMPORT = "from time import perf_counter as now; began = now(); import {}; print(now() - began)"
 
 
@@ -43,10 +49,9 @@ def peak_megabytes(settings, tier):
     command += ["--threads", str(settings["threads"]), "--k", str(settings["k"])]
     if settings["data_dir"]:
         command += ["--data-dir", settings["data_dir"]]
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    # wait4 tells of this child alone; it counts the fork of this process too, which is small: it never loads PyTorch.
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise DfanpError(f"dfanp {' '.join(command[3:])} failed with exit code {child.returncode}")
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    # A child's peak counts its fork, which is as large as what it was forked from: a small process stands between.
+    told = subprocess.run([sys.executable, "-c", WATCH, *command], check=True, capture_output=True, text=True).stdout
+    code, peak = map(int, told.split())
+    if code:
+        raise DfanpError(f"dfanp {' '.join(command[3:])} failed with exit code {code}")
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6

@@ -67,10 +67,10 @@ static long run_block(const std::function<void()> &kernel, unsigned threads, lon
     own.each.resize(threads);
     own.over.assign(threads, 0);
     memset(shared, 0xff, SHARED);
-    std::vector<char> stacks((size_t)threads * FIBER);
+    char *stacks = (char *)malloc((size_t)threads * FIBER);
     for (unsigned t = 0; t < threads; t++) {
         getcontext(&own.each[t]);
-        own.each[t].uc_stack.ss_sp = stacks.data() + (size_t)t * FIBER;
+        own.each[t].uc_stack.ss_sp = stacks + (size_t)t * FIBER;
         own.each[t].uc_stack.ss_size = FIBER;
         own.each[t].uc_link = 0;
         makecontext(&own.each[t], fiber, 0);
@@ -83,6 +83,7 @@ static long run_block(const std::function<void()> &kernel, unsigned threads, lon
             swapcontext(&own.scheduler, &own.each[t]);
             left += !own.over[t];
         }
+    free(stacks);
     long changed = 0;
     for (long at = bytes; at < SHARED; at++) changed += ((unsigned char *)shared)[at] != 0xff;
     return changed;
