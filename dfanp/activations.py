@@ -2,6 +2,12 @@
 
 Both functions take the array namespace ``xp`` first and work elementwise on arrays of any shape; neither changes its
 argument. At the kink of relu and leaky relu the derivative is that of the left side, as in PyTorch.
+
+    >>> import numpy as np
+    >>> relu = get("relu")
+    >>> h = relu.f(np, np.array([-1.0, 2.0]))
+    >>> h, relu.df(np, h)
+    (array([0., 2.]), array([0., 1.]))
 """
 
 from collections.abc import Callable

@@ -9,6 +9,17 @@
 
 All have one linear output on top and no biases that are trained. A first layer that never changes is multiplied with each image
 once, not at every step (``Projection``).
+
+A network that moves its features tells the parity of two digits; the same one with its first layer left as it was drawn does not:
+
+    >>> import dfanp
+    >>> problem = dfanp.Parity(dfanp.load("digits"), k=2, train_size=5000, test_size=1000)
+    >>> sizes = (problem.features, 64, 1)
+    >>> for network in (MLP(sizes, seed=0), Features(sizes, "relu", seed=0)):
+    ...     training = dfanp.Training(network, problem, "bp", dfanp.RMSProp(lr=0.002))
+    ...     print([round(record.test_accuracy, 1) for record in training.epochs(6)][-1])
+    0.8
+    0.5
 """
 
 from collections.abc import Callable

@@ -2,6 +2,10 @@
 
 B[l] carries a teaching signal back to hidden layer l of width d_l, from the next layer (FA) or from the output
 (DFA), and is never trained. Its scale is a = 1/sqrt(d_l), the bound of the weights that it stands in for.
+
+    >>> (B,) = Feedback("uniform").draw([(1, 4)], seed=0)  # one output, a hidden layer of 4: within ±1/sqrt(4)
+    >>> B.shape, bool(abs(B).max() < 0.5)
+    ((1, 4), True)
 """
 
 from dataclasses import dataclass

@@ -2,6 +2,16 @@
 
 Each loss is a sum over the outputs of an example and a mean over the n examples of the batch. The mean is in e, once:
 no layer divides by n again. Arrays are (n, d_L), or (R, n, d_L) with replicas; targets y have the shape of z.
+
+That e is this derivative can be seen by moving a logit a little:
+
+    >>> import numpy as np
+    >>> bce, z, y = get("bce"), np.array([[0.0], [2.0]]), np.array([[1.0], [1.0]])
+    >>> bce.error(np, z, y).round(4).tolist()
+    [[-0.25], [-0.0596]]
+    >>> mean = lambda z: bce.per_example(np, z, y).mean()
+    >>> round(float(mean(z + [[1e-6], [0]]) - mean(z - [[1e-6], [0]])) / 2e-6, 4)
+    -0.25
 """
 
 from collections.abc import Callable

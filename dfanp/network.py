@@ -1,4 +1,12 @@
-"""The multilayer perceptron: sizes, parameters, forward pass."""
+"""The multilayer perceptron: sizes, parameters, forward pass.
+
+>>> network = MLP([3, 4, 1], dtype="float64", seed=0)
+>>> X = np.ones((5, 3))
+>>> h = network.forward(X)
+>>> W0, W1 = network.W
+>>> np.allclose(h[1], np.maximum(X @ W0, 0)), np.allclose(h[2], h[1] @ W1)
+(True, True)
+"""
 
 from itertools import pairwise
 from math import prod

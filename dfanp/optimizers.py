@@ -5,6 +5,17 @@ the variant is an explicit argument. g is the gradient, theta the parameter, lr 
 
 Weight decay is the L2 term inside the gradient, g + weight_decay · theta (as in PyTorch; not the decoupled form of
 AdamW).
+
+A step of 0.1 times the gradient, or of 0.1 whatever the gradient's size (at first 1/sqrt(1 - rho) of it, while v is young):
+
+    >>> from dfanp import Backend
+    >>> for optimizer in (SGD(lr=0.1), RMSProp(lr=0.1)):
+    ...     backend, theta = Backend("cpu"), {"W0": np.array([[1.0, 1.0]])}
+    ...     state = optimizer.init(backend, theta)
+    ...     optimizer.step(backend, theta, {"W0": np.array([[2.0, 0.02]])}, state)
+    ...     print(theta["W0"].round(3).tolist())
+    [[0.8, 0.998]]
+    [[0.684, 0.684]]
 """
 
 from dataclasses import dataclass, field, fields

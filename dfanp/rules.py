@@ -3,6 +3,19 @@
 W leads from the layer that is told to the next one, shape (width, next width); B has the shape that the rule needs
 in its place: (next width, width) for FA, (d_L, width) for DFA. e is the error of the output, (n, d_L); delta that of
 the next layer.
+
+So FA is BP where B is W.T, and DFA is FA where the next layer is the output:
+
+    >>> import numpy as np
+    >>> from dfanp import MLP
+    >>> network, rng = MLP([3, 4, 1], "tanh", dtype="float64", seed=0), np.random.default_rng(0)
+    >>> h, e = network.forward(rng.normal(size=(5, 3))), rng.normal(size=(5, 1))
+    >>> told = lambda name, B: gradients(get(name), network, [B], h, e)["W0"]
+    >>> np.allclose(told("fa", network.W[1].T), told("bp", None))
+    True
+    >>> B = rng.normal(size=(1, 4))
+    >>> np.allclose(told("dfa", B), told("fa", B)), np.allclose(told("dfa", B), told("bp", None))
+    (True, False)
 """
 
 from collections.abc import Callable

@@ -1,0 +1,105 @@
+"""The course: the examples of README.md and of the modules, run as they stand; the commands, each for the numbers beside it."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from threadpoolctl import threadpool_limits
+
+import dfanp
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+COURSE = README.partition("## A course")[2].partition("\n## ")[0]
+READ_IN_ORDER = re.findall(r"\]\(dfanp/(\w+)\.py\)", COURSE.partition("###")[0])
+MODULES = [each.name for each in pkgutil.walk_packages(dfanp.__path__, "dfanp.") if not each.name.endswith("_native")]
+NUMBER = re.compile(r"\d+\.\d+")
+CLOSE = 0.04  # kernels round otherwise, and after some epochs that is seen
+
+
+def failures_of(test):
+    runner = doctest.DocTestRunner()
+    told = []
+    with threadpool_limits(1):  # products so small are no work for threads, which then wait for each other
+        runner.run(test, out=told.append)
+    return "".join(told)
+
+
+def examples(module):
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    return [test for test in finder.find(importlib.import_module(module)) if test.examples]
+
+
+def modules_with_examples():
+    paths = {name: Path(importlib.util.find_spec(name).origin) for name in MODULES}
+    return [name for name, path in paths.items() if ">>> " in path.read_text()]
+
+
+def test_the_readme_as_a_session():
+    blocks = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if ">>> " in block]
+    assert len(blocks) > 5
+    session = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, "README.md", "README.md", 0)
+    assert not failures_of(session)
+
+
+@pytest.mark.parametrize("module", modules_with_examples())
+def test_a_module_by_its_examples(module):
+    tests = examples(module)
+    assert tests and not "".join(map(failures_of, tests))
+
+
+def test_every_module_of_the_course_has_an_example():
+    assert len(READ_IN_ORDER) == 9
+    assert {f"dfanp.{name}" for name in READ_IN_ORDER} <= set(modules_with_examples())
+
+
+def in_console():
+    """Yield each command of the course with the lines that it is said to print."""
+    for block in re.findall(r"```console\n\$ (.*?)```", COURSE, re.DOTALL):
+        command, *lines = block.strip().splitlines()
+        yield command, lines
+
+
+@pytest.mark.parametrize("command, lines", list(in_console()))
+def test_a_command_prints_what_is_said(command, lines, shell, monkeypatch, tmp_path):
+    (tmp_path / "figures").mkdir()
+    monkeypatch.chdir(tmp_path)
+    printed = {line.partition(":")[0][:14]: line for line in shell(command).splitlines()}
+    for line in lines:
+        here = [float(number) for number in NUMBER.findall(printed[line.partition(":")[0][:14]])]
+        assert here == pytest.approx([float(number) for number in NUMBER.findall(line)], abs=CLOSE), line
+    assert list((tmp_path / "figures").glob("*.svg"))
+
+
+def in_tables():
+    """Yield each command of the table, whole, and the interval that it is said to print."""
+    shared = re.search(r"each command has `(.*?)`", COURSE, re.DOTALL).group(1)
+    for command, mean, half in re.findall(r"^\| `(dfanp .*?)` \| (\S+) ± (\S+) \|$", COURSE, re.MULTILINE):
+        yield f"{command} {shared}", float(mean), float(half)
+
+
+def test_where_it_fails(shell):
+    """One seed of the three, which is a third of the time."""
+    found = {}
+    for command, mean, half in in_tables():
+        (row,) = re.findall(r"^ +0 .*", shell(f"{command} --repeats 1"), re.MULTILINE)
+        found[command] = float(row.split()[3])
+        assert found[command] == pytest.approx(mean, abs=half + CLOSE), command
+    bp, bp_deep, dfa, dfa_deep = found.values()
+    assert bp_deep - bp > 0.15 and dfa_deep - dfa < 0.05
+
+
+@pytest.fixture
+def shell(capsys):
+    """Run a command line in this process; return what it prints."""
+    from dfanp_cli.main import run
+
+    def call(command):
+        program, *words = shlex.split(command)
+        assert program == "dfanp" and run([*words, "--quiet"]) == 0
+        return capsys.readouterr().out
+
+    return call
