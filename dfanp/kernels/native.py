@@ -52,15 +52,20 @@ RULES = {dtype: rule_type(real) for dtype, (_, real) in REALS.items()}
 PASSES = {dtype: pass_type(real, RULES[dtype]) for dtype, (_, real) in REALS.items()}
 
 
+def path():
+    """Return the path of the C library; a FileNotFoundError if it was not built."""
+    here = Path(__file__).parent
+    # The name for all versions of Python (.abi3.so) before that for one: it is what is built now.
+    for ending in reversed(importlib.machinery.EXTENSION_SUFFIXES):
+        if (there := here / f"_native{ending}").exists():
+            return there
+    raise FileNotFoundError("it was not built, since no C compiler with OpenMP was found when dfanp was installed")
+
+
 def library():
     """Return the loaded C library; an OSError if it was not built, or does not load."""
     compiled.wait_awake_shortly()
-    here = Path(__file__).parent
-    for ending in importlib.machinery.EXTENSION_SUFFIXES:
-        path = here / f"_native{ending}"
-        if path.exists():
-            return ctypes.CDLL(str(path))
-    raise FileNotFoundError("it was not built, since no C compiler with OpenMP was found when dfanp was installed")
+    return ctypes.CDLL(str(path()))
 
 
 def address(array):
