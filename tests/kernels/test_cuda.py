@@ -3,22 +3,23 @@
 import ctypes
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import dfanp
 from dfanp import baselines
-from dfanp.kernels import cuda
+from dfanp.kernels import card, cuda
 from dfanp.kernels.card import options, source
 from dfanp.kernels.cuda_shapes import shape_of, shapes
 from dfanp.optimizers import OPTIMIZERS
 
-from .emulated import HERE, emulated_backend
+from .emulated import emulated_backend
 from .test_table import OneEpoch, digits, exact, same_training, trained
 
 H200, A100 = (132, 227 << 10), (108, 163 << 10)
-FOLDER = HERE.parents[1] / "dfanp" / "kernels"
+FOLDER = Path(card.__file__).parent
 
 
 @pytest.mark.parametrize("opt", OPTIMIZERS)
@@ -180,7 +181,7 @@ def nvrtc():
         except ModuleNotFoundError:
             continue
         for folder in spec.submodule_search_locations if spec else ():
-            found += sorted(map(str, HERE.__class__(folder).glob("lib/libnvrtc.so.*")))
+            found += sorted(map(str, Path(folder).glob("lib/libnvrtc.so.*")))
     for name in (*found, "libnvrtc.so", "libnvrtc.so.12", "libnvrtc.so.13"):
         try:
             return ctypes.CDLL(name)
@@ -216,8 +217,8 @@ def test_nvcc_finds_no_spilled_state(tmp_path, arch):
     if shutil.which("nvcc") is None:
         pytest.skip("no nvcc")
     sizes = SIZES["MNIST, k = 3"]
-    card = {"sm_80": A100, "sm_90": H200}[arch]
-    told = options("cuda_pass.cu", macros(shape_of(*card, *sizes), sizes))
+    of = {"sm_80": A100, "sm_90": H200}[arch]
+    told = options("cuda_pass.cu", macros(shape_of(*of, *sizes), sizes))
     command = ["nvcc", *told, "-ftz=true", "-cubin", f"-arch={arch}", "-Xptxas", "-v", FOLDER / "cuda_pass.cu"]
     told = subprocess.run([*command, "-o", tmp_path / "a.cubin"], capture_output=True, text=True, check=True).stderr
     stack = int(told.partition(" bytes stack frame")[0].split()[-1])
