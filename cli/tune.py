@@ -1,6 +1,7 @@
 """`dfanp tune`: a sweep over grids of settings, and which of them is best."""
 
 import json
+import math
 import sys
 
 import click
@@ -14,6 +15,7 @@ from .synthetic import synthetic as synthetic_command
 # Options of `dfanp parity` that are one value for the whole sweep, and those that a sweep has no use for.
 ONE_VALUE = ("bias", "align", "data", "data_dir", "device", "kernels")
 LEFT_OUT = ("repeats", "out", "plot", "threads", "as_json", "quiet")
+MOST = 100_000  # runs of a sweep
 AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)  # the grid of rates without --lr, times the default rate
 
 
@@ -119,6 +121,9 @@ def run(
         raise click.UsageError("--halving takes a single --epochs")
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in axes.items()}
     lists = {name: value for name, value in lists.items() if value is not None}
+    runs = math.prod([len(seed) * repeats, len(lr or AROUND), *map(len, filter(is_list, lists.values()))])
+    if runs > MOST:
+        raise click.UsageError(f"that is a sweep of {runs} runs, more than {MOST}")
     seeds = sorted({one + i for one in seed for i in range(repeats)})
     make = lambda runs: Sweep(runs, out, workers, threads, data_dir, keep, cluster)
     failed = False
@@ -141,6 +146,10 @@ def run(
     click.echo(json.dumps({"best": told, "failed": lost}, allow_nan=False) if as_json else table(told, lost, last))
     sys.stdout.flush()
     return 1 if failed or any(each["diverged"] for each in told) or lost else 0
+
+
+def is_list(value):
+    return isinstance(value, list)
 
 
 def assignments(labels, c):

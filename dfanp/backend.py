@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from .errors import BackendError, by_name
+from .errors import BackendError, by_name, first_line
 from .kernels import resolve
 
 DEVICES = ("auto", "cpu", "gpu")
@@ -120,8 +120,3 @@ def usable_cupy():
     except Exception as error:  # CuPy raises its own, the driver's, the compiler's and ctypes' errors here
         return None, f"CuPy {cupy.__version__} fails on it ({first_line(error)})"
     return cupy, None
-
-
-def first_line(error):
-    """Return the first line of an exception's text, or the name of its type."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

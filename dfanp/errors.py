@@ -8,7 +8,10 @@ import difflib
 
 
 class DfanpError(Exception):
-    """Something outside the program failed; the message is one line meant for the user."""
+    """Something outside the program failed; the message is one line meant for the user, whatever a file or its name put into it."""
+
+    def __init__(self, message=""):
+        super().__init__(" ".join(str(message).splitlines()))
 
 
 class BackendError(DfanpError):
@@ -21,6 +24,11 @@ class DataError(DfanpError):
 
 class RecordError(DfanpError):
     """A run folder cannot be read, written or continued."""
+
+
+def first_line(error):
+    """Return the first line of an exception's text, or the name of its type."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def nearest(name, names):

@@ -6,7 +6,7 @@ from itertools import product as combinations
 
 import numpy as np
 
-MOST = 10_000  # values in one range
+MOST = 10_000  # values in the ranges of one text
 
 
 def values(text, convert):
@@ -18,14 +18,18 @@ def values(text, convert):
         convert: makes a value of each part (and of each number of a range, as text).
 
     Raises:
-        ValueError: a range is none, or from `convert`.
+        ValueError: a range is none, all ranges together have more than MOST values, or from `convert`.
     """
-    parts = [each for part in text.split(",") for each in (spaced(part) if ":" in part else (part.strip(),))]
+    parts, left = [], MOST
+    for part in text.split(","):
+        found = spaced(part, left) if ":" in part else [part.strip()]
+        left -= len(found) if ":" in part else 0
+        parts += found
     return tuple(dict.fromkeys(map(convert, parts)))
 
 
-def spaced(text):
-    """Return the numbers of a range as texts that read back as the same floats, with ten digits at the most."""
+def spaced(text, most=MOST):
+    """Return the numbers of a range, at most `most`, as texts that read back as the same floats, with ten digits at the most."""
     log = text.strip().startswith("log:")
     ends = text.strip().removeprefix("log:").split(":")
     wanted = f"{text!r} is not a range: write start:stop:count or log:start:stop:count, such as log:1e-4:1e-1:8"
@@ -35,8 +39,14 @@ def spaced(text):
         raise ValueError(wanted) from None
     if not np.isfinite([start, stop]).all() or not 1 <= count <= MOST or (log and min(start, stop) <= 0):
         raise ValueError(wanted)
-    numbers = np.geomspace(start, stop, count) if log else np.linspace(start, stop, count)
-    return [f"{number:.10g}" for number in numbers]
+    if count > most:
+        raise ValueError(f"{text!r} is too long: ranges have at most {MOST} values, all of an option together")
+    with np.errstate(all="ignore"):  # what overflows is told below
+        numbers = np.geomspace(start, stop, count) if log else np.linspace(start, stop, count)
+    told = [f"{number:.10g}" for number in numbers]
+    if not np.isfinite([float(number) for number in told]).all():
+        raise ValueError(f"{text!r} has numbers that are not finite")
+    return told
 
 
 def product(settings, **axes):

@@ -5,7 +5,6 @@ Files hold the same names and arrays, and beside them the name of the activation
 """
 
 import json
-import math
 import re
 import zipfile
 from itertools import pairwise
@@ -14,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from . import activations
-from .errors import RecordError
+from .errors import RecordError, first_line
 from .network import DTYPES, MLP
+from .npz import read_header, size_of
 from .records import failures, write_whole
 
 SUFFIXES = (".npz", ".safetensors")
-LARGEST_HEADER = 10_000  # bytes of an array's header in an .npz file
 ACTIVATION = "activation"
 
 
@@ -113,8 +112,7 @@ def load(path, backend=None):
         except (OSError, MemoryError):
             raise
         except Exception as error:  # zipfile, NumPy's and safetensors' parsers raise a dozen kinds
-            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise RecordError(f"{path}: does not hold the weights of a network ({line})") from None
+            raise RecordError(f"{path}: does not hold the weights of a network ({first_line(error)})") from None
 
 
 def checked_path(path):
@@ -136,17 +134,15 @@ def safetensors():
 
 def read_npz(path):
     """Return the arrays of a file, and the activation that it names."""
-    found = {}
+    found, most = {}, path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             if info.compress_type != zipfile.ZIP_STORED:
                 raise ValueError("its arrays are compressed")
             with archive.open(info) as member:
-                if np.lib.format.read_magic(member) != (1, 0):
-                    raise ValueError(f"{info.filename} has an unknown format")
-                shape, fortran, dtype = np.lib.format.read_array_header_1_0(member, max_header_size=LARGEST_HEADER)
-                size = math.prod(shape) * dtype.itemsize
-                if dtype.hasobject or size > info.file_size:
+                shape, dtype, fortran = read_header(member, info.filename)
+                size = size_of(shape, dtype)
+                if size > min(info.file_size, most):  # the first is what the file says of itself
                     raise ValueError(f"{info.filename} holds fewer bytes than it says")
                 array = np.frombuffer(bytearray(member.read(size + 1)), dtype)
             found[info.filename.removesuffix(".npy")] = array.reshape(shape, order="F" if fortran else "C")

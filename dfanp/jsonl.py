@@ -1,6 +1,7 @@
 """JSON Lines: files to which lines are added, and whose last line a kill or a full disk may have torn."""
 
 import json
+import math
 import os
 
 
@@ -39,12 +40,13 @@ def parse_lines(path, wanted=lambda row: True):
     rows, keep = [], 0
     for line in content.splitlines(keepends=True):
         try:
-            row = json.loads(line, parse_constant=not_json) if line.endswith(b"\n") else None
+            row = loads(line) if line.endswith(b"\n") else None
             if not isinstance(row, dict) or not wanted(row):
                 break
         except (ValueError, TypeError, RecursionError):
             break
-        rows, keep = [*rows, row], keep + len(line)
+        rows.append(row)
+        keep += len(line)
     return rows, keep
 
 
@@ -63,11 +65,30 @@ def read_lines(path):
 def parsed(line):
     """Return the JSON object of a line, or an empty one."""
     try:
-        value = json.loads(line, parse_constant=not_json)
+        value = loads(line)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
+def loads(text):
+    """Return the value of a JSON text whose numbers are all finite floats, or whole numbers that a float can be.
+
+    Raises:
+        ValueError, RecursionError: it is none.
+    """
+    return json.loads(text, parse_constant=not_json, parse_float=finite, parse_int=whole)
+
+
+def finite(text):
+    """Return the float of a text; ``1e999`` is none."""
+    return float(text) if math.isfinite(float(text)) else not_json(text)
+
+
+def whole(text):
+    """Return the whole number of a text, unless it is larger than a float can be."""
+    return int(text) if math.isfinite(float(text)) else not_json(text)
+
+
 def not_json(constant):
-    raise ValueError(f"{constant} is not JSON")
+    raise ValueError(f"{constant[:20]} is not JSON here")

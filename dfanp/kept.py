@@ -1,6 +1,7 @@
 """A run that was kept, as networks: before its first epoch, and as its checkpoint has them."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from . import representations
@@ -34,6 +35,10 @@ class Kept:
         self.settings.agreed(self.dataset)
         if not self.checkpoint.exists():
             raise RecordError(f"{self.checkpoint}: is not there; the run has not finished an epoch yet")
+        if self._weights() > self.checkpoint.stat().st_size:  # before anything so large is made
+            raise RecordError(
+                f"{self.checkpoint}: the checkpoint is corrupt (it holds fewer bytes than the run has weights)"
+            )
         training = build(self.settings, dataset=self.dataset)
         self.arrays = read_checkpoint(self.checkpoint, training.arrays())
 
@@ -57,6 +62,12 @@ class Kept:
         if self.settings.name != "parity":
             raise ValueError(f"place is of a digit in a parity run, and this is {self.settings.title}")
         return representations.of_place(network, self.dataset, place - 1, samples)
+
+    def _weights(self):
+        """Return the bytes that the weights of all seeds take."""
+        sizes = (self.settings.features(self.dataset), *self.settings.hidden, 1)
+        itemsize = 8 if self.settings.dtype == "float64" else 4
+        return len(self.seeds) * itemsize * sum(below * width for below, width in pairwise(sizes))
 
     def _solo(self, seed):
         if seed not in self.seeds:

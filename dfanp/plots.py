@@ -188,7 +188,9 @@ def scatter(axis, points, labels):
 
 def told(value):
     """Return a setting's value as a legend has it."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return (
+        f"{value:.4g}" if isinstance(value, float) else str(value).replace("$", r"\$")
+    )  # else it is read as a formula
 
 
 def figure_with_axis():

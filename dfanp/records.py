@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import RecordError
-from .jsonl import append_lines, cut_off, not_json, parse_lines
+from .errors import RecordError, first_line
+from .jsonl import append_lines, cut_off, loads, parse_lines
+from .npz import read_header
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -204,11 +205,13 @@ def parse_log(path, seeds, epoch):
     """
     remedy = "restore the log, or start anew in another folder"
     rows, end = parse_lines(path)
+    layers = next((layers_of(row) for row in rows if is_measured(row) and layers_of(row)), None)
     alive, place, keep = list(seeds), 0, 0
     for number in range(1, epoch + 1):
         for seed in list(alive):
             row = rows[place] if place < len(rows) else {}
-            if row.get("epoch") != number or row.get("seed") != seed or not is_measured(row):
+            fits = is_measured(row) and layers_of(row) in (None, layers)
+            if row.get("epoch") != number or row.get("seed") != seed or not fits:
                 raise RecordError(
                     f"{path}: has no good line for epoch {number}, seed {seed}, but a checkpoint; {remedy}"
                 )
@@ -226,9 +229,28 @@ def parse_log(path, seeds, epoch):
 
 
 def is_measured(row):
-    """Whether a log line tells that its seed diverged, or numbers of all four measures."""
-    names = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-    return row.get("status") == "diverged" or all(isinstance(row.get(name), (int, float)) for name in names)
+    """Whether a log line tells that its seed diverged, or numbers of all four measures (and cosines, where it has any)."""
+    if row.get("status") == "diverged":
+        return True
+    losses, accuracies = ([row.get(f"{part}_{what}") for part in ("train", "test")] for what in ("loss", "accuracy"))
+    good = all(isinstance(value, (int, float)) for value in losses + accuracies)
+    return good and all(0 <= value <= 1 for value in accuracies) and is_alignment(row.get("alignment"))
+
+
+def is_alignment(told):
+    """Whether this is None, or two lists of cosines (None for one that overflowed) as ``Record`` has them."""
+    kinds = ("feedback", "gradient")
+    return told is None or (
+        isinstance(told, dict)
+        and told.keys() == set(kinds)
+        and all(isinstance(told[kind], list) for kind in kinds)
+        and all(c is None or isinstance(c, (int, float)) for kind in kinds for c in told[kind])
+    )
+
+
+def layers_of(row):
+    """Return how many cosines of each kind a measured log line has, None without any."""
+    return tuple(map(len, row["alignment"].values())) if row.get("alignment") else None
 
 
 def read_config(folder):
@@ -236,7 +258,7 @@ def read_config(folder):
     path = Path(folder) / "config.json"
     with failures(path, "be read"):
         try:
-            config = json.loads(path.read_bytes(), parse_constant=not_json)
+            config = loads(path.read_bytes())
         except (ValueError, RecursionError):
             raise RecordError(f"{path}: is not JSON; restore it, or start anew in another folder") from None
     if not isinstance(config, dict) or not all(
@@ -266,21 +288,22 @@ def read_checkpoint(path, expected):
             names = archive.namelist()
             for name in sorted({f"{name}.npy" for name in expected} ^ set(names)):
                 raise RecordError(corrupt % f"{name} is {'not part of this run' if name in names else 'missing'}")
+            for info in archive.infolist():  # other methods allocate what the file tells them to
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise RecordError(corrupt % f"{info.filename} is compressed in an unknown way")
             for name, like in expected.items():
                 with archive.open(f"{name}.npy") as member:
                     arrays[name] = read_array(member, name, like, corrupt)
     except (RecordError, OSError, MemoryError):
         raise
     except Exception as error:  # zipfile, the decompressors and the parser of NumPy's headers raise a dozen kinds
-        raise RecordError(corrupt % (str(error) or type(error).__name__)) from None
+        raise RecordError(corrupt % first_line(error)) from None
     return arrays
 
 
 def read_array(member, name, like, corrupt):
     """Return the array of one member, after checking its header against the array `like`."""
-    if np.lib.format.read_magic(member) != (1, 0):
-        raise RecordError(corrupt % f"{name} has an unknown format")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
+    shape, dtype, fortran = read_header(member, name)
     if (shape, dtype, fortran) != (like.shape, like.dtype, False):
         raise RecordError(corrupt % f"{name} is {dtype} of shape {shape}, not {like.dtype} of shape {like.shape}")
     content = member.read(like.nbytes + 1)  # one byte more makes zipfile reach the end and check the CRC

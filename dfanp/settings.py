@@ -1,10 +1,12 @@
 """What a run is, as data: settings that make its problem, its network and its training, and that a record can keep."""
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import ClassVar
+from typing import ClassVar, get_args, get_type_hints
 
 from .errors import DataError, RecordError
 from .problems import Parity, Synthetic, load
+
+MOST_REPEATS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +169,23 @@ def from_config(config):
     kind = PROBLEMS.get(config.get("problem"))
     names = {each.name for each in fields(kind)} if kind else set()
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if name != "problem"}
-    if not kind or not given.keys() <= names or "lr" not in given:
+    if (
+        not kind
+        or not given.keys() <= names
+        or "lr" not in given
+        or not all(is_of(kind, *each) for each in given.items())
+    ):
         raise RecordError(f"not the settings of a run that this dfanp knows: {config!r}"[:200])
+    if not 1 <= given.get("repeats", 1) <= MOST_REPEATS:
+        raise RecordError(f"not the settings of a run that this dfanp knows: repeats is {given['repeats']}"[:200])
     return kind(**given)
+
+
+def is_of(kind, name, value):
+    """Whether a value has the type of the setting `name` of a class of settings."""
+    wanted = get_type_hints(kind)[name]
+    if isinstance(value, bool):
+        return wanted is bool or bool in get_args(wanted)
+    if name == "hidden":
+        return isinstance(value, tuple) and all(type(width) is int and width >= 1 for width in value)
+    return isinstance(value, (int, float) if wanted is float else wanted)

@@ -90,14 +90,14 @@ class Store(Locked):
                 raise RecordError(f"{path}: line {number} is damaged; restore it, or delete the line to run it again")
             self.results.setdefault(result.key, result)
         told = read_lines(self.path / "failures.jsonl")[0]
-        known = lambda line: isinstance(line.get("key"), str) and isinstance(line.get("config"), dict)
         self.failures = {
             line["key"]: (line["config"], str(line.get("error")))
             for line in told
-            if known(line) and line["key"] not in self.results
+            if has_its_key(line) and line["key"] not in self.results
         }
         timings = read_lines(self.path / "timings.jsonl")[0]
-        self.seconds = {line.get("key"): line.get("seconds") for line in timings}
+        timed = lambda line: isinstance(line.get("key"), str) and isinstance(line.get("seconds"), (int, float))
+        self.seconds = {line["key"]: line["seconds"] for line in timings if timed(line)}
         if write:  # a line that a kill or a full disk has torn: its run is done again
             cut_off(path, keep)
             for name in ("failures.jsonl", "timings.jsonl"):
@@ -125,6 +125,14 @@ class Store(Locked):
 NAMES = ("store.jsonl", "timings.jsonl", "failures.jsonl", "progress", "checkpoints", "stop", "records", "figures")
 
 
+def has_its_key(line):
+    """Whether a line's object has a config, and the key of it."""
+    try:
+        return isinstance(line.get("config"), dict) and line.get("key") == key_of(line["config"])
+    except RecursionError:  # nested so deeply that it could be read, and just not written
+        return False
+
+
 def checked_result(line):
     """Return the Result in a line's object, or None if it is none."""
     if (
@@ -137,5 +145,5 @@ def checked_result(line):
     rows = [row for row in result.rows if isinstance(row, dict) and is_measured(row)]
     in_order = [row.get("epoch") for row in rows] == list(range(1, len(result.rows) + 1))
     ends = bool(rows) and (rows[-1].get("status") == "diverged") == (result.status == "diverged")
-    good = in_order and ends and result.status in STATUSES and result.key == key_of(result.config)
+    good = in_order and ends and result.status in STATUSES and has_its_key(line)
     return result if good else None

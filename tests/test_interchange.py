@@ -105,7 +105,7 @@ def test_a_forged_shape_costs_no_memory(tmp_path):
         )
         with zipfile.ZipFile(tmp_path / "forged.npz", "w") as archive:
             archive.writestr("0.weight.npy", header.getvalue())
-        with pytest.raises(RecordError, match="fewer bytes than it says"):
+        with pytest.raises(RecordError, match="fewer bytes than it says|is object of shape"):
             interchange.load(tmp_path / "forged.npz")
 
 

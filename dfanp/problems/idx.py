@@ -75,6 +75,11 @@ def _read(path, stream, most, sha256):
         raise DataError(
             f"{path}: not the published content (SHA-256 {digest.hexdigest()}, expected {sha256}); fetch it again"
         )
-    array = np.frombuffer(content, dtype).reshape(shape)
+    try:
+        array = np.frombuffer(content, dtype).reshape(shape)
+    except (
+        ValueError
+    ) as error:  # more dimensions than NumPy has; or one of 0, and others that would overflow without it
+        raise DataError(f"{path}: the header claims a shape that no array has ({error})") from None
     array.flags.writeable = False
     return array

@@ -1,0 +1,155 @@
+"""What is fuzzed: name -> Target. To add one, write a function of ``(data, folder)`` and an entry of the table at the end.
+
+The first byte of an input often says how the others are wrapped: a file of arbitrary bytes is mostly refused by its checksum, so the
+harness also puts arbitrary bytes into a good wrapper.
+"""
+
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dfanp import DataError, RecordError, grids, interchange, optimizers, progress, records
+from dfanp.problems.idx import read_idx
+from dfanp.problems.synthetic import checked_labels
+from dfanp.store import Store
+
+from . import seeds
+from .command_line import run_command, run_words
+from .seeds import BREAK, EXPECTED
+
+
+class Target(NamedTuple):
+    """Something that reads what others wrote.
+
+    Attributes:
+        run: ``run(data, folder)`` reads `data` (bytes), in an empty folder that is all it may write to.
+        allowed: the exceptions that it may raise.
+        seeds: ``seeds()`` returns valid inputs, a list of bytes, to start from.
+        multiple, constant: it may take ``multiple * size + constant`` bytes of memory.
+        size: ``size(data)`` returns how large the input is when it is unpacked, where that is more than its own length.
+    """
+
+    run: Callable
+    allowed: tuple
+    seeds: Callable
+    multiple: int = 16
+    constant: int = 1 << 20
+    size: Callable = len
+
+
+def idx(data, folder):
+    """A file of the IDX format; after an odd first byte within gzip."""
+    path = folder / "images"
+    path.write_bytes(gzip.compress(data[1:], 1) if data[:1] and data[0] % 2 else data[1:])
+    found = read_idx(path)
+    assert found.nbytes <= unpacked(data), "more values than the file holds"
+
+
+def unpacked(data):
+    """Return the bytes of an input for ``idx`` once they are out of their gzip wrapper, as far as that is whole."""
+    unzip, size, left = zlib.decompressobj(31), len(data), data[1:]
+    while left:
+        try:
+            size += len(unzip.decompress(left))
+        except zlib.error:
+            break
+        unzip, left = zlib.decompressobj(31), unzip.unused_data
+    return size
+
+
+def wrapped(data):
+    """Return the content of an .npz file: after an odd first byte one whose members (name BREAK content BREAK …) are `data`."""
+    if not data[:1] or data[0] % 2 == 0:
+        return data[1:]
+    parts, file = data[1:].split(BREAK), io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED if data[0] % 4 == 3 else zipfile.ZIP_STORED) as archive:
+        names = [name.decode("latin-1").split("\0")[0] or "empty" for name in parts[::2]]
+        for name, content in dict(zip(names, parts[1::2], strict=False)).items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def checkpoint(data, folder):
+    """A checkpoint of a run that has the arrays EXPECTED."""
+    path = folder / "checkpoint.npz"
+    path.write_bytes(wrapped(data))
+    records.read_checkpoint(path, EXPECTED)
+
+
+def job(data, folder):
+    """Where a job of a sweep stands, with two replicas."""
+    path = folder / "job.npz"
+    path.write_bytes(wrapped(data))
+    arrays, rows, _ = progress.read_progress(path, EXPECTED, 2)
+    assert len(rows) == 2 and int(arrays["epoch"]) >= 0
+
+
+def run_folder(data, folder):
+    """The folder of a run, which is opened to go on: config.json, log.jsonl, timings.jsonl and the checkpoint, parted by BREAK BREAK."""
+    folder = folder / "run"
+    folder.mkdir()
+    for name, content in zip(seeds.RUN_FILES, data.split(BREAK * 2), strict=False):
+        (folder / name).write_bytes(wrapped(content) if name.endswith(".npz") else content)
+    records.read_log(folder)
+    with records.RunFolder(folder, seeds.CONFIG, {"threads": 1}) as run:
+        arrays, rows, _ = run.load(EXPECTED, (0, 1))
+        assert len(rows) <= 2 * (0 if arrays is None else int(arrays["epoch"]))
+
+
+def weights(data, folder):
+    """A network's weights: as .npz, or after a first byte of 128 or more as .safetensors (odd: its header has the right length)."""
+    path, content = folder / "weights.npz", wrapped(data)
+    if data[:1] >= b"\x80":
+        header, _, values = data[1:].partition(BREAK)
+        path = folder / "weights.safetensors"
+        content = len(header).to_bytes(8, "little") + header + values if data[0] % 2 else data[1:]
+    path.write_bytes(content)
+    network = interchange.load(path)
+    held = sum(theta.nbytes for theta in network.parameters.values())
+    assert held <= len(content), "more weights than the file holds"
+
+
+def store(data, folder):
+    """The folder of a sweep: its three files, parted by BREAK BREAK; read, shown, and opened to be written to."""
+    folder = folder / "sweep"
+    folder.mkdir()
+    for name, content in zip(("store.jsonl", "failures.jsonl", "timings.jsonl"), data.split(BREAK * 2), strict=False):
+        (folder / name).write_bytes(content)
+    for how in ((), ("--json",), ("--csv",), ("--group-by", "method")):
+        run_words(["results", "sweep", *how], folder.parent)
+    with Store(folder, write=True) as opened:
+        opened.fail({"lr": 0.1}, "why")
+    with Store(folder) as opened:
+        assert all(result.rows for result in opened.results.values())
+
+
+def syntax(data, folder):
+    """The texts of options: grids, optimizers, labels. The first byte says which."""
+    kind, text = (data[:1] or b"\0")[0] % 6, data[1:].decode("utf-8", "surrogateescape")
+    if kind < 3:
+        found = grids.values(text, (float, int, str)[kind])
+        assert 0 < len(found) <= max(grids.MOST, text.count(",") + 1)
+    elif kind == 3:
+        short = optimizers.canonical(text)
+        assert optimizers.parse(short) == optimizers.parse(text) and optimizers.canonical(short) == short
+    else:
+        assert len(checked_labels(text, kind - 2)) == (kind - 2) ** 2
+
+
+TARGETS = {
+    # Twice the values, while a bytearray grows; a piece of 1 MiB is read at once, whatever the file is.
+    "idx": Target(idx, (DataError,), seeds.idx, multiple=4, constant=4 << 20, size=unpacked),
+    "checkpoint": Target(checkpoint, (RecordError, OSError), seeds.checkpoint),
+    "progress": Target(job, (RecordError,), seeds.progress, multiple=64),
+    "run": Target(run_folder, (RecordError,), seeds.run_folder, multiple=64),
+    # Initial weights are drawn, in float64, before those of the file replace them.
+    "weights": Target(weights, (RecordError,), seeds.weights, multiple=64),
+    "store": Target(store, (RecordError,), seeds.store, multiple=64, constant=4 << 20),
+    # A range may be 10 000 numbers long, as texts and as values.
+    "syntax": Target(syntax, (ValueError,), seeds.syntax, multiple=64, constant=8 << 20),
+    # Commands that train have the digits in memory, and their banks.
+    "command": Target(run_command, (), seeds.command, multiple=64, constant=64 << 20),
+}
