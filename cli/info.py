@@ -28,16 +28,17 @@ def info(as_json):
     from dfanp.kernels import why_not as tier_why_not
     from dfanp.problems import datasets
 
-    Backend("cpu")  # loads NumPy, so that its BLAS is seen
+    Backend("cpu")  # loads NumPy and the kernels, so that their BLAS and OpenMP are seen
     cupy, why_not = usable_cupy()
-    blas = [
-        f"{each['internal_api']} {each.get('version')}" for each in threadpool_info() if each["user_api"] == "blas"
-    ]
+    pools = threadpool_info()
+    blas = [f"{each['internal_api']} {each.get('version')}" for each in pools if each["user_api"] == "blas"]
+    openmp = [each["filepath"] for each in pools if each["user_api"] == "openmp"]
     facts = {
         "dfanp": __version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {usable_cores()} of {os.cpu_count()} cores usable",
         "blas": ", ".join(blas) or "unknown",
+        "openmp": ", ".join(openmp) or "none loaded",
         "packages": {name: version(name) for name in PACKAGES},
         "devices": {"cpu": "usable", "gpu": f"not usable: {why_not}" if why_not else f"usable: {card(cupy)}"},
         "kernels": {tier: f"not usable: {reason}" if (reason := tier_why_not(tier)) else "usable" for tier in TIERS},
