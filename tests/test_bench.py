@@ -112,6 +112,7 @@ def test_pytorch_and_the_thesis_way_take_part():
         assert all(each["run"] for each in seconds.values())
 
 
+@pytest.mark.slow
 def test_the_gpu_benchmark_checks_and_tells_where_there_is_no_gpu(tmp_path):
     """The whole of it, but for the card's ceilings, with the CPU in the card's place."""
     pytest.importorskip("torch")

@@ -281,6 +281,7 @@ def test_one_sweep_at_a_time(grid, tmp_path):
         sweeps.Sweep(grid, tmp_path)
 
 
+@pytest.mark.slow
 def test_killed_fifty_times():
     told = kills.survive(50)
     assert told["kills"] == 50 and told["equal"] == told["sweeps"] >= 1 and told["of_one_begun"] > 10
