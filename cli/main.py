@@ -11,7 +11,7 @@ import sys
 import click
 
 COMMANDS = (
-    "parity", "synthetic", "tune", "results", "plot", "represent", "export", "figure", "reproduce", "data", "info", "bench",
+    "parity", "synthetic", "tune", "results", "plot", "report", "represent", "export", "figure", "reproduce", "data", "info", "bench",
 )  # fmt: skip
 
 
@@ -44,6 +44,7 @@ def cli():
     dfanp synthetic --method bp                      train on disks in a plane
     dfanp tune parity --opt sgd,rmsprop --out tuned  find the best learning rates
     dfanp results tuned                              what came of a sweep
+    dfanp report runs/bp runs/dfa --out report.html  one page about them
     dfanp represent runs/dfa                         what its hidden layer says about digits
     dfanp export runs/dfa --out dfa.npz              its weights, as PyTorch names them
     dfanp figure 3.4                                 train and draw a figure of the thesis

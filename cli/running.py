@@ -178,7 +178,7 @@ def train(settings, out, threads, dataset, plot, as_json, quiet):
         if as_json:
             click.echo(json.dumps(report(run), allow_nan=False))
         else:
-            click.echo(headline(run.settings))
+            click.echo(run.settings.headline)
             click.echo(table(run))
         sys.stdout.flush()
     finally:  # whoever has stopped reading still gets the picture
@@ -218,23 +218,12 @@ def follow(run, quiet):
             click.echo(f"epoch {record.epoch:>3}/{epochs}  {told(rows)}  {left:.0f} s left", err=True)
 
 
-def headline(settings):
-    """Return the run in a line."""
-    widths = "-".join(map(str, settings.hidden))
-    told = f", {settings.feedback} B" if settings.method != "bp" else ""
-    layers = "" if settings.layers == "all" else ", output layer alone"
-    return (
-        f"{settings.title}: {settings.method.upper()}{told}, {settings.opt} at lr {settings.lr:g}, "
-        f"{widths} {settings.activation}{layers}"
-    )
-
-
 def draw(run, path):
     """Draw the curves to `path`; a DfanpError of one line if Matplotlib cannot."""
     from dfanp import DfanpError, plots
 
     try:
-        plots.draw_run(run.rows, headline(run.settings), path)
+        plots.draw_run(run.rows, run.settings.headline, path)
     except Exception as error:  # a wrong MPLBACKEND, a broken font, a full disk
         raise DfanpError(f"{path}: cannot be drawn ({getattr(error, 'strerror', None) or error})") from None
 

@@ -20,6 +20,7 @@ class Kept:
 
     Attributes:
         settings: of ``dfanp.settings``. seeds: that were trained. dataset: the Dataset, or None. title: for people.
+        epoch: that the checkpoint is of. alive: of the seeds, those that have not diverged.
 
     Raises:
         RecordError: there is no such run, it is damaged, or it has no checkpoint yet. DataError: its data are not here.
@@ -41,6 +42,8 @@ class Kept:
             )
         training = build(self.settings, dataset=self.dataset)
         self.arrays = read_checkpoint(self.checkpoint, training.arrays())
+        self.epoch = int(self.arrays["epoch"])
+        self.alive = tuple(seed for seed, alive in zip(self.seeds, self.arrays["alive"], strict=True) if alive)
 
     def initial(self, seed):
         """Return the network of a seed before its first epoch."""
@@ -53,6 +56,11 @@ class Kept:
         own = lambda array: array[place] if len(self.seeds) > 1 else array
         network.load({name: own(self.arrays[f"parameters/{name}"]) for name in network.parameters})
         return network
+
+    def tested(self, seed):
+        """Return the problem, and of it (X, y) that a seed was tested on after the epoch of the checkpoint."""
+        training = build(self._solo(seed), dataset=self.dataset)
+        return training.problem, training.problem.test(*training.repeat_of(self.epoch))
 
     def represented(self, network, layer=1, place=None, seed=0, samples=10_000):
         """Return the Represented test examples in a layer, or single digits at a place (from 1) of the first; see ``representations``."""

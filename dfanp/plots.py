@@ -10,11 +10,11 @@ from .intervals import mean_interval
 FORMATS = ("png", "svg", "pdf")
 
 
-def checked_file(path):
+def checked_file(path, what="picture", formats=FORMATS):
     """Return `path` as a Path; a ValueError says why no picture can be put there, before anybody trains for it."""
     path = Path(path)
-    if path.suffix[1:].lower() not in FORMATS:
-        raise ValueError(f"{path}: a picture's name must end in .{', .'.join(FORMATS)}")
+    if path.suffix[1:].lower() not in formats:
+        raise ValueError(f"{path}: a {what}'s name must end in .{', .'.join(formats)}")
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}")
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):

@@ -64,6 +64,17 @@ class TrainingSettings:
         """The problem, for people."""
         raise NotImplementedError
 
+    @property
+    def headline(self):
+        """The run in a line, for people."""
+        widths = "-".join(map(str, self.hidden))
+        told = f", {self.feedback} B" if self.method != "bp" else ""
+        layers = "" if self.layers == "all" else ", output layer alone"
+        return (
+            f"{self.title}: {self.method.upper()}{told}, {self.opt} at lr {self.lr:g}, "
+            f"{widths} {self.activation}{layers}"
+        )
+
     def agreed(self, dataset):
         """Return the settings with the digest of `dataset`; a DataError if they name another one."""
         return self

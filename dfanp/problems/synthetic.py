@@ -32,7 +32,7 @@ class Synthetic(Arrays):
         dtype, backend: as in ``Arrays``.
 
     Attributes:
-        labels: the labels of the disks, a tuple.
+        labels: the labels of the disks, a tuple. test_disks: the number of each test point's disk.
 
     Raises:
         ValueError: a size or the labels are not as above.
@@ -45,7 +45,7 @@ class Synthetic(Arrays):
         self.labels = checked_labels(labels, c, seed)
         X, disk = points(n, d, c, seed, "train")
         X_test, test_disk = points(test_points, d, c, seed, "test")
-        of = np.array(self.labels)
+        of, self.test_disks = np.array(self.labels), test_disk
         super().__init__(X, of[disk], X_test, of[test_disk], "bce", dtype, backend)
 
 

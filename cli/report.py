@@ -1,0 +1,32 @@
+"""`dfanp report`: one page about some runs."""
+
+import click
+
+from .options import data_dir, usage_errors
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path())
+@click.option("--out", required=True, metavar="FILE", help="The page: an .html file.")
+@click.option("--title", metavar="TEXT", help="Of the page.  [default: the problem and the methods]")
+@data_dir
+@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+def report(runs, out, title, data_dir, quiet):
+    """Write one HTML file about the runs in RUN..., folders that --out made.
+
+    It has their settings, curves with 95 % intervals, alignment, first-layer weights as images, and the confusion of what they say of
+    their last test set. It loads nothing, can be sent as it is, and is readable on a phone and in the dark.
+
+    \b
+    Examples:
+      dfanp report runs/dfa --out dfa.html
+      dfanp report runs/bp runs/dfa --out report.html --title "BP and DFA"
+    """
+    from dfanp import report
+
+    with usage_errors():
+        told = report.write(runs, out, data_dir, title)
+    for run in told:
+        if run.missing and not quiet:
+            click.echo(f"{run.label}: no weights and no confusion ({run.missing})", err=True)
+    click.echo(f"wrote {out}")

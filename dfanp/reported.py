@@ -1,0 +1,213 @@
+"""What is told of a run: its records, read with distrust, and what its networks do on their last test set."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import NamedTuple, get_args, get_type_hints
+
+import numpy as np
+
+from .confusion import Answers, answers
+from .errors import DataError, DfanpError, RecordError
+from .intervals import mean_interval
+from .jsonl import parse_lines
+from .kept import Kept
+from .network import MLP
+from .records import is_measured, read_config, read_log
+from .settings import from_config
+from .training import MEASURES
+
+LAST = 10  # epochs that a mean is taken over, as in Demirbilek 2021
+MOST_REPEATS = 10_000
+MOST_LOOKS = 10  # seeds whose networks are looked at
+LARGEST = 1e300  # a number beyond it is none that training leaves
+
+
+class Look(NamedTuple):
+    """The networks of a seed, and what the trained one says.
+
+    Attributes:
+        seed: of the run. epoch: of the checkpoint. initial, final: networks, before training and at that epoch.
+        answers: to the test set of that epoch. problem: that it is of.
+    """
+
+    seed: int
+    epoch: int
+    initial: MLP
+    final: MLP
+    answers: Answers
+    problem: object
+
+
+@dataclass
+class Reported:
+    """A run in a report.
+
+    Attributes:
+        label: how the report calls it. settings: of ``dfanp.settings``. environment: a dict of JSON values.
+        rows: of the log, up to the last epoch that all its seeds have. seconds: of all logged epochs, or None.
+        looks: a Look for each seed that is looked at. missing: why there is none, or None.
+    """
+
+    label: str
+    settings: object
+    environment: dict
+    rows: list
+    seconds: float | None
+    looks: list = field(default_factory=list)
+    missing: str | None = None
+
+    @property
+    def diverged(self):
+        """The seeds that diverged -> their epoch."""
+        return {row["seed"]: row["epoch"] for row in self.rows if row.get("status") == "diverged"}
+
+    @property
+    def epoch(self):
+        """The last epoch that is logged."""
+        return max((row["epoch"] for row in self.rows), default=0)
+
+    @property
+    def status(self):
+        """How it ended, for people."""
+        lost, seeds = self.diverged, self.settings.repeats
+        whole = "finished" if self.epoch >= self.settings.epochs else f"stopped at epoch {self.epoch}"
+        if len(lost) == seeds:
+            return "diverged" if seeds == 1 else f"all {seeds} seeds diverged"
+        if not self.rows:
+            return "no epoch finished yet"
+        return whole + (f", {len(lost)} of {seeds} seeds diverged" if lost else "")
+
+    def by_seed(self, name):
+        """Return for each seed that has not diverged its values of a measure, epoch by epoch."""
+        found = {}
+        for row in self.rows:
+            if row["seed"] not in self.diverged:
+                found.setdefault(row["seed"], []).append(row[name])
+        return found
+
+    def last(self, name="test_accuracy", epochs=1):
+        """Return mean and half-width of the 95 % interval, over the seeds that have not diverged, of the last epochs' mean."""
+        values = [float(np.mean(each[-epochs:])) for each in self.by_seed(name).values()]
+        return mean_interval(values) if values else (None, None)
+
+    def logged(self, seed, epoch):
+        """Return the test accuracy that the log tells of an epoch, or None."""
+        told = [row["test_accuracy"] for row in self.rows if (row["seed"], row["epoch"]) == (seed, epoch)]
+        return told[0] if told else None
+
+
+def read(folders, data_dir=None):
+    """Return a Reported for each run folder.
+
+    Whatever only the networks can tell is left out, and the reason kept, where the data set or the checkpoint is not there.
+
+    Raises:
+        RecordError: a folder holds no run, or a damaged one.
+    """
+    return [read_one(path, label, data_dir) for path, label in zip(folders, labels(folders), strict=True)]
+
+
+def read_one(path, label, data_dir):
+    """Return the Reported of a run folder."""
+    path = Path(path)
+    if (path / "store.jsonl").exists():
+        raise RecordError(
+            f"{path}: is a sweep; a report is of single runs (dfanp results and dfanp plot show sweeps)"
+        )
+    told = read_config(path)
+    settings = checked(from_config(told["config"]), path)
+    rows = whole_epochs(checked_rows(read_log(path), settings, path), settings.seeds)
+    run = Reported(label, settings, told["environment"], rows, total_seconds(path))
+    try:
+        run.looks = looks(Kept(path, data_dir))
+        if not run.looks:
+            run.missing = "every seed has diverged"
+    except DataError:
+        run.missing = f"the data set {settings.data} is not here as the run had it (--data-dir names its folder)"
+    except (DfanpError, ValueError, OverflowError) as error:  # of settings that no run could have
+        run.missing = str(error).replace(str(path), label)
+    return run
+
+
+def looks(kept):
+    """Return a Look for each of the first seeds of a Kept that have not diverged."""
+    found = []
+    for seed in kept.alive[:MOST_LOOKS]:
+        final, (problem, examples) = kept.final(seed), kept.tested(seed)
+        if not all(np.isfinite(final.backend.to_host(theta)).all() for theta in final.parameters.values()):
+            raise RecordError(f"{kept.checkpoint}: weights of seed {seed} are not finite")
+        found.append(Look(seed, kept.epoch, kept.initial(seed), final, answers(final, problem, *examples), problem))
+    return found
+
+
+def labels(folders):
+    """Return a name for each folder: the end of its path, as much of it as tells it from the others."""
+    parts = [Path(folder).resolve().parts for folder in folders]
+    name = lambda one, length: "/".join(one[-length:])
+    lengths = [
+        next((n for n in range(1, len(one)) if sum(name(other, n) == name(one, n) for other in parts) == 1), 1)
+        for one in parts
+    ]
+    found = [name(one, length) for one, length in zip(parts, lengths, strict=True)]
+    return [
+        label if found.count(label) == 1 else f"{label} ({found[: place + 1].count(label)})"
+        for place, label in enumerate(found)
+    ]
+
+
+def checked(settings, path):
+    """Return `settings` whose values have the types of their fields; a RecordError names one that has not."""
+    hints = get_type_hints(type(settings))
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if not is_of(value, hints[each.name]):
+            raise RecordError(f"{path / 'config.json'}: {each.name} cannot be {value!r}"[:200])
+    if not 1 <= settings.repeats <= MOST_REPEATS:
+        raise RecordError(f"{path / 'config.json'}: repeats is {settings.repeats}, not from 1 to {MOST_REPEATS}")
+    return settings
+
+
+def is_of(value, hint):
+    """Whether a value is of the type that a field is annotated with; the members of a tuple are whole numbers."""
+    kinds = get_args(hint) or (hint,)
+    if isinstance(value, tuple):
+        return tuple in kinds and len(value) > 0 and all(is_of(one, int) for one in value)
+    if isinstance(value, bool):
+        return bool in kinds
+    if isinstance(value, (int, float)):
+        return abs(value) <= LARGEST and (float in kinds or (int in kinds and isinstance(value, int)))
+    return isinstance(value, kinds)
+
+
+def checked_rows(rows, settings, path):
+    """Return `rows`; a RecordError names the first that is no line of such a run."""
+    cosine = lambda value: value is None or (is_of(value, float) and abs(value) <= 1.001)
+    layers = len(settings.hidden)
+    expected, seeds = {}, set(settings.seeds)
+    for number, row in enumerate(rows, 1):
+        seed, angles = row.get("seed"), row.get("alignment", {"feedback": [], "gradient": [None] * (layers + 1)})
+        good = is_of(seed, int) and seed in seeds and row.get("epoch") == expected.get(seed, 1) and is_measured(row)
+        if good and row.get("status") != "diverged":
+            good = all(is_of(row[name], float) for name in MEASURES) and isinstance(angles, dict)
+            lists = [angles.get(kind) if good else None for kind in ("feedback", "gradient")]
+            good = good and all(isinstance(each, list) and all(map(cosine, each)) for each in lists)
+            good = good and len(lists[0]) in (0, layers) and len(lists[1]) == layers + 1
+        if not good:
+            raise RecordError(f"{path / 'log.jsonl'}: line {number} is damaged")
+        expected[seed] = None if row.get("status") == "diverged" else row["epoch"] + 1
+    return rows
+
+
+def whole_epochs(rows, seeds):
+    """Return the rows up to the last epoch that has one of each seed; a seed that has diverged has none after that."""
+    last = dict.fromkeys(seeds, 0)
+    for row in rows:
+        last[row["seed"]] = float("inf") if row.get("status") == "diverged" else row["epoch"]
+    return [row for row in rows if row["epoch"] <= min(last.values())]
+
+
+def total_seconds(path):
+    """Return the seconds of all epochs, or None where nothing tells them."""
+    told = parse_lines(path / "timings.jsonl")[0]
+    seconds = [row.get("seconds") for row in told]
+    return float(sum(seconds)) if seconds and all(is_of(each, float) and each >= 0 for each in seconds) else None
