@@ -28,5 +28,5 @@ def report(runs, out, title, data_dir, quiet):
         told = report.write(runs, out, data_dir, title)
     for run in told:
         if run.missing and not quiet:
-            click.echo(f"{run.label}: no weights and no confusion ({run.missing})", err=True)
+            click.echo(f"{run.label}: no weights and no confusion: {run.missing}", err=True)
     click.echo(f"wrote {out}")

@@ -49,13 +49,14 @@ footer{{margin-top:3rem}}
 table{{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9375rem;overflow-wrap:normal}}
 caption{{text-align:left;padding-bottom:.25rem}}
 th,td{{text-align:left;vertical-align:baseline;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--rule)}}
-thead th{{border-bottom:2px solid var(--rule)}}
+thead th{{border-bottom:2px solid var(--rule);white-space:nowrap}}
+tbody th{{min-width:5.5rem}}
 td,th{{max-width:20rem}}
 td.number,th.number{{text-align:right;white-space:nowrap}}
 td.share{{text-align:right;padding:.3rem .6rem;background:color-mix(in srgb,var(--s1) calc(var(--share)*55%),transparent)}}
 .differs th,.differs td{{background:var(--panel);font-weight:600}}
 summary{{cursor:pointer;padding:.25rem 0}}
-.figures{{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,21rem),1fr));gap:1rem 1.5rem}}
+.figures{{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));gap:1rem 1.5rem}}
 figure{{margin:.75rem 0;min-width:0;break-inside:avoid}}
 figcaption{{max-width:34rem}}
 figcaption strong{{color:var(--text)}}

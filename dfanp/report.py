@@ -87,7 +87,8 @@ def problem_of(runs):
     """Return a title: the problem, or how many runs there are."""
     titles = {run.settings.title for run in runs}
     methods = ", ".join(dict.fromkeys(run.settings.method.upper() for run in runs))
-    return f"{titles.pop()}: {methods}" if len(titles) == 1 else f"{len(runs)} runs: {methods}"
+    title = f"{titles.pop()}: {methods}" if len(titles) == 1 else f"{len(runs)} runs: {methods}"
+    return title[0].upper() + title[1:]
 
 
 def told_of(run):
@@ -123,7 +124,7 @@ def results(runs):
     for run in runs:
         told = [run.last(), run.last(epochs=LAST), run.last("train_accuracy"), run.last("test_loss")]
         status = element("td", run.status, class_="warn") if run.status != "finished" else run.status
-        lost = [f"{seed} at epoch {epoch}" for seed, epoch in run.diverged.items()]
+        lost = [f"seed {seed} at epoch {epoch}" for seed, epoch in run.diverged.items()]
         if lost:
             status.text += f" ({', '.join(lost[:5])}{', …' if lost[5:] else ''})"
         figures = (element("td", plus_minus(*each, 4), class_="number") for each in told)
@@ -169,12 +170,7 @@ def setting(config, name):
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def key_of(runs, series):
-    """Return the key of the runs in `series`, where there are several in the report."""
-    return key({number: runs[number].label for number in series}) if len(runs) > 1 else None
+    return "–" if value is None else str(value)
 
 
 def curves(runs, numbers):
@@ -184,9 +180,9 @@ def curves(runs, numbers):
         series = courses(runs, lambda row, name=name: row.get(name))
         if series:
             accuracy = name.endswith("accuracy")
-            drawn = lines(series, "epoch", title.lower(), 0.5 if accuracy else None, accuracy)
+            drawn = lines(series, title.lower(), "accuracy" if accuracy else "loss")
             words = f"{title} over the epochs. {in_words(runs, series)}" + (" Chance is 0.5." if accuracy else "")
-            parts.append(figure(drawn, next(numbers), f"{title} over the epochs", words, key_of(runs, series)))
+            parts.append(figure(drawn, next(numbers), f"{title} over the epochs", words, key(runs, series)))
     if not parts:
         return [element("p", "No run has finished an epoch.")]
     note = "Bands are 95 % intervals of the mean over the seeds (Student's t); dots mark chance."
@@ -229,8 +225,8 @@ def alignment(runs, numbers):
             if series:
                 name = f"{title} {layer + 1}"
                 words = f"{name}, over the epochs. {in_words(runs, series)}"
-                drawn = lines(series, "epoch", "cosine")
-                parts.append(figure(drawn, next(numbers), name, words, key_of(runs, series)))
+                drawn = lines(series, "cosine", "cosine")
+                parts.append(figure(drawn, next(numbers), name, words, key(runs, series)))
     if not parts:
         return [element("p", "No run under FA or DFA has measured its alignment (--align does).")]
     note = "1 is the direction of backpropagation, 0 none of it. Layers count from the lowest; the output layer's gradient is exact."

@@ -33,10 +33,12 @@ def look(number):
     return LIGHT[number % len(LIGHT)], STYLES[(number + number // len(LIGHT)) % len(STYLES)]
 
 
-def key(labels):
-    """Return a list of runs with the look of their lines, number -> label."""
+def key(runs, numbers):
+    """Return a list of the runs with some numbers, and how their lines look; None where there is but one run."""
+    if len(runs) < 2:
+        return None
     items = []
-    for number, label in labels.items():
+    for number in numbers:
         style, colour = look(number)[1], f"var(--s{number % len(LIGHT)})"
         line = f"stroke:{colour};stroke-width:2;stroke-dasharray:{DASHES[style[1:]]}"
         swatch = element(
@@ -46,7 +48,7 @@ def key(labels):
             viewBox="0 0 36 12",
             aria_hidden="true",
         )
-        items.append(element("li", swatch, label))
+        items.append(element("li", swatch, runs[number].label))
     return element("ul", *items, class_="key")
 
 
@@ -61,39 +63,50 @@ def drawing(height=3.0):
         yield figure, axis
 
 
-def lines(series, xlabel, ylabel, chance=None, accuracy=False):
-    """Draw a line with its 95 % interval for each run.
+def lines(series, ylabel, kind):
+    """Draw a line over the epochs, with its 95 % interval, for each run.
 
     Args:
-        series: number of the run -> (x, means, halves or None), see ``plots.curve``.
-        chance: where a line is dotted, or None. accuracy: whether the heights are shares of right answers.
+        series: number of the run -> (epochs, means, halves or None), see ``plots.curve``.
+        kind: of the heights, "accuracy", "loss" or "cosine": decides their range.
     """
     from matplotlib.ticker import MaxNLocator
 
+    low, high, log = heights(series, kind)
     with drawing() as (figure, axis):
-        axis.set(xlabel=xlabel, ylabel=ylabel)
+        axis.set(xlabel="epoch", ylabel=ylabel, yscale="log" if log else "linear", ylim=(low, high))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if chance is not None:
-            axis.axhline(chance, color="black", alpha=0.5, linewidth=1, linestyle=":")
-        lowest = min([mean for _, means, _ in series.values() for mean in means], default=0.5)
-        highest = max([mean for _, means, _ in series.values() for mean in means], default=1.0)
-        if accuracy:
-            axis.set_ylim(min(0.45, lowest - 0.02), 1.0)
-        elif 0 < lowest < highest / 30:
-            axis.set_yscale("log")
+        if log:
             axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axis.yaxis.set_minor_formatter(lambda *_: "")
-        for number, (x, means, halves) in series.items():
+        if kind == "accuracy":
+            axis.axhline(0.5, color="black", alpha=0.5, linewidth=1, linestyle=":")
+        for number, (epochs, means, halves) in series.items():
             colour, style = look(number)
-            axis.plot(x, means, style, color=colour, markersize=4, markevery=max(1, len(x) // FEW))
+            axis.plot(epochs, means, style, color=colour, markersize=4, markevery=max(1, len(epochs) // FEW))
             if halves is not None:
-                bottom = np.maximum(means - halves, lowest / 2) if axis.get_yscale() == "log" else means - halves
-                axis.fill_between(x, bottom, means + halves, color=colour, alpha=0.2, linewidth=0)
-        if not accuracy:
-            room = 0.05 * (highest - lowest or abs(highest) or 1)
-            bottom = lowest / 1.3 if axis.get_yscale() == "log" else lowest - room
-            axis.set_ylim(bottom, highest + room)
+                below = np.maximum(means - halves, low) if log else means - halves
+                axis.fill_between(epochs, below, means + halves, color=colour, alpha=0.2, linewidth=0)
     return figure
+
+
+def heights(series, kind):
+    """Return the lowest and highest height that ``lines`` shows, and whether they are at logarithmic distances."""
+    low, high = (pick(pick(means) for _, means, _ in series.values()) for pick in (min, max))
+    if kind == "accuracy":
+        return min(0.45, low - 0.02), 1.0, False
+    if kind == "loss" and 0 < low < high / 30:
+        return low / 1.5, high * 1.5, True
+    bands = [
+        band
+        for _, means, halves in series.values()
+        for band in ([] if halves is None else (means - halves, means + halves))
+    ]
+    room = 0.05 * (high - low or abs(high) or 1)
+    # Wide intervals, as of two seeds, may take as much room as the lines on either side, and no more.
+    lowest = max(min([low, *map(min, bands)]), low - 20 * room, 0 if kind == "loss" else -1)
+    highest = min(max([high, *map(max, bands)]), high + 20 * room, np.inf if kind == "loss" else 1)
+    return lowest - room, highest + room, False
 
 
 def by_group(series, groups, xlabel, ylabel, ideal=None):
@@ -112,7 +125,7 @@ def by_group(series, groups, xlabel, ylabel, ideal=None):
             axis.set_ylim(-0.04, 1.04)
         else:
             tops = [np.nanmax(means + (0 if halves is None else halves)) for means, halves in series.values()]
-            axis.set_ylim(0, max([0.05, *(1.08 * top for top in tops if np.isfinite(top))]))
+            axis.set_ylim(0, min(1.04, max([0.05, *(1.08 * top for top in tops if np.isfinite(top))])))
         for place, (number, (means, halves)) in enumerate(series.items()):
             colour, style = look(number)
             x = np.arange(len(means)) + 0.5 * ((place + 0.5) / len(series) - 0.5)
@@ -139,7 +152,7 @@ def weight_images(W, units, k, side, votes=None):
         axis.axis("off")
         for place, (unit, full) in enumerate(units.items()):
             x, y = (place % columns) * (wide + apart), (place // columns) * (tall + head) + head
-            vote = f": {votes[unit]:+.2f}" if votes else ""
+            vote = f": {votes[unit]:+.2f}".replace("-", "−") if votes else ""
             axis.text(x, y - side / 12, f"{unit}{vote}", fontsize=8, va="bottom", parse_math=False)
             image = np.zeros((tall, wide, 4), np.uint8)
             for digit in range(k):

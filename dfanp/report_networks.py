@@ -176,7 +176,7 @@ def by_odd_digits(runs, parity, numbers):
     drawn = by_group(series, most + 1, "odd digits in the example", "share called odd", np.arange(most + 1) % 2)
     words = "Share of examples called odd, by the number of odd digits in them; the right answer is 0 for even numbers and 1 for odd ones. "
     words += listed(runs, series)
-    return [figure(drawn, next(numbers), "How often an example is called odd", words, keyed(runs, series), RIGHT)]
+    return [figure(drawn, next(numbers), "How often an example is called odd", words, key(runs, series), RIGHT)]
 
 
 RIGHT = "Lines mark the right answer. A flat row of marks does not count odd digits at all."
@@ -191,16 +191,12 @@ def by_digit(runs, parity, numbers):
     }
     drawn = by_group(series, 10, "a digit of the example", "error rate")
     words = f"Error rate of examples by a digit in them, all places together. {listed(runs, series)}"
-    return [figure(drawn, next(numbers), "Errors by digit, all places together", words, keyed(runs, series))]
+    return [figure(drawn, next(numbers), "Errors by digit, all places together", words, key(runs, series))]
 
 
 def answers_of(run):
+    """Return the Answers of each seed that is looked at."""
     return [look.answers for look in run.looks]
-
-
-def keyed(runs, series):
-    """Return the key of the runs in `series`, where there are several in the report."""
-    return key({number: runs[number].label for number in series}) if len(runs) > 1 else None
 
 
 def listed(runs, series):
@@ -236,7 +232,7 @@ def by_disk(run):
     """Return the table of the error rate of the points of each disk, laid out as the disks are."""
     c, labels = run.settings.c, run.looks[0].problem.labels
     if c > MOST_DISKS:
-        return []
+        return [element("p", f"{run.label}: a table of its {c * c} disks would be too large.", class_="note")]
     each = np.mean([shares(a.wrong, a.disks, c * c) for a in answers_of(run)], axis=0).reshape(c, c)
     told = lambda row, column: f"{labels[row * c + column]}: {each[row, column]:.3f}"
     body = [

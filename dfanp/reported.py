@@ -123,7 +123,7 @@ def read_one(path, label, data_dir):
         if not run.looks:
             run.missing = "every seed has diverged"
     except DataError:
-        run.missing = f"the data set {settings.data} is not here as the run had it (--data-dir names its folder)"
+        run.missing = f"the data set {settings.data} as the run had it is not here (--data-dir names a folder)"
     except (DfanpError, ValueError, OverflowError) as error:  # of settings that no run could have
         run.missing = str(error).replace(str(path), label)
     return run

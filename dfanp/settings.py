@@ -68,7 +68,7 @@ class TrainingSettings:
     def headline(self):
         """The run in a line, for people."""
         widths = "-".join(map(str, self.hidden))
-        told = f", {self.feedback} B" if self.method != "bp" else ""
+        told = f", {self.feedback} B" if self.method in ("fa", "dfa") else ""
         layers = "" if self.layers == "all" else ", output layer alone"
         return (
             f"{self.title}: {self.method.upper()}{told}, {self.opt} at lr {self.lr:g}, "
