@@ -57,6 +57,12 @@ class Kept:
         network.load({name: own(self.arrays[f"parameters/{name}"]) for name in network.parameters})
         return network
 
+    def drawn(self, seed):
+        """Return the network of a seed as the weights of its epoch were drawn: ``initial``, or with ``redraw`` the last draw."""
+        training = build(self._solo(seed), dataset=self.dataset)
+        training.network.redraw(training.repeat_of(self.epoch)[0])
+        return training.network
+
     def tested(self, seed):
         """Return the problem, and of it (X, y) that a seed was tested on after the epoch of the checkpoint."""
         training = build(self._solo(seed), dataset=self.dataset)

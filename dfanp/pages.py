@@ -50,7 +50,7 @@ table{{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.937
 caption{{text-align:left;padding-bottom:.25rem}}
 th,td{{text-align:left;vertical-align:baseline;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--rule)}}
 thead th{{border-bottom:2px solid var(--rule);white-space:nowrap}}
-tbody th{{min-width:5.5rem}}
+tbody th{{min-width:3.5rem}}
 td,th{{max-width:20rem}}
 td.number,th.number{{text-align:right;white-space:nowrap}}
 td.share{{text-align:right;padding:.3rem .6rem;background:color-mix(in srgb,var(--s1) calc(var(--share)*55%),transparent)}}
@@ -110,7 +110,7 @@ def table(caption, head, body, shown=()):
     """Return a table in a box of its own that scrolls where it is too wide.
 
     Args:
-        head: texts. body: rows of texts, floats (shown with four digits; NaN as a dash) or elements; the first cell is the row's head.
+        head: texts. body: rows of texts or cells (elements); the first one is the row's head.
         shown: classes of the rows, in their order, "" for none.
     """
     classes = [*shown, *[""] * (len(body) - len(shown))]

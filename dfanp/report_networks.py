@@ -11,6 +11,7 @@ from .report_figures import by_group, key, switches, weight_images
 UNITS = 12  # hidden units whose weights are shown
 FULL = 0.995  # quantile of their sizes that is drawn in full colour
 MOST_DISKS = 10  # along a side, in a table
+RIGHT = "Lines mark the right answer. A network whose marks lie level does not count odd digits at all."
 
 
 def weights(runs, numbers):
@@ -135,12 +136,12 @@ def counted(run):
     rows = []
     for name, row in zip(names, counts, strict=True):
         cells = [f"{many} ({many / max(1, row.sum()):.1%})".replace("%", " %") for many in row]
-        rows.append([f"true {name}", *(element("td", cell, class_="number") for cell in cells)])
+        rows.append([name, *(element("td", cell, class_="number") for cell in cells)])
     right, seeds = np.trace(counts) / counts.sum(), len(run.looks)
     pooled = "one seed" if seeds == 1 else f"{seeds} seeds pooled"
     more = f" (the first of {run.settings.repeats})" if seeds < run.settings.repeats - len(run.diverged) else ""
     caption = f"{run.label}: {counts.sum()} test examples of epoch {run.looks[0].epoch}, {pooled}{more}; {right:.4f} are right"
-    made = table(caption, ["", *(f"said {name}" for name in names)], rows)
+    made = table(caption, ["true", *(f"said {name}" for name in names)], rows)
     wrong = [look for look in run.looks if disagrees(run, look)]
     if not wrong:
         return [made]
@@ -177,9 +178,6 @@ def by_odd_digits(runs, parity, numbers):
     words = "Share of examples called odd, by the number of odd digits in them; the right answer is 0 for even numbers and 1 for odd ones. "
     words += listed(runs, series)
     return [figure(drawn, next(numbers), "How often an example is called odd", words, key(runs, series), RIGHT)]
-
-
-RIGHT = "Lines mark the right answer. A flat row of marks does not count odd digits at all."
 
 
 def by_digit(runs, parity, numbers):

@@ -26,7 +26,7 @@ class Look(NamedTuple):
     """The networks of a seed, and what the trained one says.
 
     Attributes:
-        seed: of the run. epoch: of the checkpoint. initial, final: networks, before training and at that epoch.
+        seed: of the run. epoch: of the checkpoint. initial, final: networks, as drawn and at that epoch.
         answers: to the test set of that epoch. problem: that it is of.
     """
 
@@ -136,7 +136,7 @@ def looks(kept):
         final, (problem, examples) = kept.final(seed), kept.tested(seed)
         if not all(np.isfinite(final.backend.to_host(theta)).all() for theta in final.parameters.values()):
             raise RecordError(f"{kept.checkpoint}: weights of seed {seed} are not finite")
-        found.append(Look(seed, kept.epoch, kept.initial(seed), final, answers(final, problem, *examples), problem))
+        found.append(Look(seed, kept.epoch, kept.drawn(seed), final, answers(final, problem, *examples), problem))
     return found
 
 

@@ -172,7 +172,17 @@ def test_a_deep_network_and_one_whose_weights_are_drawn_anew(tmp_path):
     page, runs = page_of(deep, again)
     for run in runs:
         assert run.looks[0].answers.accuracy == pytest.approx(run.logged(0, 2))
+    one, two = (
+        runs[1].looks[0].initial.W[0],
+        dfanp.MLP((128, 16, 1), seed=1).W[0],
+    )  # its second epoch began from seed 1
+    assert one.tolist() == two.tolist()
     assert "Cosine of B with the weights that BP would use, layer 2" in page.text
+
+
+def test_a_test_set_that_lacks_some_digits(tmp_path):
+    page, (run,) = page_of(train(tmp_path / "few", test_size=5, repeats=2))
+    assert sum(look.answers.counts().sum() for look in run.looks) == 10 and "–" in page.text
 
 
 def test_disks(tmp_path):
