@@ -51,7 +51,6 @@ caption{{text-align:left;padding-bottom:.25rem}}
 th,td{{text-align:left;vertical-align:baseline;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--rule)}}
 thead th{{border-bottom:2px solid var(--rule);white-space:nowrap}}
 tbody th{{min-width:3.5rem}}
-td,th{{max-width:20rem}}
 td.number,th.number{{text-align:right;white-space:nowrap}}
 td.share{{text-align:right;padding:.3rem .6rem;background:color-mix(in srgb,var(--s1) calc(var(--share)*55%),transparent)}}
 .differs th,.differs td{{background:var(--panel);font-weight:600}}
@@ -59,7 +58,7 @@ summary{{cursor:pointer;padding:.25rem 0}}
 .figures{{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));gap:1rem 1.5rem}}
 figure{{margin:.75rem 0;min-width:0;break-inside:avoid}}
 figcaption{{max-width:34rem}}
-figcaption strong{{color:var(--text)}}
+figcaption strong{{display:block;color:var(--text)}}
 svg.plot{{display:block;width:100%;height:auto;max-width:34rem;color:var(--text);fill:currentColor;
   stroke-linejoin:round;font-family:inherit}}
 .key{{display:flex;flex-wrap:wrap;gap:.1rem 1rem;padding:0;margin:.25rem 0;list-style:none}}
