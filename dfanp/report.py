@@ -228,7 +228,7 @@ def alignment(runs, numbers):
                 drawn = lines(series, "cosine", "cosine")
                 parts.append(figure(drawn, next(numbers), name, words, key(runs, series)))
     if not parts:
-        return [element("p", "No run under FA or DFA has measured its alignment (dfanp parity --align does).")]
+        return [element("p", "No run under FA or DFA has measured its alignment (the option --align does).")]
     note = "1 is the direction of backpropagation, 0 none of it. Layers count from the lowest. The output layer's gradient is exact under every rule, and each layer's under BP."
     return [element("div", *parts, class_="figures"), element("p", note, class_="note")]
 
