@@ -1,0 +1,93 @@
+"""Each target at a few inputs, and that each check of the guard can fail. The nightly command is ``python -m tests.fuzz``."""
+
+import importlib.util
+import time
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .__main__ import fuzz
+from .command_line import tame
+from .guard import Finding, guarded
+from .targets import TARGETS, Target
+
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tamed():
+    with tame():
+        yield
+
+
+def mutated(seeds):
+    """Return a strategy: a valid input, of which some bytes are cut out and others put in."""
+    cut = st.tuples(st.sampled_from(seeds), st.integers(0, 4096), st.integers(0, 8), st.binary(max_size=8))
+    return st.binary(max_size=200) | cut.map(
+        lambda of: of[0][: (at := of[1] % (len(of[0]) + 1))] + of[3] + of[0][at + of[2] :]
+    )
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_any_input_ends_as_promised(name, tmp_path_factory):
+    target = TARGETS[name]
+    seeds = target.seeds()
+
+    def one(data):
+        guarded(target, data, tmp_path_factory.mktemp("fuzz"))
+
+    for content in seeds:  # loads what is loaded late, which is not the input's to pay for
+        try:
+            target.run(content, tmp_path_factory.mktemp("seed"))
+        except target.allowed:
+            continue
+    FEW(given(mutated(seeds))(one))()
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_by_coverage(name, tmp_path):
+    if importlib.util.find_spec("atheris") is None:
+        pytest.skip("atheris is not installed")
+    inputs, edges, _, what, file = fuzz(name, 200, tmp_path)
+    assert what is None, f"{what} ({file})"
+    assert inputs >= 200 and edges > 10
+
+
+def writes_outside(data, folder):
+    (folder.parent / "outside").write_bytes(data)
+
+
+def raises(data, folder):
+    raise KeyError("planted")
+
+
+def tells_in_two_lines(data, folder):
+    raise ValueError("one\ntwo")
+
+
+def takes_memory(data, folder):
+    np.ones(10_000_000)
+
+
+def takes_time(data, folder):
+    time.sleep(5)
+
+
+@pytest.mark.parametrize(
+    "planted, told",
+    [
+        (writes_outside, "written outside the folder"),
+        (raises, "KeyError was raised"),
+        (tells_in_two_lines, "not one line"),
+        (takes_memory, "bytes of memory"),
+        (takes_time, "took more than"),
+    ],
+)
+def test_each_check_can_fail(planted, told, tmp_path):
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    with pytest.raises(Finding, match=told):
+        guarded(Target(planted, (ValueError,), list), b"data", folder, timeout=0.5)
+    assert not (tmp_path / "outside").exists()
