@@ -188,9 +188,8 @@ def scatter(axis, points, labels):
 
 def told(value):
     """Return a setting's value as a legend has it."""
-    return (
-        f"{value:.4g}" if isinstance(value, float) else str(value).replace("$", r"\$")
-    )  # else it is read as a formula
+    # Text between dollars would be read as a formula.
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("$", r"\$")
 
 
 def figure_with_axis():

@@ -77,9 +77,8 @@ def _read(path, stream, most, sha256):
         )
     try:
         array = np.frombuffer(content, dtype).reshape(shape)
-    except (
-        ValueError
-    ) as error:  # more dimensions than NumPy has; or one of 0, and others that would overflow without it
+    except ValueError as error:
+        # More dimensions than NumPy has; or one of 0, and others that would overflow without it.
         raise DataError(f"{path}: the header claims a shape that no array has ({error})") from None
     array.flags.writeable = False
     return array

@@ -9,6 +9,7 @@ from functools import cache
 from unittest import mock
 
 import click
+import matplotlib.font_manager  # lists the fonts there are in a file of the user's
 from dfanp_cli import main
 
 from dfanp import plots, representations
@@ -17,10 +18,8 @@ from dfanp.problems import datasets
 from . import seeds
 
 FORGED = ("runs/one/config.json", "runs/one/log.jsonl", "tuned/store.jsonl")
-TEXT, JOIN = (
-    255,
-    254,
-)  # bytes: a text of arbitrary bytes follows, its length first; the next word is a part of this one
+# Bytes that are no words: a text of arbitrary bytes follows, its length first; the next word is a part of this one.
+TEXT, JOIN = 255, 254
 VALUES = (
     "", "-", "--", "0", "1", "2", "3", "-1", "0.5", "1e-3", "1e999", "nan", "inf", "true", "1,2", "1:2:2", "log:1e-3:1:2", "1:2:", "log:0:1:2",
     ",", "/", "2/3,2", "99999999999999999999", "1e-400", "é", "\n", "~", "~nobody", ".", "..", "../outside", "/", "\0", "auto", "all", "output",
@@ -113,9 +112,8 @@ def small(name, value):
 def tamed(callback, idle):
     def call(**given):
         if not idle:
-            kernels = (
-                {"kernels": "native"} if given.get("kernels") == "numba" else {}
-            )  # which would be compiled first
+            # Those of numba would be compiled first.
+            kernels = {"kernels": "native"} if given.get("kernels") == "numba" else {}
             return callback(**{name: small(name, value) for name, value in given.items()} | kernels)
 
     return call
@@ -124,6 +122,7 @@ def tamed(callback, idle):
 @contextlib.contextmanager
 def tame():
     """Within the block each command works on little, keeps the digits in memory, and waits for no disk."""
+    matplotlib.get_configdir()  # made at the first picture, wherever the user has it: before anything is watched
     with contextlib.ExitStack() as stack:
         for leaf in leaves(main.cli):
             idle = leaf.name in IDLE or leaf.callback.__module__.rpartition(".")[2] in IDLE

@@ -26,7 +26,11 @@ from .guard import guarded
 def main():
     name, folder = sys.argv[1], Path(sys.argv[2])
     target = TARGETS[name]
-    os.environ["XDG_CACHE_HOME"] = str(folder)  # whose data sets are not ours
+    home = folder.with_name("home")
+    os.environ |= {
+        "XDG_CACHE_HOME": str(home),
+        "MPLCONFIGDIR": str(home),
+    }  # the user's data sets and settings are not ours
     os.environ.pop("DFANP_DATA", None)
 
     def one(data):
