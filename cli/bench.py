@@ -5,12 +5,9 @@ import json
 
 import click
 
-from dfanp.backend import MOST_THREADS
-from dfanp.kernels import ON_CPU
-from dfanp.problems.datasets import NAMES
-from dfanp.rules import RULES
-
-from .options import Name, Names, as_json, data_dir
+from .helping import Group
+from .names import Name, Names
+from .options import Whole, as_json, data_dir, option, quiet, threads
 
 OPTS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
 GPU_OPTS = ("rmsprop", "adam", "sgd")
@@ -25,25 +22,32 @@ QUICK_GPU = {
 QUICK = {"train_size": 40 * 128, "test_size": 1000, "steps": 40, "epochs": 50}
 
 
-@click.group()
+@click.group(cls=Group)
 def bench():
     """Measure how fast this machine trains, against named peers in the same run."""
 
 
 @bench.command(context_settings={"show_default": True})
-@click.option("--data", type=Name(["auto", *NAMES]), default="auto", help="auto: MNIST where it is, else the digits.")
+@option(
+    "--data",
+    type=Name(["auto"], "problems.datasets.NAMES"),
+    default="auto",
+    help="auto: MNIST where it is, else the digits.",
+)
 @data_dir
-@click.option("--opt", "opts", type=Names(OPTS), default=",".join(OPTS), help="Optimizers, such as sgd,adam.")
-@click.option("--method", "rules", type=Names(list(RULES)), default="dfa,bp", help="Learning rules, such as dfa,bp.")
-@click.option("--tiers", type=Names(list(ON_CPU)), help="Kernels, such as native,numpy.  [default: all usable]")
-@click.option("--rounds", type=click.IntRange(1, 1000), default=5, help="Turns that each contestant takes.")
-@click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="Of everybody.  [default: every core]")
-@click.option("--torch/--no-torch", default=True, help="Whether PyTorch and the thesis' way take part.")
-@click.option("--growth", is_flag=True, help="How a step's cost grows with each size, instead of the comparison.")
-@click.option("--quick", is_flag=True, help="A few steps: whether it works, not how fast it is.")
-@click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write JSON and pictures here.")
+@option("--opt", "opts", type=Names(OPTS), default=",".join(OPTS), help="Optimizers, such as sgd,adam.")
+@option(
+    "--method", "rules", type=Names(table="rules.RULES"), default="dfa,bp", help="Learning rules, such as dfa,bp."
+)
+@option("--tiers", type=Names(table="kernels.ON_CPU"), help="Kernels, such as native,numpy.  [default: all usable]")
+@option("--rounds", type=Whole(1, 1000), default=5, help="Turns that each contestant takes.")
+@threads("Of everybody.  [default: every core]")
+@option("--torch/--no-torch", default=True, help="Whether PyTorch and the thesis' way take part.")
+@option("--growth", is_flag=True, help="How a step's cost grows with each size, instead of the comparison.")
+@option("--quick", is_flag=True, help="A few steps: whether it works, not how fast it is.")
+@option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write JSON and pictures here.")
 @as_json
-@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@quiet
 def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quick, out, as_json, quiet):
     """Time epochs, steps, replicas, start and memory on the CPU; prints Markdown tables.
 
@@ -52,13 +56,21 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
       dfanp bench cpu --opt rmsprop --method dfa
       dfanp bench cpu --growth --no-torch --out bench/results
       dfanp bench cpu --quick --no-torch
+
+    Each contestant is a process of its own, and they take turns; what is printed are medians of the rounds.
+
+    Files: in --out, cpu.json (or growth.json) and pictures.
+
+    Output: tables in Markdown; with --json one object: the machine, versions, every measurement. Progress on stderr.
+
+    See also: dfanp bench gpu, dfanp info.
     """
     from dfanp_bench import growth as curves
     from dfanp_bench import report, suite
 
     from dfanp import DfanpError
     from dfanp.backend import usable_cores
-    from dfanp.kernels import why_not
+    from dfanp.kernels import ON_CPU, why_not
     from dfanp.problems import datasets
 
     def say(message):
@@ -95,24 +107,27 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
 
 
 @bench.command(context_settings={"show_default": True})
-@click.option("--data", type=Name(["auto", *NAMES]), default="auto", help="auto: MNIST where it is, else the digits.")
-@data_dir
-@click.option("--opt", "opts", type=Names(GPU_OPTS), default=",".join(GPU_OPTS), help="Optimizers, such as sgd,adam.")
-@click.option(
-    "--method", "rules", type=Names(["bp", "dfa"]), default="dfa,bp", help="Learning rules, such as dfa,bp."
+@option(
+    "--data",
+    type=Name(["auto"], "problems.datasets.NAMES"),
+    default="auto",
+    help="auto: MNIST where it is, else the digits.",
 )
-@click.option("--rounds", type=click.IntRange(1, 1000), default=5, help="Turns that each contestant takes.")
-@click.option("--torch/--no-torch", default=True, help="Whether PyTorch takes part.")
-@click.option(
+@data_dir
+@option("--opt", "opts", type=Names(GPU_OPTS), default=",".join(GPU_OPTS), help="Optimizers, such as sgd,adam.")
+@option("--method", "rules", type=Names(["bp", "dfa"]), default="dfa,bp", help="Learning rules, such as dfa,bp.")
+@option("--rounds", type=Whole(1, 1000), default=5, help="Turns that each contestant takes.")
+@option("--torch/--no-torch", default=True, help="Whether PyTorch takes part.")
+@option(
     "--only",
     type=Names(["ceilings", "training", "grid", "figures"]),
     default="ceilings,training,grid,figures",
     help="What to measure.",
 )
-@click.option("--quick", is_flag=True, help="A few steps: whether it works, not how fast it is.")
-@click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
+@option("--quick", is_flag=True, help="A few steps: whether it works, not how fast it is.")
+@option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
 @as_json
-@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@quiet
 def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, quiet):
     """Time steps and epochs of 1, 8 and 64 replicas on the GPU, the card's ceilings, a sweep and the figures.
 
@@ -120,6 +135,14 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
     Examples:
       dfanp bench gpu --opt rmsprop --method dfa --only ceilings,training
       dfanp bench gpu --out bench/results
+
+    Files: in --out, gpu-CARD.json, written again after each measurement.
+
+    Output: tables in Markdown; with --json one object. Progress on stderr.
+
+    Exit status: 1 where no GPU can be used, with the reason.
+
+    See also: dfanp bench cpu, dfanp info.
     """
     from dfanp_bench import gpu as suite
 
@@ -147,18 +170,26 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
 
 
 @bench.command(context_settings={"show_default": True})
-@click.option("--data", type=Names(list(NAMES)), default="digits", help="Data sets, such as digits,mnist.")
+@option(
+    "--data", type=Names(table="problems.datasets.NAMES"), default="digits", help="Data sets, such as digits,mnist."
+)
 @data_dir
-@click.option("--epochs", type=click.IntRange(min=1), default=20, help="Of each.")
-@click.option("--rounds", type=click.IntRange(1, 1000), default=3, help="Turns that each contestant takes.")
-@click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
+@option("--epochs", type=Whole(min=1), default=20, help="Of each.")
+@option("--rounds", type=Whole(1, 1000), default=3, help="Turns that each contestant takes.")
+@option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
 @as_json
-@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@quiet
 def estimator(data, data_dir, epochs, rounds, out, as_json, quiet):
     """Fit DFAClassifier beside scikit-learn's MLPClassifier: accuracy and times.
 
     \b
     Example: dfanp bench estimator --data digits,mnist --epochs 5
+
+    Files: in --out, estimator.json.
+
+    Output: a table in Markdown; with --json one object. Progress on stderr.
+
+    See also: dfanp bench cpu.
     """
     from dfanp_bench import estimator as suite
 
@@ -172,16 +203,22 @@ def estimator(data, data_dir, epochs, rounds, out, as_json, quiet):
 
 
 @bench.command(context_settings={"show_default": True})
-@click.option("--kills", type=click.IntRange(1, 100_000), default=500, help="How many.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the moments.")
-@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@option("--kills", type=Whole(1, 100_000), default=500, help="How many.")
+@option("--seed", type=Whole(min=0), default=0, help="Of the moments.")
+@quiet
 def kills(kills, seed, quiet):
     """Kill sweeps with SIGKILL at random moments, go on with them, and compare what they leave behind.
 
-    Takes about two seconds a kill. The exit code is 1 if a sweep came out otherwise than an undisturbed one.
+    Takes about two seconds a kill.
 
     \b
     Example: dfanp bench kills --kills 50 --seed 7
+
+    Output: how many sweeps and kills there were, and what they hit. Progress on stderr.
+
+    Exit status: 1 if a sweep came out otherwise than an undisturbed one.
+
+    See also: dfanp tune, dfanp bench sweeps.
     """
     from dfanp_bench.kills import Different, report, survive
 
@@ -195,21 +232,32 @@ def kills(kills, seed, quiet):
 
 
 @bench.command(context_settings={"show_default": True})
-@click.option("--data", type=Name(["auto", *NAMES]), default="auto", help="auto: MNIST where it is, else the digits.")
+@option(
+    "--data",
+    type=Name(["auto"], "problems.datasets.NAMES"),
+    default="auto",
+    help="auto: MNIST where it is, else the digits.",
+)
 @data_dir
-@click.option("--runs", type=click.IntRange(2, 10_000), default=16, help="Of the sweep that is timed.")
-@click.option("--epochs", type=click.IntRange(min=1), default=5, help="Of each.")
-@click.option("--tiny", type=click.IntRange(21, 100_000), default=1000, help="Runs that measure the overhead.")
-@click.option("--workers", type=click.IntRange(1, 1024), default=2, help="Processes that train.")
-@click.option("--rounds", type=click.IntRange(1, 1000), default=3, help="Turns that each side takes.")
-@click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
+@option("--runs", type=Whole(2, 10_000), default=16, help="Of the sweep that is timed.")
+@option("--epochs", type=Whole(min=1), default=5, help="Of each.")
+@option("--tiny", type=Whole(21, 100_000), default=1000, help="Runs that measure the overhead.")
+@option("--workers", type=Whole(1, 1024), default=2, help="Processes that train.")
+@option("--rounds", type=Whole(1, 1000), default=3, help="Turns that each side takes.")
+@option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
 @as_json
-@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@quiet
 def sweeps(data, data_dir, out, as_json, quiet, **sizes):
     """Time what a sweep costs beyond its training, and how much faster it is than its runs one after another.
 
     \b
     Example: dfanp bench sweeps --data digits --tiny 100
+
+    Files: in --out, sweeps.json.
+
+    Output: tables in Markdown; with --json one object. Progress on stderr.
+
+    See also: dfanp tune, dfanp bench kills.
     """
     from dfanp_bench import sweeps as suite
 

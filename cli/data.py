@@ -4,14 +4,17 @@ import json
 
 import click
 
-from dfanp.problems import datasets
+from .helping import Group
+from .names import Name
+from .options import as_json, data_dir, quiet
 
-from .options import Name, as_json, data_dir
 
-
-@click.group()
+@click.group(cls=Group)
 def data():
-    """List and fetch data sets."""
+    """List and fetch data sets.
+
+    They are the four IDX files of each (plain or .gz), in the user's cache or in a folder of yours; nothing is downloaded unasked.
+    """
 
 
 @data.command("list")
@@ -22,7 +25,15 @@ def list_(data_dir, as_json):
 
     \b
     Example: dfanp data list
+
+    Files: looks into --data-dir (or DFANP_DATA), or else into the cache.
+
+    Output: two lines a data set; with --json a list of objects: name, place (null where it is not here), title.
+
+    See also: dfanp data fetch, dfanp info.
     """
+    from dfanp.problems import datasets
+
     rows = []
     for name in datasets.NAMES:
         place = "scikit-learn" if name == "digits" else datasets.find(name, data_dir)
@@ -39,14 +50,25 @@ def list_(data_dir, as_json):
 
 
 @data.command()
-@click.argument("name", type=Name(list(datasets.SOURCES)))
+@click.argument("name", type=Name(table="problems.datasets.SOURCES"))
 @data_dir
-@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@quiet
 def fetch(name, data_dir, quiet):
     """Download a data set, check it, and keep it in the cache (or in --data-dir).
 
+    NAME is mnist or fashion-mnist. Each file is taken from the first of several mirrors that has it with the right checksum; what is here
+    already is left alone.
+
     \b
     Example: dfanp data fetch mnist
+
+    Files: four .gz files in a folder NAME of the cache, or of --data-dir. `dfanp info` says where the cache is.
+
+    Output: the folder. Progress on stderr.
+
+    Exit status: 1 if no mirror has a file as it should be; nothing is left half-written.
+
+    See also: dfanp data list.
     """
     from dfanp.problems.download import fetch as download
 

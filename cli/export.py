@@ -2,21 +2,30 @@
 
 import click
 
-from .options import data_dir, usage_errors
+from .options import Place, Whole, data_dir, option, usage_errors
 
 
 @click.command()
 @click.argument("run", type=click.Path(), metavar="RUN")
-@click.option("--out", required=True, metavar="FILE", help="A .safetensors or .npz file.")
-@click.option("--seed", type=click.IntRange(min=0), help="Of a run with repeats.  [default: its first]")
+@option("--out", required=True, type=Place("file"), metavar="FILE", help="A .safetensors or .npz file.")
+@option("--seed", type=Whole(min=0), help="Of a run with repeats.  [default: its first]")
 @data_dir
 def export(run, out, seed, data_dir):
-    """Write the weights of RUN, a folder that --out kept, as PyTorch names them.
+    """Write the weights of a run as PyTorch names them.
+
+    RUN is a folder that --out made, or a file in the checkpoints of a sweep with --keep. Its last checkpoint is exported: a run that was
+    interrupted exports what it has.
 
     \b
     Example: dfanp export runs/dfa --out dfa.npz
 
     The arrays are those of torch.nn.Sequential(Linear, activation, Linear, …): "0.weight", "2.weight", …
+
+    Files: reads RUN; writes FILE, whole or not at all.
+
+    Output: a line that says what was written.
+
+    See also: dfanp parity, dfanp represent.
     """
     from dfanp import interchange
     from dfanp.kept import Kept

@@ -8,6 +8,7 @@ import platform
 import click
 
 from .options import as_json
+from .terminal import bad, echo, good
 
 PACKAGES = ("numpy", "numba", "scipy", "scikit-learn", "matplotlib", "click", "pooch", "threadpoolctl")
 
@@ -19,6 +20,12 @@ def info(as_json):
 
     \b
     Example: dfanp info
+
+    Output: the facts, a line each; with --json one object.
+
+    Exit status: 0, whatever is usable.
+
+    See also: dfanp data list.
     """
     from threadpoolctl import threadpool_info
 
@@ -49,9 +56,10 @@ def info(as_json):
         return
     for name, value in facts.items():
         if isinstance(value, dict):
-            click.echo(name)
+            echo(good(name))
             for key, each in value.items():
-                click.echo(f"  {key:14} {each or 'not set'}")
+                each = each or "not set"
+                echo(f"  {key:14} {bad(each) if each.startswith('not usable') else each}")
         else:
             click.echo(f"{name:16} {value}")
 

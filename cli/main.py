@@ -10,48 +10,52 @@ import sys
 
 import click
 
-COMMANDS = (
-    "parity", "synthetic", "tune", "results", "plot", "report", "represent", "export", "figure", "reproduce", "data", "info", "bench",
-)  # fmt: skip
+from .helping import LazyGroup
+
+COMMANDS = {  # in the order of the help, each with what it does
+    "parity": "Train on the parity of k digits.",
+    "synthetic": "Train on disks in a plane.",
+    "tune": "Find the best settings: sweeps that survive interrupts.",
+    "results": "Show what came of a sweep.",
+    "plot": "Draw runs and sweeps.",
+    "report": "Make one page about some runs.",
+    "represent": "Show what a hidden layer says about its inputs.",
+    "export": "Write a run's weights as PyTorch names them.",
+    "figure": "Train and draw figures of the thesis.",
+    "reproduce": "Train and draw all of them, with the table of results.",
+    "data": "List and fetch data sets.",
+    "info": "Show what this machine can do.",
+    "bench": "Measure how fast it trains, against PyTorch and others.",
+    "completion": "Let the shell complete commands, options and names.",
+}
 
 
-class Commands(click.Group):
-    """Loads a command's module when it is called, so that ``dfanp --version`` need not import NumPy."""
-
-    def list_commands(self, ctx):
-        return list(COMMANDS)
-
-    def get_command(self, ctx, name):
-        if name not in COMMANDS:
-            return None
-        return getattr(importlib.import_module(f"{__package__}.{name}"), name)
-
-    def resolve_command(self, ctx, args):
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            from dfanp.errors import nearest
-
-            ctx.fail(f"no command {args[0]!r}: expected one of {', '.join(COMMANDS)}{nearest(args[0], COMMANDS)}")
-        return super().resolve_command(ctx, args)
+def command(name):
+    """Return a command; its module is imported when it is called, so that ``dfanp --version`` need not import NumPy."""
+    return getattr(importlib.import_module(f"{__package__}.{name}"), name)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+@click.group(
+    cls=LazyGroup,
+    load=command,
+    summaries=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+)
 @click.version_option(package_name="dfanp", message="%(prog)s %(version)s")
 def cli():
     """Train neural networks by backpropagation, feedback alignment and direct feedback alignment.
 
+    `dfanp COMMAND --help` tells all about a command. Results go to stdout, progress and messages to stderr.
+
     \b
-    dfanp parity --k 3 --method dfa --opt rmsprop    train on the parity of three digits
-    dfanp synthetic --method bp                      train on disks in a plane
-    dfanp tune parity --opt sgd,rmsprop --out tuned  find the best learning rates
-    dfanp results tuned                              what came of a sweep
-    dfanp report runs/bp runs/dfa --out report.html  one page about them
-    dfanp represent runs/dfa                         what its hidden layer says about digits
-    dfanp export runs/dfa --out dfa.npz              its weights, as PyTorch names them
-    dfanp figure 3.4                                 train and draw a figure of the thesis
-    dfanp reproduce                                  all of them, and the table of results
-    dfanp data fetch mnist                           get MNIST
-    dfanp info                                       what this machine can do
-    dfanp bench cpu                                  how fast it trains, against PyTorch and others
+    Examples:
+      dfanp parity --k 3 --method dfa --opt rmsprop
+      dfanp tune parity --opt sgd,rmsprop --out tuned
+      dfanp results tuned
+      dfanp figure 3.4
+
+    Exit status: 0 done, 1 failed, 2 bad usage, 130 interrupted.
     """
 
 
@@ -72,11 +76,16 @@ def run(args=None):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
+        if "_DFANP_COMPLETE" in os.environ:
+            from . import completion  # noqa: F401  (tells click how bash is answered)
         code = cli.main(args, prog_name="dfanp", standalone_mode=False) or 0
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
+    except click.NoSuchOption as error:
+        complain(no_option(error))
+        return error.exit_code
     except click.ClickException as error:
         complain(error.format_message())
         return error.exit_code
@@ -104,6 +113,16 @@ def run(args=None):
         return 1
 
 
+def no_option(error):
+    """Return a line about an option that there is not, in the words of other misspelt names."""
+    from dfanp.errors import nearest
+
+    known = [
+        name for param in error.ctx.command.get_params(error.ctx) for name in (*param.opts, *param.secondary_opts)
+    ]
+    return f"no option {error.option_name!r}{nearest(error.option_name, [name for name in known if name[0] == '-'])}"
+
+
 def flush_or_hush():
     """Flush stdout; where that is impossible, point it at nothing, so that Python does not complain again at its exit."""
     try:
@@ -114,8 +133,10 @@ def flush_or_hush():
 
 def complain(message):
     """Print one line on stderr, if anybody still reads it."""
+    from .terminal import bad, echo
+
     with contextlib.suppress(OSError):
-        click.echo(f"dfanp: {' '.join(message.split())}", err=True)
+        echo(f"{bad('dfanp:')} {' '.join(message.split())}", err=True)
 
 
 if __name__ == "__main__":

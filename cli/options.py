@@ -1,43 +1,32 @@
 """Option types and options that several commands share."""
 
 import contextlib
+import functools
 import math
 
 import click
+from click.shell_completion import CompletionItem
 
-from dfanp.errors import nearest
+from .helping import Option
+from .names import completing, last_of
 
-
-class Name(click.Choice):
-    """One of a set of names; a misspelt one is answered with the nearest."""
-
-    def convert(self, value, param, ctx):
-        if value in self.choices:
-            return value
-        self.fail(f"{value!r} is not one of {', '.join(self.choices)}{nearest(value, self.choices)}", param, ctx)
+option = functools.partial(click.option, cls=Option)
 
 
-class Names(Name):
-    """A list of names from a set, such as sgd,adam; each once."""
+class Whole(click.IntRange):
+    """A whole number in a range."""
 
-    name = "names"
-
-    def convert(self, value, param, ctx):
-        if isinstance(value, tuple):
-            return value
-        return tuple(dict.fromkeys(super(Names, self).convert(part, param, ctx) for part in value.split(",")))
+    name = "integer"
 
 
-class Optimizer(click.Choice):
-    """An optimizer's name, with hyperparameters where they are not the default: adam:count=epochs."""
+class Real(click.FloatRange):
+    """A number in a range."""
 
-    def convert(self, value, param, ctx):
-        from dfanp.optimizers import canonical
+    name = "number"
 
-        try:
-            return canonical(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+
+COUNT = Whole(1, 10**9)
+THREADS = Whole(1, 1024)  # backend.MOST_THREADS, without the library
 
 
 class PositiveNumber(click.ParamType):
@@ -80,14 +69,31 @@ def usage_errors():
         raise click.UsageError(str(error)) from None
 
 
-data_dir = click.option(
+class Place(click.ParamType):
+    """A path that the library reads or writes, and says itself what is wrong with it; the shell completes it.
+
+    Args:
+        kind: "dir" or "file".
+    """
+
+    def __init__(self, kind):
+        self.name = self.kind = kind
+
+    def shell_complete(self, ctx, param, incomplete):
+        return [CompletionItem(incomplete, type=self.kind)]
+
+
+data_dir = option(
     "--data-dir",
+    type=Place("dir"),
     envvar="DFANP_DATA",
     show_envvar=True,
     metavar="DIR",
     help="Folder that has the data set's IDX files, itself or in a folder of its name.  [default: the cache]",
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")
+as_json = option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")
+quiet = option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+threads = lambda help: option("--threads", type=THREADS, help=help)
 
 
 class Grid(click.ParamType):
@@ -97,13 +103,16 @@ class Grid(click.ParamType):
         self.of, self.separator, self.name = of, separator, "list"
 
     def convert(self, value, param, ctx):
+        if completing(ctx) or (isinstance(value, tuple) and self.separator == ","):
+            return value
         from dfanp.grids import values
 
-        if isinstance(value, tuple) and self.separator == ",":
-            return value
         try:
             if self.separator != "," or isinstance(self.of, click.Choice):  # names have no ranges
                 return tuple(dict.fromkeys(self.of.convert(part, param, ctx) for part in value.split(self.separator)))
             return values(str(value), lambda part: self.of.convert(part, param, ctx))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+    def shell_complete(self, ctx, param, incomplete):
+        return last_of(self.of, self.separator, ctx, param, incomplete)

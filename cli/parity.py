@@ -2,19 +2,21 @@
 
 import click
 
-from dfanp.problems.datasets import NAMES
-
-from .options import Name, data_dir
-from .running import COUNT, checked_files, options, run_options, train, training_options
+from .names import Name
+from .options import COUNT, Whole, data_dir, option
+from .running import checked_files, options, run_options, train, training_options
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--k", type=click.IntRange(1, 10), default=3, help="Digits side by side.")
-@click.option("--train-size", type=COUNT, default=60_000, help="Examples in an epoch.")
-@click.option("--test-size", type=COUNT, default=10_000, help="Test examples after each epoch.")
+@option("--k", type=Whole(1, 10), default=3, help="Digits side by side.")
+@option("--train-size", type=COUNT, default=60_000, help="Examples in an epoch.")
+@option("--test-size", type=COUNT, default=10_000, help="Test examples after each epoch.")
 @training_options("rmsprop", 20, 128, "Epochs, each of new examples.", "Examples a step.")
-@click.option(
-    "--data", type=Name(["auto", *NAMES]), default="auto", help="auto: MNIST where it is, else the embedded digits."
+@option(
+    "--data",
+    type=Name(["auto"], "problems.datasets.NAMES"),
+    default="auto",
+    help="auto: MNIST where it is, else the embedded digits.",
 )
 @data_dir
 @options(*run_options)
@@ -25,7 +27,18 @@ def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **giv
     Examples:
       dfanp parity --k 3 --method dfa --opt rmsprop
       dfanp parity --method bp --opt sgd --repeats 3 --align --plot curves.png
-      dfanp parity --epochs 50 --out runs/dfa    (the same line goes on after an interrupt)
+      dfanp parity --epochs 50 --out runs/dfa  # the same line goes on after an interrupt
+
+    Files: --out keeps a run in DIR: config.json (its settings, the SHA-256 of its data, versions), log.jsonl (a line an epoch and seed),
+    timings.jsonl and checkpoint.npz. The same command goes on with it, and ends with the same bytes as if it had never stopped; with other
+    settings it is refused. MNIST is read from --data-dir or from the cache (see `dfanp data`).
+
+    Output: a table with a row a seed, and with --repeats the mean and its 95 % interval; with --json one object: config, environment,
+    runs, summary. On stderr the data, the learning rate, the device, and how far it is.
+
+    Exit status: a run that diverges (a loss that is not finite) has failed.
+
+    See also: dfanp tune parity, dfanp represent, dfanp export, dfanp plot.
     """
     from dfanp import Backend
     from dfanp.experiments.rates import default_rate

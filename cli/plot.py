@@ -4,29 +4,36 @@ from pathlib import Path
 
 import click
 
-from .options import usage_errors
+from .names import Name
+from .options import Place, Whole, option, usage_errors
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=click.Path(file_okay=False))
-@click.option("--out", required=True, metavar="FILE", help="The picture: a .png, .svg or .pdf.")
-@click.option(
+@option("--out", required=True, type=Place("file"), metavar="FILE", help="The picture: a .png, .svg or .pdf.")
+@option(
     "--x",
-    type=click.Choice(["auto", "epoch", "lr"]),
+    type=Name(["auto", "epoch", "lr"]),
     default="auto",
     help="Accuracy over the epochs (at the best rate of each setting), or against the learning rate; auto: the rate, "
     "where there are several.",
 )
-@click.option(
-    "--last", type=click.IntRange(min=1), default=10, help="Against the rate: the mean of so many last epochs."
-)
+@option("--last", type=Whole(min=1), default=10, help="Against the rate: the mean of so many last epochs.")
 def plot(folders, out, x, last):
-    """Draw the runs and sweeps in DIR...: means over the seeds, with 95 % intervals, a curve for each setting.
+    """Draw runs and sweeps: means over the seeds, with 95 % intervals, a curve for each setting.
+
+    DIR... are folders that the --out of `dfanp parity`, `dfanp synthetic` or `dfanp tune` made; a run may be unfinished.
 
     \b
     Examples:
       dfanp plot tuned --out rates.png
       dfanp plot runs/bp runs/dfa --out curves.svg
+
+    Files: reads each DIR; writes the picture of --out.
+
+    Output: a line that says what was written.
+
+    See also: dfanp results, dfanp tune.
     """
     from dfanp import DfanpError, plots, tuning
     from dfanp.grids import varied

@@ -5,29 +5,31 @@ import sys
 
 import click
 
-from .options import as_json, data_dir, usage_errors
-from .sweeping import columns
+from .names import Name
+from .options import Place, Whole, as_json, data_dir, option, quiet, usage_errors
+from .terminal import table as table_of
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("run", metavar="RUN", type=click.Path())
-@click.option("--layer", type=click.IntRange(min=1), help="Hidden layer, from 1.  [default: 1]")
-@click.option(
+@option("--layer", type=Whole(min=1), help="Hidden layer, from 1.  [default: 1]")
+@option(
     "--place",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     help="Of parity: one digit alone, through the weights of its place, from 1, before the activation.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Which seed of the run.  [default: the first]")
-@click.option("--samples", type=click.IntRange(40, 10**6), default=5000, help="Test examples that are looked at.")
-@click.option(
-    "--map", "kind", type=click.Choice(["tsne", "pca"]), default="tsne", help="Of --plot: points in a plane."
-)
-@click.option(
-    "--plot", metavar="FILE", help="Draw the representations, before and after training, to a .png, .svg or .pdf."
+@option("--seed", type=Whole(min=0), help="Which seed of the run.  [default: the first]")
+@option("--samples", type=Whole(40, 10**6), default=5000, help="Test examples that are looked at.")
+@option("--map", "kind", type=Name(["tsne", "pca"]), default="tsne", help="Of --plot: points in a plane.")
+@option(
+    "--plot",
+    type=Place("file"),
+    metavar="FILE",
+    help="Draw the representations, before and after training, to a .png, .svg or .pdf.",
 )
 @data_dir
 @as_json
-@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@quiet
 def represent(run, layer, place, seed, samples, kind, plot, data_dir, as_json, quiet):
     """Show what a hidden layer of RUN says about its inputs, before and after training.
 
@@ -39,6 +41,12 @@ def represent(run, layer, place, seed, samples, kind, plot, data_dir, as_json, q
     Examples:
       dfanp parity --k 3 --out runs/dfa && dfanp represent runs/dfa --place 1
       dfanp represent runs/dfa --layer 1 --plot map.png
+
+    Files: reads RUN, and the data that it was trained on; writes the picture of --plot.
+
+    Output: a table of accuracies, and the shares of the variance that the two components have; with --json one object: seed, before, after.
+
+    See also: dfanp parity, dfanp export.
     """
     from dfanp import plots, representations
     from dfanp.kept import Kept
@@ -76,4 +84,4 @@ def table(told):
         body.append(
             ["variance", f"component {number + 1}", *(f"{s[number]:.4f}" if number < len(s) else "-" for s in shares)]
         )
-    return "\n".join(columns(["label", "read by", *told], body))
+    return "\n".join(table_of(["label", "read by", *told], body))

@@ -14,8 +14,17 @@ def reproduce(**given):
 
     \b
     Examples:
-      dfanp reproduce                  an hour or two on two cores
-      dfanp reproduce --quick          minutes: embedded digits, few epochs; whether it works, not what it shows
+      dfanp reproduce          # an hour or two on two cores
+      dfanp reproduce --quick  # minutes: whether it works, not what it shows
+
+    Files: in --out, records/ (a .json for each figure and mode), figures/ (a .svg and a .png of each), table.md, and the store of the
+    sweep.
+
+    Output: the table of results, published beside ours, in Markdown; with --json one object: figures, table, missing.
+
+    Exit status: 1 if runs failed; the figures that have all of theirs are drawn.
+
+    See also: dfanp figure, dfanp data fetch.
     """
     from dfanp.experiments import experiments
 

@@ -6,35 +6,27 @@ from pathlib import Path
 
 import click
 
-from dfanp.backend import MOST_THREADS
-
-from .options import as_json, data_dir, usage_errors
+from .options import Whole, as_json, data_dir, option, quiet, threads, usage_errors
 from .running import options, where_options
 from .sweeping import follow
 
 FULL, QUICK = "reproduced", "reproduced-quick"
 
 reproduction_options = options(
-    click.option(
-        "--quick", is_flag=True, help="The embedded digits and few epochs: whether it works, not what it shows."
-    ),
-    click.option(
+    option("--quick", is_flag=True, help="The embedded digits and few epochs: whether it works, not what it shows."),
+    option(
         "--out",
         type=click.Path(file_okay=False),
         metavar="DIR",
         help=f"Results, records and figures; what is there is not run again.  [default: {FULL}, or {QUICK}]",
     ),
     data_dir,
-    click.option("--workers", type=click.IntRange(1, 1024), help="Processes that train.  [default: one a core]"),
-    click.option(
-        "--threads", type=click.IntRange(1, MOST_THREADS), help="Of each worker.  [default: the cores, divided]"
-    ),
-    click.option(
-        "--cluster", metavar="ADDRESS", help="Train on the workers of this Dask scheduler, tcp://host:port."
-    ),
+    option("--workers", type=Whole(1, 1024), help="Processes that train.  [default: one a core]"),
+    threads("Of each worker.  [default: the cores, divided]"),
+    option("--cluster", metavar="ADDRESS", help="Train on the workers of this Dask scheduler, tcp://host:port."),
     *where_options,
     as_json,
-    click.option("--quiet", is_flag=True, help="Nothing on stderr but errors."),
+    quiet,
 )
 
 

@@ -6,27 +6,49 @@ import json
 
 import click
 
-from .options import as_json
-from .sweeping import columns
+from .names import Setting
+from .options import Whole, as_json, option
+from .terminal import echo, status, table
 
 COLUMNS = ("epochs done", "test accuracy", "score", "seconds", "status")
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
-@click.option("--where", multiple=True, metavar="NAME=VALUE", help="Only runs with this setting; may be repeated.")
-@click.option("--group-by", metavar="NAMES", help="A row for each combination of these settings, such as method,opt.")
-@click.option("--last", type=click.IntRange(min=1), default=10, help="Score by the mean of so many last epochs.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a row a run (or a group), all settings.")
+@option(
+    "--where",
+    multiple=True,
+    type=Setting("name=value", after="="),
+    metavar="NAME=VALUE",
+    help="Only runs with this setting; may be repeated.",
+)
+@option(
+    "--group-by",
+    type=Setting("names"),
+    metavar="NAMES",
+    help="A row for each combination of these settings, such as method,opt.",
+)
+@option("--last", type=Whole(min=1), default=10, help="Score by the mean of so many last epochs.")
+@option("--csv", "as_csv", is_flag=True, help="Print CSV: a row a run (or a group), all settings.")
 @as_json
 def results(folder, where, group_by, last, as_csv, as_json):
     """Show the runs of a sweep: of the settings, those that differ.
+
+    DIR is a folder that the --out of `dfanp tune`, `dfanp figure` or `dfanp reproduce` made; also while it runs.
 
     \b
     Examples:
       dfanp results tuned --where method=dfa
       dfanp results tuned --group-by method,opt,lr
       dfanp results tuned --csv > tuned.csv
+
+    Files: reads DIR; writes nothing.
+
+    Output: a table (where it is wider than the terminal, an entry a run), CSV, or with --json a list of objects.
+
+    Exit status: 0 also where runs diverged or failed, which their status says.
+
+    See also: dfanp tune, dfanp plot.
     """
     from dfanp.grids import varied
     from dfanp.store import Store
@@ -38,7 +60,10 @@ def results(folder, where, group_by, last, as_csv, as_json):
         for config, why in store.failures.values():
             rows.append({"config": config, **dict.fromkeys(COLUMNS), "status": f"failed: {why}"})
     known = list(dict.fromkeys(name for row in rows for name in row["config"]))
-    rows = [row for row in rows if all(row["config"].get(n) in values for n, values in filters(where, known).items())]
+    every, wanted = rows, filters(where, known)
+    rows = [row for row in every if all(row["config"].get(name) in values for name, values in wanted.items())]
+    if every and not rows:
+        click.echo(none_such(every, wanted), err=True)
     names = varied([row["config"] for row in rows])
     if group_by:
         names = checked(group_by.split(","), known)
@@ -54,7 +79,10 @@ def results(folder, where, group_by, last, as_csv, as_json):
         csv.writer(text, lineterminator="\n").writerows([[*names, *found], *map(plain, body)])
         click.echo(text.getvalue(), nl=False)
     else:
-        click.echo("\n".join(columns([*names, *found], [[shown(cell) for cell in row] for row in body])))
+        head = [*names, *found]
+        style = lambda name, cell: status(cell) if name == "status" else cell
+        told = [[style(name, shown(cell)) for name, cell in zip(head, row, strict=True)] for row in body]
+        echo("\n".join(table(head, told)))
 
 
 def row_of(result, seconds, last):
@@ -94,6 +122,18 @@ def filters(where, known):
         checked([name], known)
         wanted.setdefault(name, []).append(value)
     return {name: Values(values) for name, values in wanted.items()}
+
+
+def none_such(rows, wanted):
+    """Return a line about filters that no run passes: the values there are, of the first that none has."""
+    from dfanp.errors import nearest
+
+    for name, values in wanted.items():
+        there = list(dict.fromkeys(shown(row["config"].get(name)) for row in rows))
+        if not any(row["config"].get(name) in values for row in rows):
+            text = ", ".join(f"{name}={one}" for one in values.texts)
+            return f"no run has {text}: there is {', '.join(there[:20])}{nearest(values.texts[0], there)}"
+    return "no run has all of these settings"
 
 
 class Values:

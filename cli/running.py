@@ -5,18 +5,11 @@ import sys
 
 import click
 
-from dfanp.activations import ACTIVATIONS
-from dfanp.backend import DEVICES, MOST_THREADS
-from dfanp.feedback import DISTRIBUTIONS
-from dfanp.kernels import TIERS
-from dfanp.network import DTYPES
-from dfanp.optimizers import OPTIMIZERS
-from dfanp.runs import METHODS
-
 from .main import Interrupted
-from .options import Name, Optimizer, PositiveNumber, Widths, as_json, usage_errors
+from .names import Name, Optimizer
+from .options import COUNT, Place, PositiveNumber, Real, Whole, Widths, as_json, option, quiet, threads, usage_errors
+from .terminal import bar, echo, moves, status, table, wrapped
 
-COUNT = click.IntRange(min=1, max=10**9)
 MANY = 50  # epochs; of more, a line a second is told
 
 
@@ -26,48 +19,51 @@ TUNED = "tuned for the method, optimizer and data; printed"
 def training_options(opt, epochs, batch_size, epochs_help, batch_help, lr=TUNED):
     """Return a decorator that gives a command the options of training, with its own defaults."""
     return options(
-        click.option(
+        option(
             "--method",
-            type=Name(list(METHODS)),
+            type=Name(table="runs.METHODS"),
             default="dfa",
             help="Learning rule (bp, fa, dfa), or a lazy baseline: a gate or features that are random and stay.",
         ),
-        click.option(
+        option(
             "--opt",
-            type=Optimizer(list(OPTIMIZERS)),
+            type=Optimizer(),
             default=opt,
             help="Optimizer; hyperparameters follow its name, as in momentum:momentum=0.95 or adam:count=epochs.",
         ),
-        click.option(
+        option(
             "--lr",
             type=PositiveNumber(),
             help=f"Learning rate.  [default: {lr}]",
         ),
-        click.option("--weight-decay", type=click.FloatRange(min=0, max=1e6), default=0.0, help="L2 factor."),
-        click.option("--epochs", type=COUNT, default=epochs, help=epochs_help),
-        click.option("--batch-size", type=COUNT, default=batch_size, help=batch_help),
-        click.option(
-            "--hidden", type=Widths(), default="512", help="Widths of the hidden layers, such as 512 or 512,512."
+        option("--weight-decay", type=Real(min=0, max=1e6), default=0.0, help="L2 factor."),
+        option("--epochs", type=COUNT, default=epochs, help=epochs_help),
+        option("--batch-size", type=COUNT, default=batch_size, help=batch_help),
+        option("--hidden", type=Widths(), default="512", help="Widths of the hidden layers, such as 512 or 512,512."),
+        option(
+            "--activation", type=Name(table="activations.ACTIVATIONS"), default="relu", help="Of the hidden layers."
         ),
-        click.option("--activation", type=Name(list(ACTIVATIONS)), default="relu", help="Of the hidden layers."),
-        click.option("--bias/--no-bias", default=False, help="Whether layers have biases."),
-        click.option(
+        option("--bias/--no-bias", default=False, help="Whether layers have biases."),
+        option(
             "--layers",
             type=Name(["all", "output"]),
             default="all",
             help="Train all layers, or the output layer alone.",
         ),
-        click.option(
-            "--feedback", type=Name(list(DISTRIBUTIONS)), default="uniform", help="Distribution of B (fa, dfa)."
+        option(
+            "--feedback",
+            type=Name(table="feedback.DISTRIBUTIONS"),
+            default="uniform",
+            help="Distribution of B (fa, dfa).",
         ),
-        click.option("--seed", type=click.IntRange(min=0), default=0, help="Of weights, B and the data of an epoch."),
-        click.option(
+        option("--seed", type=Whole(min=0), default=0, help="Of weights, B and the data of an epoch."),
+        option(
             "--repeats",
-            type=click.IntRange(1, 10_000),
+            type=Whole(1, 10_000),
             default=1,
             help="Train this many seeds (seed, seed + 1, …) in one loop.",
         ),
-        click.option(
+        option(
             "--redraw",
             type=COUNT,
             metavar="EPOCHS",
@@ -84,15 +80,15 @@ def with_tf32(kernels):
 
 
 where_options = (
-    click.option("--device", type=Name(list(DEVICES)), default="auto", help="auto: the GPU if it works."),
-    click.option(
+    option("--device", type=Name(table="backend.DEVICES"), default="auto", help="auto: the GPU if it works."),
+    option(
         "--kernels",
-        type=Name(["auto", *TIERS]),
+        type=Name(["auto"], "kernels.TIERS"),
         default="auto",
         callback=lambda ctx, param, value: with_tf32(value) if ctx.meta.get("tf32") else value,
         help="Tier that computes; auto: the fastest there is.",
     ),
-    click.option(
+    option(
         "--tf32",
         is_flag=True,
         is_eager=True,
@@ -103,11 +99,9 @@ where_options = (
 )
 run_options = (
     *where_options,
-    click.option(
-        "--threads", type=click.IntRange(1, MOST_THREADS), help="Of BLAS and the kernels.  [default: every core]"
-    ),
-    click.option("--dtype", type=Name(list(DTYPES)), default="float32", help="Of all arrays."),
-    click.option(
+    threads("Of BLAS and the kernels.  [default: every core]"),
+    option("--dtype", type=Name(table="network.DTYPES"), default="float32", help="Of all arrays."),
+    option(
         "--align",
         is_flag=False,
         flag_value="probe",
@@ -115,15 +109,15 @@ run_options = (
         callback=lambda ctx, param, value: {None: False, "probe": True}.get(value, value),
         help="Measure alignment with backpropagation after each epoch: on a fixed probe set, or as Demirbilek 2021 did.",
     ),
-    click.option(
+    option(
         "--out",
         type=click.Path(file_okay=False),
         metavar="DIR",
         help="Keep the run here; go on with it if it stands there.",
     ),
-    click.option("--plot", metavar="FILE", help="Draw the curves to a .png, .svg or .pdf."),
+    option("--plot", type=Place("file"), metavar="FILE", help="Draw the curves to a .png, .svg or .pdf."),
     as_json,
-    click.option("--quiet", is_flag=True, help="Nothing on stderr but errors."),
+    quiet,
 )
 
 
@@ -131,8 +125,8 @@ def options(*each):
     """Return a decorator that gives a command some options, in their order."""
 
     def decorate(command):
-        for option in reversed(each):
-            command = option(command)
+        for one in reversed(each):
+            command = one(command)
         return command
 
     return decorate
@@ -178,8 +172,8 @@ def train(settings, out, threads, dataset, plot, as_json, quiet):
         if as_json:
             click.echo(json.dumps(report(run), allow_nan=False))
         else:
-            click.echo(run.settings.headline)
-            click.echo(table(run))
+            click.echo(wrapped(run.settings.headline))
+            echo(summary(run))
         sys.stdout.flush()
     finally:  # whoever has stopped reading still gets the picture
         if plot is not None:
@@ -200,13 +194,10 @@ def follow(run, quiet):
     if quiet:
         for _ in run.epochs():
             pass
-    elif sys.stderr.isatty():
-        bar = click.progressbar(
-            length=epochs - first, file=sys.stderr, show_pos=True, item_show_func=lambda item: item, label="epoch"
-        )
-        with bar:
+    elif moves(sys.stderr):
+        with bar(epochs - first, "epoch", "test accuracy 0.0000") as shown:
             for _, rows in run.epochs():
-                bar.update(1, told(rows))
+                shown.update(1, told(rows))
     else:
         last_told = 0.0
         for record, rows in run.epochs():
@@ -231,13 +222,13 @@ def draw(run, path):
 def report(run):
     """Return the object that ``--json`` prints."""
     config, runs = run.settings.config(), []
-    for seed, status in zip(run.settings.seeds, run.statuses(), strict=True):
+    for seed, ended in zip(run.settings.seeds, run.statuses(), strict=True):
         epochs = [
             {name: value for name, value in row.items() if name != "seed"}
             | {"seconds": run.seconds.get(row["epoch"])}
             for row in measured(run, seed)
         ]
-        runs.append({"seed": seed, "status": "done" if status == "ok" else status, "epochs": epochs})
+        runs.append({"seed": seed, "status": "done" if ended == "ok" else ended, "epochs": epochs})
     mean, half = final_accuracy(run)
     summary = {"test_accuracy": {"mean": mean, "ci95": half}}
     return {"config": config, "environment": run.environment, "runs": runs, "summary": summary}
@@ -257,26 +248,24 @@ def final_accuracy(run):
     return mean_interval(finals) if finals else (None, None)
 
 
-def table(run):
-    """Return the table that the command ends with."""
+def summary(run):
+    """Return the table that the command ends with, and what is to be said of all seeds."""
     number = lambda value: "-" if value is None else f"{value:.4f}"
-    lines = [f"{'seed':>6}  {'epochs':>6}  {'train acc':>9}  {'test acc':>8}  {'mean of last 10':>15}  status"]
-    for seed, status in zip(run.settings.seeds, run.statuses(), strict=True):
+    body = []
+    for seed, ended in zip(run.settings.seeds, run.statuses(), strict=True):
         rows = measured(run, seed)
         last, tests = rows[-1] if rows else {}, [row["test_accuracy"] for row in rows[-10:]]
-        lines.append(
-            f"{seed:>6}  {len(rows):>6}  {number(last.get('train_accuracy')):>9}  {number(last.get('test_accuracy')):>8}  "
-            f"{number(sum(tests) / len(tests) if tests else None):>15}  {'done' if status == 'ok' else status}"
-        )
+        values = (last.get("train_accuracy"), last.get("test_accuracy"), sum(tests) / len(tests) if tests else None)
+        body.append([seed, len(rows), *map(number, values), status("done" if ended == "ok" else ended)])
+    lines = table(("seed", "epochs", "train acc", "test acc", "mean of last 10", "status"), body)
     mean, half = final_accuracy(run)
     if half is not None:
-        lines.append(
-            f"test accuracy {mean:.4f} ± {half:.4f} (mean of {run.statuses().count('ok')} seeds, 95 % interval, t)"
-        )
+        seeds = f"mean of {run.statuses().count('ok')} seeds, 95 % interval, t"
+        lines.append(wrapped(f"test accuracy {mean:.4f} ± {half:.4f} ({seeds})"))
     ends = [row["alignment"] for row in run.rows if row.get("alignment") and row["epoch"] == run.training.epoch]
     for kind, title in (("feedback", "B with the weights"), ("gradient", "gradient with BP's")):
         if ends and ends[0][kind]:
             layers = [[c for c in layer if c is not None] for layer in zip(*(end[kind] for end in ends), strict=True)]
             means = ", ".join(f"{sum(layer) / len(layer):.3f}" if layer else "-" for layer in layers)
-            lines.append(f"alignment, {title}: {means} (by layer, lowest first)")
+            lines.append(wrapped(f"alignment, {title}: {means} (by layer, lowest first)"))
     return "\n".join(lines)

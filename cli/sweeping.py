@@ -1,4 +1,4 @@
-"""What the commands that run or show sweeps share: options, progress, interrupts, tables."""
+"""What the commands that run sweeps share: options, progress, interrupts."""
 
 import math
 import signal
@@ -7,37 +7,35 @@ import time
 
 import click
 
-from dfanp.backend import MOST_THREADS
-
 from .main import Interrupted
-from .options import as_json
+from .options import Place, Whole, as_json, option, quiet, threads
+from .terminal import bar as bar_of
+from .terminal import moves
 
 OPTIONS = (
-    click.option(
+    option(
         "--out",
         type=click.Path(file_okay=False),
         required=True,
         metavar="DIR",
         help="Keep the results here; what is there is not run again.",
     ),
-    click.option("--workers", type=click.IntRange(1, 1024), default=1, help="Processes that train."),
-    click.option(
-        "--threads", type=click.IntRange(1, MOST_THREADS), help="Of each worker.  [default: the cores, divided]"
+    option("--workers", type=Whole(1, 1024), default=1, help="Processes that train."),
+    threads("Of each worker.  [default: the cores, divided]"),
+    option("--cluster", metavar="ADDRESS", help="Train on the workers of this Dask scheduler, tcp://host:port."),
+    option("--keep", is_flag=True, help="Keep the final weights and states of each run."),
+    option(
+        "--plot", type=Place("file"), metavar="FILE", help="Draw accuracy against the rate to a .png, .svg or .pdf."
     ),
-    click.option(
-        "--cluster", metavar="ADDRESS", help="Train on the workers of this Dask scheduler, tcp://host:port."
-    ),
-    click.option("--keep", is_flag=True, help="Keep the final weights and states of each run."),
-    click.option("--plot", metavar="FILE", help="Draw accuracy against the rate to a .png, .svg or .pdf."),
     as_json,
-    click.option("--quiet", is_flag=True, help="Nothing on stderr but errors."),
+    quiet,
 )
 
 
 def sweep_options(command):
     """Give a command the options of a sweep."""
-    for option in reversed(OPTIONS):
-        command = option(command)
+    for one in reversed(OPTIONS):
+        command = one(command)
     return command
 
 
@@ -66,9 +64,9 @@ def follow(sweep, out, quiet):
     kept = f"{out} keeps what is done: the same command goes on from there"
     if first and pending:
         say(f"{first} of {total} runs are in {out} already")
-    before = signal.signal(signal.SIGINT, interrupt)
+    before, bar = signal.signal(signal.SIGINT, interrupt), None
     try:
-        bar = click.progressbar(length=total, file=sys.stderr, show_pos=True, label="runs") if _bar(quiet) else None
+        bar = bar_of(total, "runs") if not quiet and moves(sys.stderr) else None
         if bar:
             bar.update(done)
         for outcome in sweep.outcomes():
@@ -90,21 +88,8 @@ def follow(sweep, out, quiet):
         raise Interrupted(kept) from None
     finally:
         signal.signal(signal.SIGINT, before)
-        if _bar(quiet):
+        if bar:
             click.echo(err=True)
     if sweep.stopping:
         raise Interrupted(kept)
     return failed
-
-
-def _bar(quiet):
-    return not quiet and sys.stderr.isatty()
-
-
-def columns(head, body):
-    """Return the lines of a table, each column as wide as its widest cell; numbers to the right."""
-    rows = [[str(cell) for cell in row] for row in (head, *body)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    numeric = [all(row[i][:1] in "+-±.0123456789" for row in rows[1:]) for i in range(len(head))]
-    pad = lambda cell, i: cell.rjust(widths[i]) if numeric[i] else cell.ljust(widths[i])
-    return ["  ".join(pad(cell, i) for i, cell in enumerate(row)).rstrip() for row in rows]

@@ -6,54 +6,52 @@ import sys
 
 import click
 
-from .options import Grid, Widths, usage_errors
+from .helping import Group, Option
+from .names import Name
+from .options import Grid, Whole, Widths, option, usage_errors
 from .parity import parity as parity_command
-from .sweeping import columns, follow, sweep_options
+from .sweeping import follow, sweep_options
 from .synthetic import DEFAULT_LR
 from .synthetic import synthetic as synthetic_command
+from .terminal import bad, echo, good
+from .terminal import table as table_of
 
 # Options of `dfanp parity` that are one value for the whole sweep, and those that a sweep has no use for.
-ONE_VALUE = ("bias", "align", "data", "data_dir", "device", "kernels")
+ONE_VALUE = ("bias", "align", "data", "data_dir", "device", "kernels", "tf32")
 LEFT_OUT = ("repeats", "out", "plot", "threads", "as_json", "quiet")
 MOST = 100_000  # runs of a sweep
 AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)  # the grid of rates without --lr, times the default rate
 
 
-def as_grid(option):
+def as_grid(single):
     """Return an option of `dfanp parity` that takes a grid of its values."""
-    if option.name in ONE_VALUE:
-        return option
-    grid = Grid(option.type, "/" if isinstance(option.type, Widths) else ",")
-    help_ = option.help.partition("  [default")[0]
-    if option.name == "lr":
+    if single.name in ONE_VALUE:
+        return single
+    grid = Grid(single.type, "/" if isinstance(single.type, Widths) else ",")
+    help_ = single.help.partition("  [default")[0]
+    if single.name == "lr":
         help_ = "Learning rates.  [default: five around the one of `dfanp parity`]"
-    if isinstance(option.type, click.Choice):
-        help_ += f" Some of {', '.join(option.type.choices)}."
-    shown = {"show_default": option.default is not None, "metavar": "LIST", "help": help_}
-    return click.Option(option.opts, type=grid, default=option.default, **shown)
+    shown = {"show_default": single.default is not None, "metavar": "LIST", "help": help_}
+    return Option(single.opts, type=grid, default=single.default, **shown)
 
 
-@click.group()
+@click.group(cls=Group)
 def tune():
     """Find the best setting on a grid, by runs that survive an interrupt, a crash or a full disk."""
 
 
-last_option = click.option(
-    "--last", type=click.IntRange(min=1), default=10, help="Score by the mean of so many last epochs."
-)
-halving_option = click.option(
-    "--halving", type=click.IntRange(min=2), help="Train in rungs, and keep one of so many rates at each."
-)
-repeats_option = click.option(
-    "--repeats", type=click.IntRange(1, 10_000), default=1, help="Seeds of each setting, from each --seed on."
+last_option = option("--last", type=Whole(min=1), default=10, help="Score by the mean of so many last epochs.")
+halving_option = option("--halving", type=Whole(min=2), help="Train in rungs, and keep one of so many rates at each.")
+repeats_option = option(
+    "--repeats", type=Whole(1, 10_000), default=1, help="Seeds of each setting, from each --seed on."
 )
 
 
 @click.command(context_settings={"show_default": True})
 @repeats_option
-@click.option(
+@option(
     "--score",
-    type=click.Choice(["held-out", "published"]),
+    type=Name(["held-out", "published"]),
     default="held-out",
     help="Test on held-out training images, or on the test images as the thesis did.",
 )
@@ -63,15 +61,23 @@ repeats_option = click.option(
 def parity(score, data, data_dir, device, **given):
     """Find the best setting for the parity of k digits.
 
-    \b
-    An option takes a value, a list, or a range: --lr 0.001,0.01   --k 1:5:5   --lr log:1e-4:1e-1:8
-    (start:stop:count, ends included). Widths of several layers are parted by commas, so grids of --hidden by
-    slashes: --hidden 256/512,512.
+    An option that is a LIST takes a value, several (--lr 0.001,0.01), or a range: start:stop:count, ends included (--k 1:5:5), or at equal
+    quotients (--lr log:1e-4:1e-1:8). Widths of several layers are parted by commas, so grids of --hidden by slashes: --hidden 256/512,512.
+    For each combination of the others the best rate is found, by the mean accuracy of the last epochs.
 
     \b
     Examples:
       dfanp tune parity --lr log:1e-4:1e-1:8 --opt sgd,rmsprop --method bp,dfa --out tuned
       dfanp tune parity --lr log:1e-5:1:16 --halving 3 --repeats 3 --out tuned --workers 2 --plot rates.png
+
+    Files: in --out, store.jsonl (a line for each run that ended), timings.jsonl, failures.jsonl, progress/ (where unfinished runs go on),
+    and with --keep checkpoints/. The same command does what is left; a larger grid runs what is new in it.
+
+    Output: a table with the best rate of each combination; with --json one object: best, failed. On stderr how far it is.
+
+    Exit status: 1 if a run diverged or failed; the others are done and kept. 130 after Ctrl-C: the first lets the running epochs end.
+
+    See also: dfanp results, dfanp plot, dfanp represent.
     """
     from dfanp import Backend
     from dfanp.experiments.rates import default_rate
@@ -99,6 +105,14 @@ def synthetic(device, labels, **given):
     Examples:
       dfanp tune synthetic --method bp,dfa --opt sgd,rmsprop --lr log:0.01:1:5 --d 5:25:5 --repeats 3 --out disks
       dfanp tune synthetic --method bp --labels balanced --lr 0.5 --epochs 50 --out labels
+
+    Files: in --out, as `dfanp tune parity` writes them.
+
+    Output: a table with the best rate of each combination; with --json one object: best, failed. On stderr how far it is.
+
+    Exit status: 1 if a run diverged or failed; the others are done and kept. 130 after Ctrl-C: the first lets the running epochs end.
+
+    See also: dfanp results, dfanp plot, dfanp synthetic.
     """
     from dfanp import Backend
     from dfanp.settings import SyntheticSettings
@@ -143,7 +157,10 @@ def run(
     told = summary(results, last)
     if plot and results:
         plots.draw_rates(tuning.candidates(results, last), plot, f"mean accuracy of the last {last} epochs")
-    click.echo(json.dumps({"best": told, "failed": lost}, allow_nan=False) if as_json else table(told, lost, last))
+    if as_json:
+        click.echo(json.dumps({"best": told, "failed": lost}, allow_nan=False))
+    else:
+        echo(table(told, lost, last))
     sys.stdout.flush()
     return 1 if failed or any(each["diverged"] for each in told) or lost else 0
 
@@ -202,12 +219,12 @@ def table(told, lost, last):
     body = []
     for each in told:
         remarks = ["at the edge of the grid: try beyond"] if each["at_edge"] else []
-        remarks += [f"{each['diverged']} runs diverged"] if each["diverged"] else []
+        remarks += [bad(f"{each['diverged']} runs diverged")] if each["diverged"] else []
         score = "-" if each["score"] is None else f"{each['score']:.4f}"
         half = "-" if each["ci95"] is None else f"±{each['ci95']:.4f}"
-        lr = "-" if each["lr"] is None else f"{each['lr']:.4g}"
+        lr = "-" if each["lr"] is None else good(f"{each['lr']:.4g}")
         body.append([*each["setting"].values(), lr, score, half, str(each["seeds"]), "; ".join(remarks)])
-    return "\n".join([*columns(head, body), *(f"failed: {line}" for line in lost)])
+    return "\n".join([*table_of(head, body), *(f"{bad('failed:')} {line}" for line in lost)])
 
 
 for command, single in ((parity, parity_command), (synthetic, synthetic_command)):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from . import activations
-from .errors import RecordError, first_line
+from .errors import RecordError, first_line, nearest
 from .network import DTYPES, MLP
 from .npz import read_header, size_of
 from .records import failures, write_whole
@@ -119,7 +119,8 @@ def checked_path(path):
     """Return `path` as a Path; a ValueError unless it ends in one of SUFFIXES."""
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path}: weights are kept in a file that ends in {' or '.join(SUFFIXES)}")
+        likely = nearest(path.suffix, SUFFIXES) if path.suffix else ""
+        raise ValueError(f"{path}: weights are kept in a file that ends in {' or '.join(SUFFIXES)}{likely}")
     return path
 
 

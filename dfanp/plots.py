@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .errors import nearest
 from .intervals import mean_interval
 
 FORMATS = ("png", "svg", "pdf")
@@ -14,7 +15,8 @@ def checked_file(path, what="picture", formats=FORMATS):
     """Return `path` as a Path; a ValueError says why no picture can be put there, before anybody trains for it."""
     path = Path(path)
     if path.suffix[1:].lower() not in formats:
-        raise ValueError(f"{path}: a {what}'s name must end in .{', .'.join(formats)}")
+        likely = nearest(path.suffix, [f".{each}" for each in formats]) if path.suffix else ""
+        raise ValueError(f"{path}: a {what}'s name must end in .{', .'.join(formats)}{likely}")
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}")
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):

@@ -1,4 +1,6 @@
+import contextlib
 import os
+import struct
 import subprocess
 import sys
 
@@ -12,6 +14,32 @@ def empty_cache(monkeypatch, tmp_path):
     """No test sees, or writes to, the cache of whoever runs it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(datasets, "cache", lambda: tmp_path / "cache" / "dfanp")
+
+
+@pytest.fixture
+def terminal():
+    """Run the command line in a terminal so wide: ``terminal("parity", columns=40)`` -> exit code, all that it showed."""
+    fcntl, pty, termios = (pytest.importorskip(name) for name in ("fcntl", "pty", "termios"))
+    open_ends = []
+
+    def call(*args, columns=80, **environment):
+        ours, theirs = pty.openpty()
+        open_ends.append(ours)
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        without = ("COLUMNS", "NO_COLOR", "FORCE_COLOR")
+        env = {name: value for name, value in os.environ.items() if name not in without} | {"TERM": "xterm"}
+        command = [sys.executable, "-m", "dfanp_cli", *map(str, args)]
+        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env | environment)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # a terminal whose other end is closed ends so
+            while part := os.read(ours, 1 << 16):
+                shown += part
+        return process.wait(), shown.decode().replace("\r\n", "\n")
+
+    yield call
+    for each in open_ends:
+        os.close(each)
 
 
 class Result:

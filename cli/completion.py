@@ -1,0 +1,75 @@
+"""`dfanp completion`: the script that lets a shell complete this command line, and how bash is answered."""
+
+import os
+
+import click
+from click.shell_completion import BashComplete, add_completion_class, get_completion_class, split_arg_string
+
+from .names import Name
+
+# Bash parts words at : and = too, so momentum:mom is three words of its own. It is told what is on the line up to the cursor, and
+# what stands before the last of these marks, on the line already, is taken off each reply.
+BASH = """\
+%(complete_func)s() {
+    local line=${COMP_LINE:0:COMP_POINT} reply kind value
+    local word=${line##*[[:space:]]} mark before=
+    for mark in : =; do
+        if [[ $COMP_WORDBREAKS == *$mark* && $word == *$mark* && ${#before} -lt ${#word} ]]; then
+            value=${word%%"$mark"*}$mark
+            value=${word%%"${word##*"$mark"}"}
+            [[ ${#value} -gt ${#before} ]] && before=$value
+        fi
+    done
+    [[ $before == -*=* ]] && before=${before#*=}
+    COMPREPLY=()
+    while IFS=, read -r kind value; do
+        case $kind in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain)
+                COMPREPLY+=("${value#"$before"}")
+                [[ $value == *= ]] && compopt -o nospace
+                ;;
+        esac
+    done < <(COMP_WORDS=$line %(complete_var)s=bash_complete "$1" 2>/dev/null)
+}
+complete -F %(complete_func)s %(prog_name)s
+"""
+
+
+@add_completion_class
+class Bash(BashComplete):
+    """Click's protocol (COMP_WORDS, COMP_CWORD); without COMP_CWORD the last word of the line is completed."""
+
+    source_template = BASH
+
+    def get_completion_args(self):
+        if "COMP_CWORD" in os.environ:
+            return super().get_completion_args()
+        line = os.environ.get("COMP_WORDS", "")
+        words = split_arg_string(line)[1:]
+        incomplete = "" if not words or line[-1:].isspace() else words.pop()
+        return words, incomplete
+
+
+@click.command()
+@click.argument("shell", metavar="SHELL", type=Name(["bash", "zsh", "fish"]))
+def completion(shell):
+    """Print the script that lets a shell complete commands, options, names and files.
+
+    SHELL is bash (4.4 or newer), zsh or fish. The script goes where the shell looks for it, as in the examples; new shells then complete.
+    In zsh the folder must be one of fpath, before compinit is called: fpath+=(~/.zfunc).
+
+    \b
+    Examples:
+      dfanp completion bash > ~/.local/share/bash-completion/completions/dfanp
+      dfanp completion zsh > ~/.zfunc/_dfanp
+      dfanp completion fish > ~/.config/fish/completions/dfanp.fish
+
+    Output: the script. To try it in bash: source <(dfanp completion bash)
+
+    See also: dfanp info.
+    """
+    from .main import cli
+
+    click.echo(get_completion_class(shell)(cli, {}, "dfanp", "_DFANP_COMPLETE").source())

@@ -1,0 +1,159 @@
+"""How help is set: as wide as the terminal up to a limit, in one column where it is narrow, and an example that can be pasted."""
+
+import re
+import shutil
+import textwrap
+
+import click
+from click.shell_completion import CompletionItem
+
+WIDEST = 100  # longer lines are hard to read
+NARROW = 60  # of less, options and their help share no line
+UNBROKEN = "\u2011"  # a hyphen where no line ends: names and options have them
+
+
+class Formatter(click.HelpFormatter):
+    """Click's, for terminals of any width; names are never broken at a hyphen."""
+
+    def __init__(self, indent_increment=2, width=None, max_width=None):
+        width = width or max(min(shutil.get_terminal_size().columns, max_width or WIDEST) - 2, 24)
+        super().__init__(indent_increment, width)
+
+    def write(self, string):
+        super().write(string.replace(UNBROKEN, "-"))
+
+    def write_usage(self, prog, args="", prefix=None):
+        super().write_usage(prog, args.replace("-", UNBROKEN), prefix)
+
+    def write_text(self, text):
+        width = self.width - self.current_indent
+        paragraphs = text.split("\n\n")
+        for i, paragraph in enumerate(paragraphs):
+            if paragraph.lstrip().startswith("\b"):
+                lines = [short for line in paragraph.splitlines() for short in fitted(line, width)]
+                paragraphs[i] = "\n".join(lines)
+        super().write_text("\n\n".join(paragraphs).replace("-", UNBROKEN))
+
+    def write_dl(self, rows, col_max=30, col_spacing=2):
+        rows = [(first, second.replace("-", UNBROKEN)) for first, second in rows]
+        if self.width >= NARROW:
+            super().write_dl(rows, col_max, col_spacing)
+            return
+        indent = " " * (self.current_indent + 4)
+        for first, second in rows:
+            self.write(f"{'':>{self.current_indent}}{first}\n")
+            if second:
+                self.write(click.wrap_text(second, self.width, indent, indent) + "\n")
+
+
+def fitted(line, width):
+    """Return a line that is not to be filled as lines of that width: a command goes on after a backslash, as in a shell."""
+    if len(line) <= width:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()))
+    command, hash_, comment = line.partition("  # ")
+    if not command.lstrip().startswith("dfanp "):
+        return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False)
+    options = dict(break_on_hyphens=False, break_long_words=False, subsequent_indent=f"{indent}    ")
+    command = re.sub(
+        r"( --?[a-z][-a-z]*) (?=[^- ])", "\\1\xa0", command.rstrip()
+    )  # an option and its value share a line
+    parts = [part.replace("\xa0", " ") for part in textwrap.wrap(command, width - 2, **options)]
+    parts = [*(f"{part} \\" for part in parts[:-1]), parts[-1]]
+    if not hash_:
+        return parts
+    return [
+        *textwrap.wrap(f"# {comment.strip()}", width, initial_indent=indent, subsequent_indent=f"{indent}# "),
+        *parts,
+    ]
+
+
+class Context(click.Context):
+    formatter_class = Formatter
+
+
+class Option(click.Option):
+    """An option whose help lists the names it takes, and its limits where one would not guess them."""
+
+    def get_help_record(self, ctx):
+        record = super().get_help_record(ctx)
+        names = self.names()
+        if record is None or not names:
+            return record
+        term, text = record
+        many = getattr(self.type, "name", "") in ("list", "names")
+        told = f"{'Some' if many else 'One'} of {', '.join(names)}."
+        said, gap, default = self.help.partition("  [default")  # where the default is none that click knows
+        return term, f"{said} {told}{gap}{default}{text.removeprefix(self.help)}"
+
+    def names(self):
+        """The names that the option takes, if it takes names."""
+        return getattr(getattr(self.type, "of", self.type), "choices", ())
+
+    def get_help_extra(self, ctx):
+        extra = super().get_help_extra(ctx)
+        if "range" in extra:
+            low, high = self.type.min, self.type.max
+            extra.pop("range")
+            if high is not None and high < 10**6:
+                extra["range"] = f"{low} to {high}"
+            elif low is not None and low > 1:
+                extra["range"] = f"at least {low}"
+        return extra
+
+
+class Group(click.Group):
+    """A group whose commands have such help, and whose misspelt commands are answered with the nearest."""
+
+    context_class = Context
+
+    def get_command(self, ctx, name):
+        found = super().get_command(ctx, name)
+        if found is not None:
+            found.context_class = Context
+        return found
+
+    def parse_args(self, ctx, args):
+        if not args and not ctx.resilient_parsing:
+            ctx.fail(f"no command given: expected one of {', '.join(self.list_commands(ctx))}")
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx, args):
+        names = self.list_commands(ctx)
+        if not ctx.resilient_parsing and not args[0].startswith("-") and args[0] not in names:
+            from dfanp.errors import nearest
+
+            ctx.fail(f"no command {args[0]!r}: expected one of {', '.join(names)}{nearest(args[0], names)}")
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(Group):
+    """A group that imports a command when it is called, and not to list it.
+
+    Args:
+        load: returns the command of a name.
+        summaries: name -> what it does, in a line.
+    """
+
+    def __init__(self, *args, load=None, summaries=None, **more):
+        super().__init__(*args, **more)
+        self.load, self.summaries = load, summaries
+
+    def list_commands(self, ctx):
+        return list(self.summaries)
+
+    def get_command(self, ctx, name):
+        if name in self.summaries and name not in self.commands:
+            self.commands[name] = self.load(name)
+        return super().get_command(ctx, name)
+
+    def format_commands(self, ctx, formatter):
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.summaries.items()))
+
+    def shell_complete(self, ctx, incomplete):
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=told) for name, told in self.summaries.items() if name.startswith(incomplete)
+        ]

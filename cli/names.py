@@ -1,0 +1,134 @@
+"""Option types whose values are names: a misspelt one is answered with the nearest, and the shell completes them.
+
+The names are tables of the library. It is imported when they are asked for: to list commands and options it is not.
+"""
+
+import importlib
+
+import click
+from click.shell_completion import CompletionItem
+
+
+def completing(ctx):
+    """Whether the words before the cursor are read, to complete the last one: whatever they say is right."""
+    return ctx is not None and ctx.resilient_parsing
+
+
+class Name(click.Choice):
+    """One of a set of names.
+
+    Args:
+        names: names that are known here.
+        table: where the library has more of them, such as "rules.RULES", or a function that returns them.
+    """
+
+    def __init__(self, names=(), table=None):
+        self.names, self.table, self.case_sensitive = tuple(names), table, True
+
+    @property
+    def choices(self):
+        if self.table is None:
+            return self.names
+        module, _, name = self.table.rpartition(".")
+        found = getattr(importlib.import_module(f"dfanp.{module}"), name)
+        return (*self.names, *(found() if callable(found) else found))
+
+    def get_metavar(self, param, ctx=None):
+        return "NAME"  # which ones, the help says
+
+    def convert(self, value, param, ctx):
+        if completing(ctx) or value in self.choices:
+            return value
+        from dfanp.errors import nearest
+
+        self.fail(f"{value!r} is not one of {', '.join(self.choices)}{nearest(value, self.choices)}", param, ctx)
+
+    def shell_complete(self, ctx, param, incomplete):
+        return [CompletionItem(name) for name in self.choices if name.startswith(incomplete)]
+
+
+def last_of(of, separator, ctx, param, incomplete):
+    """Return what completes the last part of a list of values of the type `of`."""
+    before, comma, last = incomplete.rpartition(separator)
+    given = before.split(separator)
+    items = of.shell_complete(ctx, param, last)
+    return [
+        CompletionItem(f"{before}{comma}{item.value}", item.type, item.help)
+        for item in items
+        if item.value not in given
+    ]
+
+
+class Names(Name):
+    """A list of names from a set, such as sgd,adam; each once."""
+
+    name = "names"
+
+    def get_metavar(self, param, ctx=None):
+        return "NAMES"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):
+            return value
+        return tuple(dict.fromkeys(super(Names, self).convert(part, param, ctx) for part in value.split(",")))
+
+    def shell_complete(self, ctx, param, incomplete):
+        return last_of(Name(self.choices), ",", ctx, param, incomplete)
+
+
+class Optimizer(Name):
+    """An optimizer's name, with hyperparameters where they are not the default: adam:count=epochs."""
+
+    def __init__(self):
+        super().__init__(table="optimizers.OPTIMIZERS")
+
+    def convert(self, value, param, ctx):
+        if completing(ctx):
+            return value
+        from dfanp.optimizers import canonical
+
+        try:
+            return canonical(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(self, ctx, param, incomplete):
+        name, *given = incomplete.split(":")
+        if not given:
+            return super().shell_complete(ctx, param, incomplete)
+        if name not in self.choices:
+            return []
+        before, named = incomplete.rpartition(":")[0], {each.partition("=")[0] for each in given[:-1]}
+        return [
+            CompletionItem(f"{before}:{more}=")
+            for more in hyperparameters(name)
+            if more not in named and more.startswith(given[-1])
+        ]
+
+
+def hyperparameters(optimizer):
+    """Return the names that may follow an optimizer's in --opt."""
+    from dataclasses import fields
+
+    from dfanp.optimizers import get
+
+    return [each.name for each in fields(get(optimizer)) if each.name not in ("lr", "weight_decay")]
+
+
+class Setting(click.ParamType):
+    """The name of a setting: those of a run, of any problem. What it is checked against, the command knows: a sweep's own."""
+
+    def __init__(self, name, after=""):
+        self.name, self.after = name, after
+
+    def shell_complete(self, ctx, param, incomplete):
+        from dataclasses import fields
+
+        from dfanp.settings import ParitySettings, SyntheticSettings
+
+        known = dict.fromkeys(each.name for kind in (ParitySettings, SyntheticSettings) for each in fields(kind))
+        found = [
+            CompletionItem(f"{name}{self.after}") for name in known if name.startswith(incomplete.rpartition(",")[2])
+        ]
+        before = incomplete[: len(incomplete) - len(incomplete.rpartition(",")[2])]
+        return [CompletionItem(f"{before}{item.value}") for item in found]

@@ -1,0 +1,87 @@
+"""What is said to a terminal and not to a file: colours, tables that fit its width, bars that move.
+
+Colours are off where the stream is no terminal, where TERM is dumb, and where NO_COLOR is set and not empty (no-color.org);
+FORCE_COLOR turns them on for a stream that is no terminal.
+"""
+
+import os
+import shutil
+import sys
+
+import click
+
+from .tables import columns, entries
+
+WIDEST_BAR = 36
+NARROWEST_BAR = 8
+
+
+def colours(stream):
+    """Whether `stream` is to have colours."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or moves(stream)
+
+
+def moves(stream):
+    """Whether `stream` is a terminal that can draw over its last line."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def echo(text="", err=False):
+    """Print a text whose styles only a terminal is to see."""
+    click.echo(text, err=err, color=colours(sys.stderr if err else sys.stdout))
+
+
+def bad(text):
+    """Return a text in the style of what went wrong."""
+    return click.style(text, fg="red")
+
+
+def good(text):
+    """Return a text in the style of what is to be seen first."""
+    return click.style(text, bold=True)
+
+
+def status(text):
+    """Return a run's status in its style."""
+    return text if text in ("done", "") else bad(text)
+
+
+def width():
+    """Return the columns of the terminal that stdout is, or None if it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def table(head, body):
+    """Return a table in lines: in columns, or where these are wider than the terminal, an entry a row."""
+    lines, room = columns(head, body), width()
+    if room is not None and max(len(click.unstyle(line)) for line in lines) > room:
+        return entries(head, body)
+    return lines
+
+
+def wrapped(text):
+    """Return a line as lines that fit the terminal."""
+    room = width()
+    return text if room is None else click.wrap_text(text, room, subsequent_indent="  ")
+
+
+def bar(length, label, item=""):
+    """Return a progress bar on stderr that fits its terminal.
+
+    Args:
+        item: the longest text that it will show beside the bar.
+    """
+    room = shutil.get_terminal_size().columns - 1
+    told = len(f"{label}  {length}/{length}") + (len(item) + 2 if item else 0)
+    left = room - told - len("  00:00:00")
+    drawn = left - len("[]  ")
+    more = {"item_show_func": lambda item: item} if item else {}
+    if drawn >= NARROWEST_BAR:
+        more["width"] = min(drawn, WIDEST_BAR)
+    else:
+        more |= {"bar_template": "%(label)s  %(info)s", "show_eta": left >= 0, "width": 1}
+        if room < told:
+            more.pop("item_show_func", None)
+    return click.progressbar(length=length, file=sys.stderr, show_pos=True, label=label, **more)

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import click
+import pytest
+from dfanp_cli import reference
+from dfanp_cli.main import COMMANDS, cli
+
+COMMITTED = Path(__file__).parents[2] / "cli" / "README.md"
+LEAVES = [(path, command) for path, command in reference.leaves(cli) if not isinstance(command, click.Group)]
+
+
+def test_the_committed_reference_is_of_these_commands():
+    current = reference.markdown()
+    assert COMMITTED.read_text() == current, "python -m dfanp_cli.reference > cli/README.md"
+
+
+def test_links_lead_somewhere():
+    text = reference.markdown()
+    headings = {f"#{line.lstrip('# ').replace(' ', '-')}" for line in text.splitlines() if line.startswith("##")}
+    links = {part.partition(")")[0] for part in text.split("](")[1:]}
+    assert links and links <= headings
+
+
+@pytest.mark.parametrize("path, command", LEAVES, ids=[" ".join(path) for path, _ in LEAVES])
+def test_every_command_tells_all_that_a_manual_does(path, command):
+    _, about, titled = reference.sorted_paragraphs(command)
+    assert {"Output", "See also"} <= titled.keys()
+    assert reference.examples(command) and all("dfanp " in line for line in reference.examples(command))
+    arguments = [param for param in command.params if isinstance(param, click.Argument)]
+    assert len(about) == len(arguments), "each argument has a paragraph that begins with its name"
+    options = [param for param in command.params if isinstance(param, click.Option)]
+    assert all(param.help and param.help.endswith((".", "]")) for param in options)
+    if any(param.name in ("out", "plot") for param in options):
+        assert "Files" in titled
+
+
+def test_every_command_has_its_line():
+    for name, line in COMMANDS.items():
+        with click.Context(cli) as context:
+            assert line.endswith(".") and len(line) < 60 and cli.get_command(context, name).name == name
+
+
+def test_options_in_backticks_once():
+    assert reference.quoted("--a and `--b c` or (--lr 1) of a--b") == "`--a` and `--b c` or (`--lr` 1) of a--b"
