@@ -57,16 +57,16 @@ class Bash(BashComplete):
 def completion(shell):
     """Print the script that lets a shell complete commands, options, names and files.
 
-    SHELL is bash (4.4 or newer), zsh or fish. The script goes where the shell looks for it, as in the examples; new shells then complete.
-    In zsh the folder must be one of fpath, before compinit is called: fpath+=(~/.zfunc).
+    SHELL is bash (4.4 or newer), zsh or fish. Put the script as in the examples; new shells then complete. The ~/.bashrc of bash is to have
+    the line `source ~/.dfanp-completion.bash`, and the ~/.zshrc of zsh, before it calls compinit, `fpath+=(~/.zfunc)`.
 
     \b
     Examples:
-      dfanp completion bash > ~/.local/share/bash-completion/completions/dfanp
-      dfanp completion zsh > ~/.zfunc/_dfanp
-      dfanp completion fish > ~/.config/fish/completions/dfanp.fish
+      dfanp completion bash > ~/.dfanp-completion.bash
+      mkdir -p ~/.zfunc && dfanp completion zsh > ~/.zfunc/_dfanp
+      mkdir -p ~/.config/fish/completions && dfanp completion fish > ~/.config/fish/completions/dfanp.fish
 
-    Output: the script. To try it in bash: source <(dfanp completion bash)
+    Output: the script. To try it in bash: `source <(dfanp completion bash)`
 
     See also: dfanp info.
     """

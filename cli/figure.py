@@ -31,7 +31,8 @@ def figure(names, mode, **given):
     Files: in --out, records/ (a .json for each figure and mode), figures/ (a .svg and a .png of each), table.md (where there are
     published numbers), and the store of the sweep, so that what is done is not done again.
 
-    Output: the table of results, published beside ours, in Markdown; with --json one object: figures, table, missing.
+    Output: the table of results, published beside ours, in Markdown (there is none with --quick); with --json one object: figures,
+    table, missing. On stderr how far it is.
 
     Exit status: 1 if runs failed; the figures that have all of theirs are drawn.
 

@@ -52,7 +52,7 @@ def fitted(line, width):
         return [line]
     indent = " " * (len(line) - len(line.lstrip()))
     command, hash_, comment = line.partition("  # ")
-    if not command.lstrip().startswith("dfanp "):
+    if "dfanp " not in command:
         return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False)
     options = dict(break_on_hyphens=False, break_long_words=False, subsequent_indent=f"{indent}    ")
     command = re.sub(
