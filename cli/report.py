@@ -2,15 +2,15 @@
 
 import click
 
-from .options import data_dir, usage_errors
+from .options import Place, data_dir, option, usage_errors
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path())
-@click.option("--out", required=True, metavar="FILE", help="The page: an .html file.")
-@click.option("--title", metavar="TEXT", help="Of the page.  [default: the problem and the methods]")
+@option("--out", required=True, type=Place("file"), metavar="FILE", help="The page: an .html file.")
+@option("--title", metavar="TEXT", help="Of the page.  [default: the problem and the methods]")
 @data_dir
-@click.option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
 def report(runs, out, title, data_dir, quiet):
     """Write one HTML file about the runs in RUN..., folders that --out made.
 
@@ -21,6 +21,12 @@ def report(runs, out, title, data_dir, quiet):
     Examples:
       dfanp report runs/dfa --out dfa.html
       dfanp report runs/bp runs/dfa --out report.html --title "BP and DFA"
+
+    Files: reads each RUN; writes the page of --out.
+
+    Output: a line that says what was written; on stderr what a run lacks for a part of the page.
+
+    See also: dfanp plot, dfanp represent.
     """
     from dfanp import report
 
