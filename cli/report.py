@@ -12,9 +12,11 @@ from .options import Place, data_dir, option, usage_errors
 @data_dir
 @option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
 def report(runs, out, title, data_dir, quiet):
-    """Write one HTML file about the runs in RUN..., folders that --out made.
+    """Make one page about some runs: an HTML file that is whole in itself.
 
-    It has their settings, curves with 95 % intervals, alignment, first-layer weights as images, and the confusion of what they say of
+    RUN... are folders that the --out of `dfanp parity` or `dfanp synthetic` made; a run may be unfinished.
+
+    The page has their settings, curves with 95 % intervals, alignment, first-layer weights as images, and the confusion of what they say of
     their last test set. It loads nothing, can be sent as it is, and is readable on a phone and in the dark.
 
     \b
