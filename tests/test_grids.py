@@ -31,6 +31,19 @@ def test_what_is_no_range_says_so(text):
         grids.values(text, float)
 
 
+@pytest.mark.parametrize("text", ["-1e308:1e308:3", "1:1.7976931348623157e308:2"])
+def test_numbers_of_a_range_are_finite(text):
+    """The distance of the ends overflows; or ten digits of an end do."""
+    with pytest.raises(ValueError, match="has numbers that are not finite"):
+        grids.values(text, str)
+
+
+def test_ranges_are_as_long_together_as_one_may_be():
+    assert len(grids.values("1:5000:5000,5001:10000:5000,0", float)) == 10_001
+    with pytest.raises(ValueError, match="is too long: ranges have at most 10000 values, all of an option together"):
+        grids.values(",".join(["0:1:10000"] * 1000), float)
+
+
 @given(st.text(max_size=30))
 def test_any_text_gives_values_or_a_value_error(text):
     try:

@@ -1,6 +1,7 @@
 """Weights in and out, and through PyTorch."""
 
 import io
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -107,6 +108,25 @@ def test_a_forged_shape_costs_no_memory(tmp_path):
             archive.writestr("0.weight.npy", header.getvalue())
         with pytest.raises(RecordError, match="fewer bytes than it says|is object of shape"):
             interchange.load(tmp_path / "forged.npz")
+
+
+def test_a_size_that_the_archive_claims_costs_no_memory(tmp_path):
+    """The directory of the archive may be forged along with the header: what counts is the file's own size."""
+    header, path = io.BytesIO(), tmp_path / "forged.npz"
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (0xFFFFF000,)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0.weight.npy", header.getvalue())
+    content = bytearray(path.read_bytes())
+    place = content.index(b"PK\1\2") + 20
+    content[place : place + 8] = (0xFFFFFFF0).to_bytes(4, "little") * 2
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RecordError, match="fewer bytes than it says"):
+            interchange.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_export_of_a_run(tmp_path):

@@ -1,6 +1,7 @@
 import pytest
 
 from dfanp import plots
+from dfanp.store import Result
 
 ROWS = [
     {"epoch": epoch, "seed": seed, "train_accuracy": 0.6, "test_accuracy": 0.5 + 0.1 * epoch + 0.01 * seed}
@@ -19,6 +20,12 @@ def test_draws_whole_files(tmp_path, name, begins):
 def test_draws_a_run_without_alignment_and_one_that_diverged_at_once(tmp_path):
     plots.draw_run([{"epoch": 1, "seed": 0, "train_accuracy": 0.6, "test_accuracy": 0.6}], "one", tmp_path / "a.png")
     plots.draw_run([{"epoch": 1, "seed": 0, "status": "diverged"}], "none", tmp_path / "b.png")
+
+
+def test_dollars_in_a_setting_are_no_formula(tmp_path):
+    results = [Result("", {"data": data}, "done", ROWS[:1]) for data in (r"$\frac$", "b")]
+    plots.draw_curves(results, tmp_path / "a.svg")
+    assert (tmp_path / "a.svg").exists()
 
 
 def test_mean_and_interval_of_the_seeds():

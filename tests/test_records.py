@@ -1,5 +1,6 @@
 import json
 import os
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -42,6 +43,11 @@ def run(tmp_path):
         assert folder.load(arrays(0), (0,)) == (None, [], {})
         write(folder, 2)
     return tmp_path / "run"
+
+
+def header(text):
+    """A member of an .npz file whose header is any text."""
+    return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text.encode()
 
 
 def reopen(run, epochs=None):
@@ -227,7 +233,10 @@ def npy(array):
         ("parameters/W0.npy", npy(np.zeros((2, 3), np.float32))[:-1], "holds 23 bytes, not 24"),
         ("parameters/W0.npy", npy(np.zeros((2, 3), np.float32)) + b"0" * 10**7, "holds 25 bytes, not 24"),
         ("parameters/W0.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4', (", "corrupt"),
+        ("parameters/W0.npy", header("-" * 9000 + "1"), "nested too deeply"),
+        ("parameters/W0.npy", header("x" * 20_000), "Header info length"),
         ("extra.npy", npy(np.zeros(1)), "extra.npy is not part of this run"),
+        ("two\nlines.npy", npy(np.zeros(1)), "two lines.npy is not part of this run"),
     ],
 )
 def test_forged_checkpoint(run, name, content, message):
@@ -267,6 +276,63 @@ def test_damaged_checkpoint_is_refused_or_whole(run, data):
         assert all(np.array_equal(found[name], array) for name, array in arrays(2).items())
     finally:
         path.write_bytes(whole)
+
+
+def test_a_compression_that_takes_what_it_is_told_to_is_refused(run):
+    """The header of an LZMA member may ask for a dictionary of 4 GiB; NumPy writes none."""
+    path = run / "checkpoint.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name, array in arrays(2).items():
+            archive.writestr(f"{name}.npy", npy(array))
+    content = bytearray(path.read_bytes())
+    place = content.index(b"\x05\x00\x5d") + 3
+    content[place : place + 4] = (0xE0000000).to_bytes(4, "little")
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RecordError, match="epoch.npy is compressed in an unknown way"):
+            reopen(run)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        '{"schema": "a\\nb", "config": {}, "environment": {}}',
+        '{"schema": 1, "config": {"a\\nb": 1}, "environment": {}}',
+    ],
+)
+def test_a_forged_config_is_told_in_one_line(run, told):
+    (run / "config.json").write_text(told)
+    with pytest.raises(RecordError) as caught:
+        reopen(run)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"test_accuracy": 1.5},
+        {"alignment": 3},
+        {"alignment": {"feedback": [0.5]}},
+        {"alignment": {"feedback": [0.5], "gradient": ["x"]}},
+    ],
+)
+def test_measures_that_no_epoch_has_are_refused(run, forged):
+    first = (run / "log.jsonl").read_bytes().splitlines(keepends=True)[0]
+    (run / "log.jsonl").write_bytes(first + json.dumps(row(2) | forged).encode() + b"\n")
+    with pytest.raises(RecordError, match="no good line for epoch 2"):
+        reopen(run)
+
+
+def test_epochs_have_equally_many_cosines(run):
+    aligned = [row(1) | {"alignment": {"feedback": [0.5] * n, "gradient": [0.5, 1.0]}} for n in (1, 2)]
+    aligned[1]["epoch"] = 2
+    (run / "log.jsonl").write_text("".join(json.dumps(each) + "\n" for each in aligned))
+    with pytest.raises(RecordError, match="no good line for epoch 2"):
+        reopen(run)
 
 
 def test_canonical_settings_do_not_hang_on_the_order():

@@ -83,6 +83,9 @@ def test_a_torn_end_is_cut_off_and_done_again(tmp_path_factory, cut, garbage):
         lambda line: line | {"rows": [{"epoch": 1}]},
         lambda line: line | {"config": {"seed": 7}},
         lambda line: line | {"more": 1},
+        lambda line: line | {"config": line["config"] | {"lr": 10**400}},
+        lambda line: line | {"rows": [{"epoch": 1, **ROW, "test_accuracy": 1.5}, line["rows"][1]]},
+        lambda line: line | {"rows": [{"epoch": 1, **ROW, "alignment": "none"}, line["rows"][1]]},
         lambda line: [1, 2],
     ],
 )
@@ -94,6 +97,27 @@ def test_a_forged_line_is_told(folder, forge):
         with pytest.raises(RecordError, match=r"store.jsonl: line 1 is damaged; restore it, or delete the line"):
             Store(folder, write=write)
     Store(folder / "other", write=True).close()  # the lock is not held
+
+
+def test_numbers_that_json_cannot_write_are_not_read(folder):
+    """``1e999`` is infinite once it is read: no key can be made of it, nor a table in JSON."""
+    path = folder / "store.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"lr": 0.1', b'"lr": 1e999', 1))
+    with pytest.raises(RecordError, match="line 1 is damaged"):
+        Store(folder)
+
+
+@pytest.mark.parametrize("line", ['{"key": [], "seconds": 1}', '{"key": "x", "seconds": "1"}', '{"key": {}}', "[]"])
+def test_times_that_are_none_are_left_out(folder, line):
+    (folder / "timings.jsonl").write_text(line + "\n")
+    assert Store(folder).seconds == {}
+
+
+@pytest.mark.parametrize("config", ["{}", "[]", '{"seed": 1e999}', '{"a": ' + "[" * 990 + "]" * 990 + "}"])
+def test_failures_of_no_run_are_left_out(folder, config):
+    """One whose key is not that of its config could say anything of any run."""
+    (folder / "failures.jsonl").write_text(f'{{"key": "0", "config": {config}, "error": "no"}}\n')
+    assert Store(folder).failures == {}
 
 
 def test_one_writer_at_a_time(folder):

@@ -81,3 +81,35 @@ def test_what_is_no_run(dfanp, run, tmp_path):
     (run / "config.json").write_text(json.dumps(config))
     result = dfanp("represent", run)
     assert result.code == 1 and "not the settings of a run" in result.err
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"hidden": 5},
+        {"hidden": ["5"]},
+        {"hidden": [-1]},
+        {"k": "3"},
+        {"k": True},
+        {"lr": [0.1]},
+        {"seed": 0.5},
+        {"repeats": 10**9},
+        {"repeats": 0},
+        {"dtype": None},
+    ],
+)
+def test_forged_settings_are_told(dfanp, run, forged):
+    """Of another type, or so many that they alone would fill the memory."""
+    config = json.loads((run / "config.json").read_text())
+    config["config"] |= forged
+    (run / "config.json").write_text(json.dumps(config))
+    result = dfanp("represent", run)
+    assert result.code == 1 and "not the settings of a run" in result.err and len(result.err.splitlines()) == 1
+
+
+def test_a_network_larger_than_its_checkpoint_is_not_made(dfanp, run):
+    config = json.loads((run / "config.json").read_text())
+    config["config"]["hidden"] = [10**9]
+    (run / "config.json").write_text(json.dumps(config))
+    result = dfanp("represent", run)
+    assert result.code == 1 and "fewer bytes than the run has weights" in result.err

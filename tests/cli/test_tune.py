@@ -210,3 +210,9 @@ def test_all_balanced_labels(dfanp, tmp_path):
     assert len(set(labels)) == len(labels) == 6 and all(sorted(each) == list("0011") for each in labels)
     many = dfanp("tune", "synthetic", "--c", "5", "--labels", "balanced", "--out", tmp_path / "many")
     assert many.code == 2 and "at most 4" in many.err
+
+
+def test_a_sweep_of_more_runs_than_memory_holds_is_refused(dfanp, tmp_path):
+    for args in (("--seed", "1:10000:10000", "--repeats", "10000"), ("--lr", "1:2:10000", "--epochs", "1:9999:9999")):
+        result = dfanp("tune", "parity", *TINY, *args, "--out", tmp_path / "tuned")
+        assert result.code == 2 and "runs, more than 100000" in result.err and not (tmp_path / "tuned").exists()

@@ -45,6 +45,8 @@ CLAIMS_2_31 = bytes([0, 0, 8, 3]) + struct.pack(">3I", 2**31, 28, 28) + bytes(10
         (b"\0\0\7\1\0\0\0\1x", "not an IDX file"),
         (b"\0\0\x08\0", "not an IDX file"),
         (idx(IMAGES)[:9], "header ends too early"),
+        (bytes([0, 0, 8, 66]) + struct.pack(">66I", *[1] * 66) + b"x", "a shape that no array has"),
+        (bytes([0, 0, 8, 4]) + struct.pack(">4I", 0, *[2**32 - 1] * 3), "a shape that no array has"),
         (idx(IMAGES)[:-1], "claims 24 bytes of values|more than the file can hold"),
         (idx(IMAGES) + b"x", "the file holds more"),
         (CLAIMS_2_31, "2147483648 × 28 × 28 values, more than the file can hold"),
