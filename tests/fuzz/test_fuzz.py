@@ -1,7 +1,11 @@
 """Each target at a few inputs, and that each check of the guard can fail. The nightly command is ``python -m tests.fuzz``."""
 
+import contextlib
 import importlib.util
+import subprocess
+import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -59,6 +63,37 @@ def writes_outside(data, folder):
     (folder.parent / "outside").write_bytes(data)
 
 
+def writes_and_hides_it(data, folder):
+    with contextlib.suppress(BaseException):
+        writes_outside(data, folder)
+
+
+def moves_outside(data, folder):
+    (folder / "a").write_bytes(data)
+    (folder / "a").rename(folder.parent / "outside")
+
+
+def writes_through_a_link(data, folder):
+    (folder / "link").symlink_to(folder.parent)
+    (folder / "link" / "outside").write_bytes(data)
+
+
+def makes_a_folder(data, folder):
+    (folder.parent / "outside").mkdir()
+
+
+def starts_a_process(data, folder):
+    subprocess.run([sys.executable, "-c", "pass"])
+
+
+def warns(data, folder):
+    warnings.warn("planted", RuntimeWarning, stacklevel=1)
+
+
+def leaves(data, folder):
+    sys.exit(0)
+
+
 def raises(data, folder):
     raise KeyError("planted")
 
@@ -78,7 +113,14 @@ def takes_time(data, folder):
 @pytest.mark.parametrize(
     "planted, told",
     [
-        (writes_outside, "written outside the folder"),
+        (writes_outside, "written outside the folder: open"),
+        (writes_and_hides_it, "written outside the folder: open"),
+        (writes_through_a_link, "written outside the folder: open"),
+        (moves_outside, "written outside the folder: os.rename"),
+        (makes_a_folder, "written outside the folder: os.mkdir"),
+        (starts_a_process, "written outside the folder: subprocess.Popen"),
+        (warns, "RuntimeWarning was shown"),
+        (leaves, "SystemExit was raised"),
         (raises, "KeyError was raised"),
         (tells_in_two_lines, "not one line"),
         (takes_memory, "bytes of memory"),
@@ -91,3 +133,14 @@ def test_each_check_can_fail(planted, told, tmp_path):
     with pytest.raises(Finding, match=told):
         guarded(Target(planted, (ValueError,), list), b"data", folder, timeout=0.5)
     assert not (tmp_path / "outside").exists()
+
+
+def test_what_keeps_to_the_promises_is_let_through(tmp_path):
+    def good(data, folder):
+        (folder / "a").write_bytes(data)
+        (folder / "a").rename(folder / "b")
+        np.ones(1000)
+        raise ValueError("one line")
+
+    guarded(Target(good, (ValueError,), list), b"data", tmp_path)
+    assert (tmp_path / "b").read_bytes() == b"data"
