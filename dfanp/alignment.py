@@ -20,7 +20,16 @@ from .inputs import dense, weight_gradient
 
 
 def cosine(xp, A, C):
-    """Return the cosine of A and C over their last two axes, float64: a number, or an array (R,) with replicas."""
+    """Return the cosine of A and C over their last two axes, float64: a number, or an array (R,) with replicas.
+
+    Raises:
+        TypeError: A or C is no array of numbers with two axes or more.
+    """
+    for name, each in (("A", A), ("C", C)):
+        if getattr(each, "ndim", 0) < 2 or getattr(each.dtype, "kind", "f") not in "fiu":
+            raise TypeError(
+                f"{name} must be an array of real numbers with two axes or more, got {type(each).__name__}"
+            )
     A, C = unit_scale(xp, A), unit_scale(xp, C)
     dot = xp.sum(A * C, axis=(-2, -1))
     norms = xp.sqrt(xp.sum(A * A, axis=(-2, -1)) * xp.sum(C * C, axis=(-2, -1)))

@@ -141,7 +141,7 @@ class NTK(MLP):
     fixed = frozenset({"G0"})
 
     def __init__(self, sizes, gate="sigmoid", dtype="float32", seed=0, backend=None):
-        self.gate = {"sigmoid": sigmoid, "step": lambda xp, a: xp.astype(a > 0, a.dtype)}[gate]
+        self.gate = by_name("gate", gate, {"sigmoid": sigmoid, "step": lambda xp, a: xp.astype(a > 0, a.dtype)})
         super().__init__(one_hidden(sizes), dtype=dtype, seed=seed, backend=backend)
 
     def draw(self, seed):

@@ -20,6 +20,8 @@ def values(text, convert):
     Raises:
         ValueError: a range is none, all ranges together have more than MOST values, or from `convert`.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str such as '1,2', got {text!r}")
     parts, left = [], MOST
     for part in text.split(","):
         found = spaced(part, left) if ":" in part else [part.strip()]

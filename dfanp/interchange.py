@@ -51,6 +51,7 @@ def from_state_dict(state, activation="relu", backend=None):
     arrays = {
         name: np.asarray(array.detach().cpu() if hasattr(array, "detach") else array) for name, array in state.items()
     }
+    arrays = {name: array.astype(array.dtype.newbyteorder("="), copy=False) for name, array in arrays.items()}
     layers = {}
     for name, array in arrays.items():
         owner, _, kind = name.rpartition(".")

@@ -9,8 +9,17 @@ def mean_interval(values, confidence=0.95):
     Args:
         values: a sequence of numbers, not empty.
         confidence: between 0 and 1.
+
+    Raises:
+        ValueError: there are no values, or the confidence is not as above.
     """
+    if np.iscomplexobj(values):
+        raise ValueError("values must be real, got complex numbers")
     values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or values.size == 0:
+        raise ValueError(f"values must be numbers in one row, at least one, got shape {values.shape}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}")
     if len(values) < 2:
         return float(values.mean()), None
     from scipy.stats import sem, t

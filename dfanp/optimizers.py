@@ -273,6 +273,8 @@ def parse(text):
     Raises:
         ValueError: a name is not known, or a value is out of its range.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str such as 'adam:count=epochs', got {text!r}")
     name, *arguments = text.split(":")
     kind, found = get(name), {}
     defaults = {each.name: each.default for each in fields(kind) if each.name not in ("lr", "weight_decay")}

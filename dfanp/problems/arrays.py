@@ -8,6 +8,8 @@ from ..errors import by_name
 from ..network import DTYPES
 from ..streams import per_replica, streams
 
+MOST = 10**9  # examples, or columns, of a problem that is drawn
+
 
 class Arrays:
     """A fixed training and test set; the training examples are shuffled anew every epoch.
@@ -60,6 +62,9 @@ class Arrays:
 
 def checked(X, y, name_X, name_y, loss, dtype):
     """Return copies of X and y as 2-d arrays of `dtype`, as many rows each; a ValueError says which one is wrong."""
+    for name, a in ((name_X, X), (name_y, y)):
+        if np.iscomplexobj(a):
+            raise ValueError(f"{name} must be real, got complex numbers")
     with np.errstate(over="ignore"):  # what overflows is told below
         X, y = np.array(X, dtype=dtype), np.array(y, dtype=dtype)
     if y.ndim == 1:

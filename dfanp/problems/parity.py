@@ -9,6 +9,7 @@ from ..errors import by_name
 from ..inputs import Bank, StackedDigits
 from ..network import DTYPES
 from ..streams import per_replica, streams
+from .arrays import MOST
 
 PROBE_SIZE = 1000
 
@@ -35,10 +36,9 @@ class Parity:
     outputs, loss = 1, "bce"
 
     def __init__(self, dataset, k=3, train_size=60_000, test_size=10_000, dtype="float32", backend=None):
-        for name, value, most in (("k", k, 10), ("train_size", train_size, None), ("test_size", test_size, None)):
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1 or (most and value > most):
-                wanted = f"from 1 to {most}" if most else "of at least 1"
-                raise ValueError(f"{name} must be a whole number {wanted}, got {value!r}")
+        for name, value, most in (("k", k, 10), ("train_size", train_size, MOST), ("test_size", test_size, MOST)):
+            if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= most:
+                raise ValueError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
         by_name("dtype", dtype, dict.fromkeys(DTYPES))
         self.dataset, self.k, self.dtype = dataset, k, dtype
         self.train_size, self.test_size, self.backend = train_size, test_size, backend or Backend("cpu")

@@ -11,7 +11,7 @@ from numbers import Integral
 import numpy as np
 
 from ..streams import streams
-from .arrays import Arrays
+from .arrays import MOST, Arrays
 
 THESIS = (0, 1, 1, 1, 1, 0, 1, 0, 0)  # of the disks 1 … 9; Demirbilek 2021 at c = 3
 PARTS = {"train": 0, "test": 1}
@@ -40,8 +40,8 @@ class Synthetic(Arrays):
 
     def __init__(self, n=256, d=15, c=3, labels="thesis", test_points=4000, seed=0, dtype="float32", backend=None):
         for name, value, least in (("n", n, 1), ("d", d, 3), ("c", c, 1), ("test_points", test_points, 1)):
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+            if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= MOST:
+                raise ValueError(f"{name} must be a whole number from {least} to 10^9, got {value!r}")
         self.labels = checked_labels(labels, c, seed)
         X, disk = points(n, d, c, seed, "train")
         X_test, test_disk = points(test_points, d, c, seed, "test")
