@@ -3,7 +3,14 @@
 import os
 
 import click
-from click.shell_completion import BashComplete, add_completion_class, get_completion_class, split_arg_string
+from click.shell_completion import (
+    BashComplete,
+    FishComplete,
+    ZshComplete,
+    add_completion_class,
+    get_completion_class,
+    split_arg_string,
+)
 
 from .names import Name
 
@@ -50,6 +57,32 @@ class Bash(BashComplete):
         words = split_arg_string(line)[1:]
         incomplete = "" if not words or line[-1:].isspace() else words.pop()
         return words, incomplete
+
+
+class Whole:
+    """Answers --option=val with --option=value: zsh and fish put an answer in the place of the whole word."""
+
+    def get_completions(self, args, incomplete):
+        option, equals, value = incomplete.partition("=")
+        if not (equals and option.startswith("--")):
+            return super().get_completions(args, incomplete)
+        items = super().get_completions([*args, option], value)
+        for item in items:
+            if item.type == "plain":
+                item.value = f"{option}={item.value}"
+        return items
+
+
+@add_completion_class
+class Zsh(Whole, ZshComplete):
+    """Click's, with whole words."""
+
+
+@add_completion_class
+class Fish(Whole, FishComplete):
+    """Click's, with whole words, and lists that are not cut at their first comma."""
+
+    source_template = FishComplete.source_template.replace('string split ","', 'string split -m 1 ","')
 
 
 @click.command()

@@ -88,6 +88,16 @@ def test_other_shells_have_the_help_beside_the_value(complete):
     assert complete("dfanp exp", "fish")[:2] == ["plain,export", "Write"]
 
 
+def test_zsh_and_fish_put_the_answer_in_the_place_of_the_whole_word(complete):
+    assert complete("dfanp parity --opt=sg", "zsh")[:2] == ["plain", "--opt=sgd"]
+    assert complete("dfanp tune parity --opt=sgd,rms", "fish") == ["plain,--opt=sgd,rmsprop"]
+
+
+def test_fish_does_not_cut_lists_at_their_comma(dfanp):
+    script = dfanp("completion", "fish").out
+    assert 'string split -m 1 "," $completion' in script and 'string split ","' not in script
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_is_what_its_shell_reads(dfanp, tmp_path, shell):
     result = dfanp("completion", shell)

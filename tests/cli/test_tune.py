@@ -188,6 +188,12 @@ def test_the_second_ctrl_c_stops_at_once_and_loses_nothing(process, dfanp, tmp_p
     assert running.wait(20) == 130 and "Traceback" not in err and "the same command goes on" in err
 
 
+def test_other_disks_than_nine_get_random_labels_as_in_a_single_run(dfanp, tmp_path):
+    args = ("--c", "2", "--n", "32", "--test-points", "20", "--epochs", "1", "--hidden", "4", "--lr", "0.1")
+    assert dfanp("tune", "synthetic", *args, "--out", tmp_path / "a", "--quiet").code == 0
+    assert [config["labels"] for config in configs_of(tmp_path / "a")] == ["random"]
+
+
 def test_all_balanced_labels(dfanp, tmp_path):
     args = (
         "tune",

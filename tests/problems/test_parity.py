@@ -52,5 +52,5 @@ def test_bad_k(tiny, k):
 
 
 def test_bad_sizes(tiny):
-    with pytest.raises(ValueError, match="train_size must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="train_size must be a whole number from 1 to"):
         dfanp.Parity(tiny, 3, train_size=0)
