@@ -17,12 +17,14 @@ class Answers(NamedTuple):
         true, said: 0 or 1 for each example, (n,).
         digits: of parity, those in each example, (n, k); else None.
         disks: of the synthetic problem, the number of each point's disk, (n,); else None.
+        close: how many answers rounding decides: kernels that add up in another order may give others.
     """
 
     true: np.ndarray
     said: np.ndarray
     digits: np.ndarray | None = None
     disks: np.ndarray | None = None
+    close: int = 0
 
     @property
     def wrong(self):
@@ -56,13 +58,32 @@ def answers(network, problem, X, y):
     if problem.loss != "bce" or problem.outputs != 1:
         raise ValueError(f"answers are those of one output under 'bce', got {problem.outputs} under {problem.loss!r}")
     host, n = problem.backend.to_host, X.shape[-2]
-    logits = [host(network.forward(rows(X, at, min(at + BATCH, n)))[-1])[:, 0] for at in range(0, n, BATCH)]
-    true, said = (host(y)[:, 0] > 0.5).astype(int), (np.concatenate(logits) > 0).astype(int)
+    passes = (network.forward(rows(X, at, min(at + BATCH, n))) for at in range(0, n, BATCH))
+    below, logits = (
+        np.concatenate(part) for part in zip(*((host(h[-2]), host(h[-1])[:, 0]) for h in passes), strict=True)
+    )
+    true, said, close = (host(y)[:, 0] > 0.5).astype(int), (logits > 0).astype(int), in_doubt(network, below, logits)
     if isinstance(X, StackedDigits):
-        return Answers(true, said, digits=problem.dataset.test.labels[host(X.picks)].astype(int))
+        digits = problem.dataset.test.labels[host(X.picks)].astype(int)
+        return Answers(true, said, digits=digits, close=close)
     if isinstance(problem, synthetic.Synthetic):
-        return Answers(true, said, disks=problem.test_disks)
-    return Answers(true, said)
+        return Answers(true, said, disks=problem.test_disks, close=close)
+    return Answers(true, said, close=close)
+
+
+def in_doubt(network, below, logits):
+    """Return how many logits lie so close to 0 that the order in which their terms are added up may turn their sign.
+
+    Errors of d terms are taken to add up as a random walk does, to sqrt(d) units of the last place of |h| |W|.
+
+    Args:
+        below, logits: (n, H) and (n,): the last two of ``network.forward``.
+    """
+    last = np.asarray(network.backend.to_host(network.W[-1]), float)
+    with np.errstate(over="ignore", invalid="ignore"):  # of weights that no training leaves
+        squares = np.sum(np.square(below, dtype=float), axis=1)
+        rounding = np.finfo(logits.dtype).eps * np.sqrt(sum(network.sizes) * squares.mean()) * np.linalg.norm(last)
+    return int(np.sum((squares > 0) & (np.abs(logits) < rounding)))  # a sum of zeros is 0 in any order
 
 
 def shares(happened, groups, count):

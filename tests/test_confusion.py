@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import dfanp
-from dfanp.confusion import Answers, answers, shares
+from dfanp.confusion import Answers, answers, in_doubt, shares
 
 
 @pytest.mark.parametrize("k, test_size", [(1, 20), (3, 1007)])  # fewer than a batch, and more
@@ -40,3 +40,32 @@ def test_shares_by_group():
     np.testing.assert_array_equal(shares(told.wrong, told.odd, 4), [1, 0.5, 0, np.nan])
     # By a digit in any place: 0 in one right answer; 1 in two right places and a wrong one; 2 in three wrong ones; 3 in a right one.
     np.testing.assert_allclose(shares(told.wrong, told.digits, 5), [0, 1 / 3, 1, 0, np.nan])
+
+
+def test_an_output_at_zero_is_in_doubt_and_those_beside_it_are_not(tiny):
+    problem = dfanp.Parity(tiny, 2, test_size=50)
+    network = dfanp.MLP((problem.features, 9, 1), bias=True, seed=1)
+    X, y = problem.test(0, 1)
+    assert answers(network, problem, X, y).close == 0
+    network.parameters["b1"] -= network.forward(X)[-1][0]
+    assert answers(network, problem, X, y).close == 1
+
+
+@pytest.mark.parametrize("hidden", [(9,), (200, 30)])
+def test_what_is_in_doubt_covers_rounding(tiny, hidden):
+    """Logits in float32 lie nearer to those in float64 than what makes an output doubtful."""
+    problem = dfanp.Parity(tiny, 3, test_size=400)
+    sizes = (problem.features, *hidden, 1)
+    network, exact = dfanp.MLP(sizes, seed=2), dfanp.MLP(sizes, dtype="float64", seed=2)
+    exact.load({name: theta.astype(float) for name, theta in network.parameters.items()})
+    X = problem.test(0, 1)[0].dense()
+    h, errors = network.forward(X), network.forward(X)[-1] - exact.forward(X.astype(float))[-1]
+    assert in_doubt(network, h[-2], errors[:, 0].astype(np.float32)) == len(X)
+    assert in_doubt(network, h[-2], 1000 * np.abs(h[-1][:, 0]).max() * np.ones(len(X), np.float32)) == 0
+
+
+def test_a_sum_of_zeros_is_in_no_doubt():
+    network = dfanp.MLP((4, 3, 1))
+    h = np.zeros((5, 3), np.float32)
+    h[0] = 1
+    assert in_doubt(network, h, np.zeros(5, np.float32)) == 1

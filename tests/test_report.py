@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 import dfanp
-from dfanp import report, reported
+from dfanp import report, report_networks, reported
 from dfanp.runs import Run
 from dfanp.settings import ParitySettings, SyntheticSettings
 
@@ -126,6 +126,20 @@ def test_a_log_of_another_run_is_told(pair, tmp_path):
     (tmp_path / "mixed" / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     page, _ = page_of(tmp_path / "mixed")
     assert "The log tells another accuracy: seed 1 " in page.text and "not 0.125" in page.text
+
+
+def test_where_rounding_decides_the_page_says_so(pair):
+    """One answer more or less is a note where an output is in doubt, and a warning where none is."""
+    for close, told, kind in (
+        (1, "the order of their sums decides", "note"),
+        (0, "The log tells another accuracy", "warn"),
+    ):
+        (run,) = reported.read(pair[:1])
+        (line,) = [row for row in run.rows if (row["seed"], row["epoch"]) == (1, 2)]
+        line["test_accuracy"] += 1 / 210
+        run.looks = [look._replace(answers=look.answers._replace(close=close)) for look in run.looks]
+        (found,) = report_networks.against_the_log(run)
+        assert told in found.text and "seed 1" in found.text and found.get("class") == kind
 
 
 def test_equal_runs_equal_bytes(pair, tmp_path):
@@ -260,7 +274,9 @@ def test_a_forged_config_is_text(tmp_path):
 def test_a_config_that_no_run_has(pair, tmp_path, change):
     shutil.copytree(pair[0], tmp_path / "run")
     changed(tmp_path / "run", lambda told: told["config"].update(change))
-    with pytest.raises(dfanp.RecordError, match=f"config.json: ({next(iter(change))} |is not JSON)|not the settings of a run"):
+    with pytest.raises(
+        dfanp.RecordError, match=f"config.json: ({next(iter(change))} |is not JSON)|not the settings of a run"
+    ):
         reported.read([tmp_path / "run"])
 
 
