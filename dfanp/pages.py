@@ -51,6 +51,7 @@ caption{{text-align:left;padding-bottom:.25rem}}
 th,td{{text-align:left;vertical-align:baseline;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--rule)}}
 thead th{{border-bottom:2px solid var(--rule);white-space:nowrap}}
 tbody th{{min-width:3.5rem}}
+td{{max-width:20rem;overflow-wrap:break-word}}
 td.number,th.number{{text-align:right;white-space:nowrap}}
 td.share{{text-align:right;padding:.3rem .6rem;background:color-mix(in srgb,var(--s1) calc(var(--share)*55%),transparent)}}
 .differs th,.differs td{{background:var(--panel);font-weight:600}}
