@@ -6,8 +6,8 @@ import json
 import click
 
 from .helping import Group
-from .names import Name, Names
-from .options import Whole, as_json, data_dir, option, quiet, threads
+from .names import Names
+from .options import Whole, as_json, data_dir, data_set, option, quiet, threads
 
 OPTS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
 GPU_OPTS = ("rmsprop", "adam", "sgd")
@@ -28,12 +28,7 @@ def bench():
 
 
 @bench.command(context_settings={"show_default": True})
-@option(
-    "--data",
-    type=Name(["auto"], "problems.datasets.NAMES"),
-    default="auto",
-    help="auto: MNIST where it is, else the digits.",
-)
+@data_set
 @data_dir
 @option("--opt", "opts", type=Names(OPTS), default=",".join(OPTS), help="Optimizers, such as sgd,adam.")
 @option(
@@ -107,12 +102,7 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
 
 
 @bench.command(context_settings={"show_default": True})
-@option(
-    "--data",
-    type=Name(["auto"], "problems.datasets.NAMES"),
-    default="auto",
-    help="auto: MNIST where it is, else the digits.",
-)
+@data_set
 @data_dir
 @option("--opt", "opts", type=Names(GPU_OPTS), default=",".join(GPU_OPTS), help="Optimizers, such as sgd,adam.")
 @option("--method", "rules", type=Names(["bp", "dfa"]), default="dfa,bp", help="Learning rules, such as dfa,bp.")
@@ -232,12 +222,7 @@ def kills(kills, seed, quiet):
 
 
 @bench.command(context_settings={"show_default": True})
-@option(
-    "--data",
-    type=Name(["auto"], "problems.datasets.NAMES"),
-    default="auto",
-    help="auto: MNIST where it is, else the digits.",
-)
+@data_set
 @data_dir
 @option("--runs", type=Whole(2, 10_000), default=16, help="Of the sweep that is timed.")
 @option("--epochs", type=Whole(min=1), default=5, help="Of each.")

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from .helping import Option
-from .names import completing, last_of
+from .names import Name, completing, last_of
 
 option = functools.partial(click.option, cls=Option)
 
@@ -83,6 +83,12 @@ class Place(click.ParamType):
         return [CompletionItem(incomplete, type=self.kind)]
 
 
+data_set = option(
+    "--data",
+    type=Name(["auto"], "problems.datasets.NAMES"),
+    default="auto",
+    help="auto: MNIST where it is, else the embedded digits.",
+)
 data_dir = option(
     "--data-dir",
     type=Place("dir"),

@@ -2,8 +2,7 @@
 
 import click
 
-from .names import Name
-from .options import COUNT, Whole, data_dir, option
+from .options import COUNT, Whole, data_dir, data_set, option
 from .running import checked_files, options, run_options, train, training_options
 
 
@@ -12,12 +11,7 @@ from .running import checked_files, options, run_options, train, training_option
 @option("--train-size", type=COUNT, default=60_000, help="Examples in an epoch.")
 @option("--test-size", type=COUNT, default=10_000, help="Test examples after each epoch.")
 @training_options("rmsprop", 20, 128, "Epochs, each of new examples.", "Examples a step.")
-@option(
-    "--data",
-    type=Name(["auto"], "problems.datasets.NAMES"),
-    default="auto",
-    help="auto: MNIST where it is, else the embedded digits.",
-)
+@data_set
 @data_dir
 @options(*run_options)
 def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **given):

@@ -23,13 +23,15 @@ def cosine(xp, A, C):
     """Return the cosine of A and C over their last two axes, float64: a number, or an array (R,) with replicas.
 
     Raises:
-        TypeError: A or C is no array of numbers with two axes or more.
+        TypeError: A or C is no array of real numbers with two axes or more, not empty. ValueError: their last two axes differ.
     """
     for name, each in (("A", A), ("C", C)):
-        if getattr(each, "ndim", 0) < 2 or getattr(each.dtype, "kind", "f") not in "fiu":
+        if getattr(each, "ndim", 0) < 2 or 0 in each.shape or getattr(each.dtype, "kind", "f") not in "fiu":
             raise TypeError(
-                f"{name} must be an array of real numbers with two axes or more, got {type(each).__name__}"
+                f"{name} must be an array of real numbers, not empty, with two axes or more, got {each!r:.60}"
             )
+    if tuple(A.shape[-2:]) != tuple(C.shape[-2:]):
+        raise ValueError(f"A and C must have the same last two axes, got shapes {A.shape} and {C.shape}")
     A, C = unit_scale(xp, A), unit_scale(xp, C)
     dot = xp.sum(A * C, axis=(-2, -1))
     norms = xp.sqrt(xp.sum(A * A, axis=(-2, -1)) * xp.sum(C * C, axis=(-2, -1)))

@@ -37,6 +37,7 @@ from .streams import per_replica, streams
 
 # Bytes that a Projection keeps of a bank of images; what would take more is multiplied at every step.
 LARGEST_TABLE = 1 << 29
+FEATURES = ("gaussian", "fourier", "relu", "linear")
 COSINE = Activation("cos", lambda xp, a: xp.cos(a), None)  # nothing below it is trained: its derivative is not needed
 CHUNK = 1000  # images that it multiplies at once
 
@@ -98,6 +99,7 @@ class Features(MLP):
     fixed = frozenset({"W0", "b0"})
 
     def __init__(self, sizes, kind, dtype="float32", seed=0, backend=None, scale=1.0, offset=0.0):
+        by_name("kind", kind, dict.fromkeys(FEATURES))
         self.kind, self.scale, self.offset = kind, scale, offset
         super().__init__(one_hidden(sizes), dtype=dtype, seed=seed, backend=backend)
         own = {"linear": activations.get("identity"), "fourier": COSINE}
@@ -182,7 +184,7 @@ BASELINES = {
     for baseline in (
         Baseline("ntk", lambda sizes, dtype, seed, backend, *_: NTK(sizes, "sigmoid", dtype, seed, backend)),
         Baseline("ntk-step", lambda sizes, dtype, seed, backend, *_: NTK(sizes, "step", dtype, seed, backend)),
-        *map(features, ("gaussian", "fourier", "relu", "linear")),
+        *map(features, FEATURES),
     )
 }
 

@@ -6,6 +6,8 @@ A wrong argument is a ``ValueError`` or ``TypeError``, as everywhere in Python. 
 
 import difflib
 
+LONGEST = 100  # of what was given, in a message
+
 
 class DfanpError(Exception):
     """Something outside the program failed; the message is one line meant for the user, whatever a file or its name put into it."""
@@ -45,4 +47,5 @@ def by_name(what, name, table):
     """
     if isinstance(name, str) and name in table:
         return table[name]
-    raise ValueError(f"unknown {what} {name!r}: expected one of {', '.join(table)}{nearest(name, table)}")
+    given = " ".join(repr(name).split())[:LONGEST]  # an array, say, given by mistake
+    raise ValueError(f"unknown {what} {given}: expected one of {', '.join(table)}{nearest(given, table)}")

@@ -11,14 +11,15 @@ def mean_interval(values, confidence=0.95):
         confidence: between 0 and 1.
 
     Raises:
-        ValueError: there are no values, or the confidence is not as above.
+        ValueError: there are no values, they are no numbers, or the confidence is not as above.
     """
-    if np.iscomplexobj(values):
-        raise ValueError("values must be real, got complex numbers")
-    values = np.asarray(values, dtype=float)
+    try:
+        values = np.asarray(values if np.isrealobj(values) else None, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError("values must be real numbers") from None
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"values must be numbers in one row, at least one, got shape {values.shape}")
-    if not 0 < confidence < 1:
+    if not isinstance(confidence, float) or not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}")
     if len(values) < 2:
         return float(values.mean()), None

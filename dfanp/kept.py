@@ -28,9 +28,11 @@ class Kept:
 
     def __init__(self, path, data_dir=None):
         path = Path(path)
-        config = from_sweep(path) if path.suffix == ".npz" else read_config(path)["config"]
-        self.checkpoint = path if path.suffix == ".npz" else path / "checkpoint.npz"
-        self.settings = from_config(config)
+        if path.suffix == ".npz":
+            self.checkpoint, self.settings = path, from_config(from_sweep(path), path)
+        else:
+            self.checkpoint = path / "checkpoint.npz"
+            self.settings = from_config(read_config(path)["config"], path / "config.json")
         self.seeds, self.title = self.settings.seeds, f"{self.settings.title}: {self.settings.method.upper()}"
         self.dataset = self.settings.dataset(data_dir)
         self.settings.agreed(self.dataset)

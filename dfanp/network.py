@@ -53,6 +53,8 @@ class MLP:
         self.sizes = checked_sizes(sizes)
         self.activation = activations.get(activation)
         by_name("dtype", dtype, dict.fromkeys(DTYPES))
+        if not isinstance(bias, (bool, np.bool_)):
+            raise TypeError(f"bias must be True or False, got {bias!r:.100}")
         self.dtype, self.bias, self.backend = dtype, bool(bias), backend or Backend("cpu")
         self.seed, self.parameters = checked_seeds(seed), {}
         self.redraw(self.seed)

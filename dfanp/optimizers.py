@@ -65,9 +65,9 @@ class Optimizer:
         "beta1": ("in [0, 1)", lambda x: 0 <= x < 1),
         "beta2": ("in [0, 1)", lambda x: 0 <= x < 1),
         "eps": ("above 0", lambda x: 0 < x < np.inf),
-        "eps_placement": ("'inside' or 'outside'", lambda x: x in ("inside", "outside")),
-        "accumulate": ("'scaled' or 'unscaled'", lambda x: x in ("scaled", "unscaled")),
-        "count": ("'steps' or 'epochs'", lambda x: x in ("steps", "epochs")),
+        "eps_placement": ("'inside' or 'outside'", lambda x: isinstance(x, str) and x in ("inside", "outside")),
+        "accumulate": ("'scaled' or 'unscaled'", lambda x: isinstance(x, str) and x in ("scaled", "unscaled")),
+        "count": ("'steps' or 'epochs'", lambda x: isinstance(x, str) and x in ("steps", "epochs")),
     }
 
     def __post_init__(self):

@@ -8,7 +8,8 @@ import numpy as np
 
 from .errors import RecordError
 from .jsonl import loads
-from .records import failures, is_measured, read_checkpoint, write_whole
+from .logs import is_measured
+from .records import failures, read_checkpoint, write_whole
 
 LARGEST = 1 << 26  # bytes of the records in a progress file
 

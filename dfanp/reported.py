@@ -1,23 +1,24 @@
 """What is told of a run: its records, read with distrust, and what its networks do on their last test set."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, get_args, get_type_hints
+from typing import NamedTuple
 
 import numpy as np
 
 from .confusion import Answers, answers
 from .errors import DataError, DfanpError, RecordError
 from .intervals import mean_interval
-from .jsonl import parse_lines
+from .jsonl import parse_lines, read_lines
 from .kept import Kept
+from .logs import is_measured, layers_of
 from .network import MLP
-from .records import is_measured, read_config, read_log
+from .optimizers import is_number
+from .records import failures, read_config
 from .settings import from_config
 from .training import MEASURES
 
 LAST = 10  # epochs that a mean is taken over, as in Demirbilek 2021
-MOST_REPEATS = 10_000
 MOST_LOOKS = 10  # seeds whose networks are looked at
 LARGEST = 1e300  # a number beyond it is none that training leaves
 
@@ -115,8 +116,10 @@ def read_one(path, label, data_dir):
             f"{path}: is a sweep; a report is of single runs (dfanp results and dfanp plot show sweeps)"
         )
     told = read_config(path)
-    settings = checked(from_config(told["config"]), path)
-    rows = whole_epochs(checked_rows(read_log(path), settings, path), settings.seeds)
+    settings = from_config(told["config"], path / "config.json")
+    with failures(path, "be read"):
+        rows = read_lines(path / "log.jsonl")[0]
+    rows = whole_epochs(checked_rows(rows, settings, path), settings.seeds)
     run = Reported(label, settings, told["environment"], rows, total_seconds(path))
     try:
         run.looks = looks(Kept(path, data_dir))
@@ -155,46 +158,22 @@ def labels(folders):
     ]
 
 
-def checked(settings, path):
-    """Return `settings` whose values have the types of their fields; a RecordError names one that has not."""
-    hints = get_type_hints(type(settings))
-    for each in fields(settings):
-        value = getattr(settings, each.name)
-        if not is_of(value, hints[each.name]):
-            raise RecordError(f"{path / 'config.json'}: {each.name} cannot be {value!r}"[:200])
-    if not 1 <= settings.repeats <= MOST_REPEATS:
-        raise RecordError(f"{path / 'config.json'}: repeats is {settings.repeats}, not from 1 to {MOST_REPEATS}")
-    return settings
-
-
-def is_of(value, hint):
-    """Whether a value is of the type that a field is annotated with; the members of a tuple are whole numbers."""
-    kinds = get_args(hint) or (hint,)
-    if isinstance(value, tuple):
-        return tuple in kinds and len(value) > 0 and all(is_of(one, int) for one in value)
-    if isinstance(value, bool):
-        return bool in kinds
-    if isinstance(value, (int, float)):
-        return abs(value) <= LARGEST and (float in kinds or (int in kinds and isinstance(value, int)))
-    return isinstance(value, kinds)
-
-
 def checked_rows(rows, settings, path):
     """Return `rows`; a RecordError names the first that is no line of such a run."""
-    cosine = lambda value: value is None or (is_of(value, float) and abs(value) <= 1.001)
     layers = len(settings.hidden)
+    lengths = (None, (0, layers + 1), (layers, layers + 1))  # of cosines: not measured, by BP, by a rule with B
     expected, seeds = {}, set(settings.seeds)
     for number, row in enumerate(rows, 1):
-        seed, angles = row.get("seed"), row.get("alignment", {"feedback": [], "gradient": [None] * (layers + 1)})
-        good = is_of(seed, int) and seed in seeds and row.get("epoch") == expected.get(seed, 1) and is_measured(row)
-        if good and row.get("status") != "diverged":
-            good = all(is_of(row[name], float) for name in MEASURES) and isinstance(angles, dict)
-            lists = [angles.get(kind) if good else None for kind in ("feedback", "gradient")]
-            good = good and all(isinstance(each, list) and all(map(cosine, each)) for each in lists)
-            good = good and len(lists[0]) in (0, layers) and len(lists[1]) == layers + 1
-        if not good:
+        seed = row.get("seed")
+        good = type(seed) is int and seed in seeds and row.get("epoch") == expected.get(seed, 1) and is_measured(row)
+        lost = row.get("status") == "diverged"
+        if (
+            not good
+            or not (lost or layers_of(row) in lengths)
+            or any(abs(row.get(name, 0)) > LARGEST for name in MEASURES)
+        ):
             raise RecordError(f"{path / 'log.jsonl'}: line {number} is damaged")
-        expected[seed] = None if row.get("status") == "diverged" else row["epoch"] + 1
+        expected[seed] = None if lost else row["epoch"] + 1
     return rows
 
 
@@ -210,4 +189,4 @@ def total_seconds(path):
     """Return the seconds of all epochs, or None where nothing tells them."""
     told = parse_lines(path / "timings.jsonl")[0]
     seconds = [row.get("seconds") for row in told]
-    return float(sum(seconds)) if seconds and all(is_of(each, float) and each >= 0 for each in seconds) else None
+    return float(sum(seconds)) if seconds and all(is_number(each) and each >= 0 for each in seconds) else None

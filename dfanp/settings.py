@@ -175,28 +175,30 @@ class SyntheticSettings(TrainingSettings):
 PROBLEMS = {each.name: each for each in (ParitySettings, SyntheticSettings)}
 
 
-def from_config(config):
-    """Return the settings whose ``config()`` is `config`; a RecordError if there are none."""
-    kind = PROBLEMS.get(config.get("problem"))
+def from_config(config, path):
+    """Return the settings whose ``config()`` is `config`, a dict that the file `path` holds.
+
+    Raises:
+        RecordError: there are no such settings, or a value is of another type than they have; it names path and setting.
+    """
+    kind, unknown = PROBLEMS.get(config.get("problem")), "not the settings of a run that this dfanp knows"
     names = {each.name for each in fields(kind)} if kind else set()
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if name != "problem"}
-    if (
-        not kind
-        or not given.keys() <= names
-        or "lr" not in given
-        or not all(is_of(kind, *each) for each in given.items())
-    ):
-        raise RecordError(f"not the settings of a run that this dfanp knows: {config!r}"[:200])
-    if not 1 <= given.get("repeats", 1) <= MOST_REPEATS:
-        raise RecordError(f"not the settings of a run that this dfanp knows: repeats is {given['repeats']}"[:200])
+    if not kind or not given.keys() <= names or "lr" not in given:
+        raise RecordError(f"{path}: {unknown}: {config!r:.200}")
+    for name, value in given.items():
+        if not is_of(kind, name, value) or (name == "repeats" and not 1 <= value <= MOST_REPEATS):
+            raise RecordError(f"{path}: {name} cannot be {value!r:.100}: {unknown}")
     return kind(**given)
 
 
 def is_of(kind, name, value):
-    """Whether a value has the type of the setting `name` of a class of settings."""
+    """Whether a value has the type of the setting `name` of a class of settings; widths are whole numbers, at least one of them."""
     wanted = get_type_hints(kind)[name]
     if isinstance(value, bool):
         return wanted is bool or bool in get_args(wanted)
     if name == "hidden":
-        return isinstance(value, tuple) and all(type(width) is int and width >= 1 for width in value)
+        return (
+            isinstance(value, tuple) and len(value) > 0 and all(type(width) is int and width >= 1 for width in value)
+        )
     return isinstance(value, (int, float) if wanted is float else wanted)

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from .errors import RecordError
 from .jsonl import append_whole, cut_off, read_lines
-from .records import Locked, canonical, failures, is_measured, lock_folder
+from .logs import is_measured
+from .records import Locked, canonical, failures, lock_folder
 
 SCHEMA = 1  # of a line, and of what a config means: a run of another schema is another run
 STATUSES = ("done", "diverged")

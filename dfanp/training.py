@@ -128,7 +128,7 @@ class Training:
             )
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be one of dfanp's, such as dfanp.SGD(0.1), got {optimizer!r}")
-        if layers not in ("all", "output"):
+        if not isinstance(layers, str) or layers not in ("all", "output"):
             raise ValueError(f"layers must be 'all' or 'output', got {layers!r}")
         self.network, self.problem, self.rule = network, problem, rules.get(rule)
         self.optimizer, self.feedback, self.batch_size, self.align = optimizer, feedback, int(batch_size), align
@@ -137,7 +137,11 @@ class Training:
         self.seed = checked_seeds(network.seed if seed is None else seed, network.replicas or 0)
         if feedback.seed is not None:
             checked_seeds(feedback.seed, network.replicas or 0)
-        if align not in (False, True, "published") or (align == "published" and len(network.sizes) != 3):
+        if (
+            not isinstance(align, (bool, str))
+            or align not in (False, True, "published")
+            or (align == "published" and len(network.sizes) != 3)
+        ):
             raise ValueError(f"align must be a bool, or 'published' with one hidden layer, got {align!r}")
         if redraw is not None and (isinstance(redraw, bool) or not isinstance(redraw, Integral) or redraw < 1):
             raise ValueError(f"redraw must be a whole number of at least 1 or None, got {redraw!r}")

@@ -269,21 +269,26 @@ def test_a_forged_config_is_text(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"lr": "1"}, {"epochs": True}, {"hidden": ["x"]}, {"hidden": []}, {"repeats": 10**9}, {"lr": 10**400}, {"k": None}, {"bias": 1}],
+    [{"lr": "1"}, {"epochs": True}, {"hidden": ["x"]}, {"hidden": []}, {"repeats": 10**9}, {"k": None}, {"bias": 1}],
 )  # fmt: skip
 def test_a_config_that_no_run_has(pair, tmp_path, change):
     shutil.copytree(pair[0], tmp_path / "run")
     changed(tmp_path / "run", lambda told: told["config"].update(change))
-    with pytest.raises(
-        dfanp.RecordError, match=f"config.json: ({next(iter(change))} |is not JSON)|not the settings of a run"
-    ):
+    with pytest.raises(dfanp.RecordError, match=f"config.json: {next(iter(change))} "):
+        reported.read([tmp_path / "run"])
+
+
+def test_a_number_that_no_float_has(pair, tmp_path):
+    shutil.copytree(pair[0], tmp_path / "run")
+    changed(tmp_path / "run", lambda told: told["config"].update(lr=10**400))
+    with pytest.raises(dfanp.RecordError, match="config.json: is not JSON"):
         reported.read([tmp_path / "run"])
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"epoch": 3}, {"seed": 7}, {"seed": [0]}, {"test_accuracy": "x"}, {"alignment": []},
+        {"epoch": 3}, {"seed": 7}, {"seed": [0]}, {"test_accuracy": "x"}, {"test_loss": 10**400}, {"alignment": []},
         {"alignment": {"feedback": [], "gradient": [2.0, 1.0]}}, {"alignment": {"feedback": [0.1] * 9, "gradient": [1.0, 1.0]}},
     ],
 )  # fmt: skip

@@ -62,11 +62,7 @@ class Arrays:
 
 def checked(X, y, name_X, name_y, loss, dtype):
     """Return copies of X and y as 2-d arrays of `dtype`, as many rows each; a ValueError says which one is wrong."""
-    for name, a in ((name_X, X), (name_y, y)):
-        if np.iscomplexobj(a):
-            raise ValueError(f"{name} must be real, got complex numbers")
-    with np.errstate(over="ignore"):  # what overflows is told below
-        X, y = np.array(X, dtype=dtype), np.array(y, dtype=dtype)
+    X, y = copied(X, name_X, dtype), copied(y, name_y, dtype)
     if y.ndim == 1:
         y = y[:, None]
     if X.ndim != 2 or X.size == 0:
@@ -86,3 +82,14 @@ def checked(X, y, name_X, name_y, loss, dtype):
             "makes them from labels"
         )
     return X, y
+
+
+def copied(a, name, dtype):
+    """Return a copy of `a` as an array of `dtype`; a ValueError says that it is none of real numbers."""
+    try:
+        if not np.iscomplexobj(a):
+            with np.errstate(over="ignore"):  # what overflows is told by whoever asks for finite numbers
+                return np.array(a, dtype=dtype)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"{name} must be an array of real numbers, got {type(a).__name__} that is none")

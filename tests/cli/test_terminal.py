@@ -9,44 +9,9 @@ from dfanp_cli import terminal as terminals
 from dfanp_cli.main import cli, run
 from dfanp_cli.reference import leaves
 
-RUN = [
-    "parity",
-    "--data",
-    "digits",
-    "--hidden",
-    "8",
-    "--epochs",
-    "3",
-    "--train-size",
-    "200",
-    "--test-size",
-    "50",
-    "--device",
-    "cpu",
-    "--kernels",
-    "numpy",
-    "--lr",
-    "0.001",
-]
-DIVERGING = [
-    "parity",
-    "--data",
-    "digits",
-    "--hidden",
-    "8",
-    "--epochs",
-    "3",
-    "--train-size",
-    "200",
-    "--test-size",
-    "50",
-    "--opt",
-    "sgd",
-    "--lr",
-    "1e30",
-    "--hidden",
-    "8,8",
-]
+SMALL = ["parity", "--data", "digits", "--hidden", "8", "--epochs", "3", "--train-size", "200", "--test-size", "50"]
+RUN = [*SMALL, *["--device", "cpu", "--kernels", "numpy", "--lr", "0.001"]]
+DIVERGING = [*SMALL, *["--opt", "sgd", "--lr", "1e30", "--hidden", "8,8"]]
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 COLOUR = "\x1b[31m"  # red
 NARROW, USUAL, WIDE = 40, 80, 200

@@ -61,7 +61,7 @@ def test_balanced_assignments():
 @pytest.mark.parametrize(
     "given_, message",
     [
-        ({"n": 0}, "n must be a whole number from 1 to 10.9, got 0"),
+        ({"n": 0}, "n must be a whole number from 1 to 10.9, got 0$"),
         ({"d": 2}, "d must be a whole number from 3 to"),
         ({"c": 1.5}, "c must be"),
         ({"test_points": True}, "test_points must be"),
