@@ -11,6 +11,8 @@ from dfanp_cli.main import cli
 
 from dfanp.backend import usable_cupy
 
+pytestmark = pytest.mark.slow
+
 
 def tiny_plan(**more):
     sizes = {"train_size": 640, "test_size": 100, "steps": 3, "epochs": 3, "hidden": 16}
@@ -112,7 +114,6 @@ def test_pytorch_and_the_thesis_way_take_part():
         assert all(each["run"] for each in seconds.values())
 
 
-@pytest.mark.slow
 def test_the_gpu_benchmark_checks_and_tells_where_there_is_no_gpu(tmp_path):
     """The whole of it, but for the card's ceilings, with the CPU in the card's place."""
     pytest.importorskip("torch")

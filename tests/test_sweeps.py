@@ -11,6 +11,8 @@ from dfanp import DataError, RecordError, grids, jobs, pools, runs, sweeps
 from dfanp.settings import ParitySettings
 from dfanp.store import Store
 
+pytestmark = pytest.mark.slow
+
 BASE = ParitySettings(lr=0.01, k=1, hidden=(8,), epochs=2, data="digits", opt="sgd")
 
 
@@ -281,7 +283,6 @@ def test_one_sweep_at_a_time(grid, tmp_path):
         sweeps.Sweep(grid, tmp_path)
 
 
-@pytest.mark.slow
 def test_killed_fifty_times():
     told = kills.survive(50)
     assert told["kills"] == 50 and told["equal"] == told["sweeps"] >= 1 and told["of_one_begun"] > 10

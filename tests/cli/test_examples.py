@@ -15,6 +15,8 @@ from dfanp_cli.reference import examples, leaves
 
 from ..problems.test_download import mirrors, server  # noqa: F401  (fixtures)
 
+pytestmark = pytest.mark.slow
+
 README = Path(__file__).parents[2] / "README.md"
 PARITY = "--data digits --epochs 2 --train-size 300 --test-size 100 --hidden 8"
 BENCH = "--data digits --rounds 1"

@@ -96,6 +96,7 @@ def reproduced(tmp_path_factory):
     return folder, paths
 
 
+@pytest.mark.slow
 def test_each_record_is_drawn(reproduced, tmp_path):
     _, paths = reproduced
     for (name, mode), path in paths.items():

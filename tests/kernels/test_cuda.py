@@ -18,6 +18,8 @@ from dfanp.optimizers import OPTIMIZERS
 from .emulated import emulated_backend
 from .test_table import OneEpoch, digits, exact, same_training, trained
 
+pytestmark = pytest.mark.slow
+
 H200, A100 = (132, 227 << 10), (108, 163 << 10)
 FOLDER = Path(card.__file__).parent
 
