@@ -5,6 +5,7 @@ scikit-learn and are always there. Nothing here goes to the network.
 """
 
 import hashlib
+import importlib.util
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -193,13 +194,26 @@ def embedded_digits():
 
     Every sixth image of each class is a test image: 1 501 to train on, 296 to test on, always the same.
     """
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    images = Images(bunch.data.astype(np.uint8), bunch.target.astype(np.uint8))
+    table = digits_table()
+    images = Images(np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, -1]))
     test = every_nth(images.labels, 6)
     mean, std = moments(images.pixels[~test])
     return Dataset("digits", images[~test], images[test], mean, std, 8)
+
+
+def digits_table():
+    """Return scikit-learn's digits, uint8 [1797, 65]: the 64 pixels of an image, then its label.
+
+    They are read from the file that scikit-learn has them in: to import it takes a second, longer than a small run trains.
+    """
+    installed = importlib.util.find_spec("sklearn")
+    file = installed and Path(installed.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    if file and file.is_file():
+        return np.loadtxt(file, dtype=np.uint8, delimiter=",")
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    return np.column_stack([images, labels]).astype(np.uint8)
 
 
 def moments(pixels):

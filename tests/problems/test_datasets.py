@@ -1,9 +1,11 @@
 import gzip
 import hashlib
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from dfanp import DataError, load
 from dfanp.problems import datasets
@@ -44,6 +46,16 @@ def test_embedded_digits():
     counts = np.bincount(digits.test.labels)
     assert counts.min() >= 29 and counts.max() <= 30
     np.testing.assert_allclose([digits.mean, digits.std], [digits.train.pixels.mean(), digits.train.pixels.std()])
+
+
+@pytest.mark.parametrize("file", ["digits.csv.gz", "moved"])
+def test_the_digits_are_those_that_scikit_learn_loads(file, monkeypatch):
+    is_file = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path: is_file(path) and path.name == file)
+    images, labels = load_digits(return_X_y=True)
+    table = datasets.digits_table()
+    assert table.dtype == np.uint8
+    np.testing.assert_array_equal(table, np.column_stack([images, labels]))
 
 
 def test_the_digits_split_does_not_drift():
