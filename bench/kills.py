@@ -21,7 +21,7 @@ def settings():
     from dfanp import grids
     from dfanp.settings import ParitySettings
 
-    base = ParitySettings(lr=1.0, epochs=8, data="digits")
+    base = ParitySettings(lr=1.0, epochs=8, data="digits", train_size=20_000, test_size=2000)
     axes = {"hidden": [(8,), (9,)], "opt": ["sgd", "adam"], "k": [1, 2], "lr": [0.1, 0.01], "seed": [0, 1]}
     return grids.product(base, **axes)
 
