@@ -30,7 +30,6 @@ NIGHT = (
 STYLE = f"""
 :root{{color-scheme:light dark;{DAY}}}
 @media (prefers-color-scheme:dark){{:root{{{NIGHT}}}}}
-@media print{{:root{{color-scheme:light;{DAY}}} details::details-content{{content-visibility:visible;block-size:auto}} nav{{display:none}}}}
 *{{box-sizing:border-box}}
 html{{-webkit-text-size-adjust:100%}}
 body{{margin:0 auto;padding:1rem;max-width:70rem;background:var(--page);color:var(--text);
@@ -64,6 +63,19 @@ svg.plot{{display:block;width:100%;height:auto;max-width:34rem;color:var(--text)
   stroke-linejoin:round;font-family:inherit}}
 .key{{display:flex;flex-wrap:wrap;gap:.1rem 1rem;padding:0;margin:.25rem 0;list-style:none}}
 .key svg{{display:inline-block;width:2.25rem;height:.75rem;margin-right:.4rem;vertical-align:baseline}}
+@media print{{
+  :root{{color-scheme:light;{DAY}}}
+  html{{font-size:11px}}
+  body{{max-width:none;padding:0;font-size:1rem;print-color-adjust:exact}}
+  nav{{display:none}}
+  details::details-content{{content-visibility:visible;block-size:auto}}
+  .scroll{{overflow:visible}}
+  th,td,thead th,td.number,th.number{{padding-right:.6rem;white-space:normal;overflow-wrap:anywhere}}
+  h2,h3,caption,summary,.note{{break-after:avoid}}
+  tr,figure,.key{{break-inside:avoid}}
+  .figures{{display:block}}
+  figure{{display:inline-block;width:48%;margin-right:1%;vertical-align:top}}
+}}
 """
 
 

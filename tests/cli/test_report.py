@@ -160,3 +160,18 @@ def test_in_a_browser(dfanp, runs, tmp_path, chromium):
                 and images.and_(page.get_by_label("Test accuracy over the epochs. bp ")).count() == 1
             )
             context.close()
+
+
+def test_on_paper(dfanp, runs, tmp_path, chromium):
+    """Nothing is cut off or folded up on an A4 page, and by night too it is black on white."""
+    path = tmp_path / "report.html"
+    assert dfanp("report", *runs, "--out", path).code == 0
+    page = chromium.new_page(viewport={"width": 718, "height": 1047}, color_scheme="dark")
+    page.goto(path.as_uri())
+    hidden = "[...document.querySelectorAll('table')].filter(each => !each.checkVisibility()).length"
+    cut = "[...document.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth).length"
+    assert page.evaluate(hidden) > 0
+    page.emulate_media(media="print")
+    assert page.evaluate(hidden) == page.evaluate(cut) == 0
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.close()
