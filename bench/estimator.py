@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from dfanp.intervals import mean_interval
+
 from .report import machine, rows, seconds
 
 RULES = ("bp", "fa", "dfa")
@@ -29,7 +31,6 @@ def contestants(data, epochs):
         "activation": activation,
         "batch_size": 128,
         "learning_rate_init": rate,
-        "random_state": 0,
         "max_iter": epochs,
     }
     ours = {f"DFAClassifier, {rule}": DFAClassifier(SIZES[data], rule=rule, **shared) for rule in RULES}
@@ -37,7 +38,7 @@ def contestants(data, epochs):
 
 
 def measure(data, data_dir, epochs, rounds, say):
-    """Return what each contestant's accuracy and times to fit are, taking turns."""
+    """Return what each contestant's accuracies and times to fit are, taking turns; each round has a ``random_state`` of its own."""
     from sklearn.base import clone
     from sklearn.exceptions import ConvergenceWarning
 
@@ -49,14 +50,16 @@ def measure(data, data_dir, epochs, rounds, say):
     everybody, found = contestants(data, epochs), {}
     for turn in range(rounds):
         for title, estimator in everybody.items():
-            began, fitted = perf_counter(), clone(estimator)
+            fitted, began = clone(estimator).set_params(random_state=turn), perf_counter()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 fitted.fit(*train)
-            told = found.setdefault(title, {"seconds": []})
+            told = found.setdefault(title, {"seconds": [], "test_accuracies": []})
             told["seconds"].append(perf_counter() - began)
-            told["test_accuracy"] = float(fitted.score(*test))
-            say(f"round {turn + 1} of {rounds}, {title}: {told['test_accuracy']:.4f} in {told['seconds'][-1]:.1f} s")
+            told["test_accuracies"].append(float(fitted.score(*test)))
+            say(
+                f"round {turn + 1} of {rounds}, {title}: {told['test_accuracies'][-1]:.4f} in {told['seconds'][-1]:.1f} s"
+            )
     theirs = found[PEER]["seconds"]
     for told in found.values():
         told["faster"] = median(b / a for a, b in zip(told["seconds"], theirs, strict=True))
@@ -68,12 +71,18 @@ def begin():
     return {"machine": machine(), "measurements": []}
 
 
+def accuracy(values):
+    """Return the mean of accuracies, with the half-width of its 95 % interval where there are several."""
+    mean, half = mean_interval(values)
+    return f"{mean:.4f}" if half is None else f"{mean:.4f} ± {half:.4f}"
+
+
 def markdown(result):
     """Return the tables of a result, as Markdown."""
     parts = [result["machine"]["cpu"]]
     for each in result["measurements"]:
         body = [
-            (title, f"{told['test_accuracy']:.4f}", seconds(median(told["seconds"])), f"{told['faster']:.2f}")
+            (title, accuracy(told["test_accuracies"]), seconds(median(told["seconds"])), f"{told['faster']:.2f}")
             for title, told in each["found"].items()
         ]
         layers = "-".join(map(str, each["hidden"]))

@@ -165,7 +165,7 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
 )
 @data_dir
 @option("--epochs", type=Whole(min=1), default=20, help="Of each.")
-@option("--rounds", type=Whole(1, 1000), default=3, help="Turns that each contestant takes.")
+@option("--rounds", type=Whole(1, 1000), default=3, help="Turns that each contestant takes, each with a seed of its own.")
 @option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
 @as_json
 @quiet
@@ -199,7 +199,7 @@ def estimator(data, data_dir, epochs, rounds, out, as_json, quiet):
 def kills(kills, seed, quiet):
     """Kill sweeps with SIGKILL at random moments, go on with them, and compare what they leave behind.
 
-    Takes about two seconds a kill.
+    Takes about a second a kill.
 
     \b
     Example: dfanp bench kills --kills 50 --seed 7
