@@ -166,6 +166,7 @@ def syntax():
     optimizers = (
         "adam:count=epochs:eps_placement=outside",
         "momentum:momentum=0.95",
+        "momentum:momentum=0.90",  # a default, in other words
         "sgd",
         "adadelta:rho=0.5:accumulate=unscaled",
     )
