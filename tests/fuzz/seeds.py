@@ -1,5 +1,6 @@
 """Valid inputs to start from, made when they are asked for."""
 
+import contextlib
 import gzip
 import io
 import json
@@ -207,7 +208,8 @@ def kept():
         ]
         small += ["--batch-size", "4", "--repeats", "2", "--data", "digits", "--device", "cpu"]
         for name, k in (("one", "1"), ("two", "2")):
-            assert run(["parity", "--k", k, *small, "--out", f"{folder}/runs/{name}"]) == 0
+            with contextlib.redirect_stdout(io.StringIO()):
+                assert run(["parity", "--k", k, *small, "--out", f"{folder}/runs/{name}"]) == 0
         with Store(f"{folder}/tuned", write=True) as sweep:
             sweep.add(results(), 0.5)
         return {
