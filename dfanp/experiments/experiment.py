@@ -45,8 +45,8 @@ def full(kernels="auto", device="cpu"):
 
 
 def quick(kernels="auto", device="cpu"):
-    """Return a Scale that takes minutes for all experiments together: the embedded digits, three short epochs, two seeds."""
-    small = dict(train_size=20_000, test_size=2000, most_epochs=3, most_passes=40, assignments=2, samples=300)
+    """Return a Scale that takes a minute or two for all experiments together: the embedded digits, three short epochs, two seeds."""
+    small = dict(train_size=10_000, test_size=1000, most_epochs=3, most_passes=40, assignments=2, samples=300)
     return Scale(data="digits", seeds=(0, 1), kernels=kernels, device=device, **small)
 
 
