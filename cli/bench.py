@@ -165,7 +165,9 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
 )
 @data_dir
 @option("--epochs", type=Whole(min=1), default=20, help="Of each.")
-@option("--rounds", type=Whole(1, 1000), default=3, help="Turns that each contestant takes, each with a seed of its own.")
+@option(
+    "--rounds", type=Whole(1, 1000), default=3, help="Turns that each contestant takes, each with a seed of its own."
+)
 @option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
 @as_json
 @quiet

@@ -17,6 +17,13 @@ from .kernels.emulated import EmulatedCard, need_emulator
 DATA = os.environ.pop("DFANP_DATA", None)
 
 
+def pytest_collection_modifyitems(items):
+    """Tests of the tiers that no installation builds are slow: Numba compiles them, or g++ for the emulator."""
+    for item in items:
+        if {"cuda", "numba"} & set(map(str, getattr(getattr(item, "callspec", None), "params", {}).values())):
+            item.add_marker("slow")
+
+
 class StrictBackend(dfanp.Backend):
     """array-api-strict on a device that is not the host's: any silent copy to the host raises."""
 

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 import dfanp
 
+pytestmark = pytest.mark.slow
 README = (Path(__file__).parent.parent / "README.md").read_text()
 COURSE = README.partition("## A course")[2].partition("\n## ")[0]
 READ_IN_ORDER = re.findall(r"\]\(dfanp/(\w+)\.py\)", COURSE.partition("###")[0])

@@ -17,6 +17,7 @@ from .command_line import tame
 from .guard import Finding, guarded
 from .targets import TARGETS, Target
 
+pytestmark = pytest.mark.slow
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
