@@ -28,7 +28,8 @@ def cosine(xp, A, C):
     for name, each in (("A", A), ("C", C)):
         if getattr(each, "ndim", 0) < 2 or 0 in each.shape or getattr(each.dtype, "kind", "f") not in "fiu":
             raise TypeError(
-                f"{name} must be an array of real numbers, not empty, with two axes or more, got {each!r:.60}"
+                f"{name} must be an array of real numbers, not empty, with two axes or more, "
+                f"got {getattr(each, 'dtype', type(each).__name__)} of shape {getattr(each, 'shape', ())}"
             )
     if tuple(A.shape[-2:]) != tuple(C.shape[-2:]):
         raise ValueError(f"A and C must have the same last two axes, got shapes {A.shape} and {C.shape}")

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from .errors import BackendError, by_name, first_line
+from .errors import BackendError, by_name, first_line, shown
 from .kernels import resolve
 
 DEVICES = ("auto", "cpu", "gpu")
@@ -95,7 +95,7 @@ def blas_pools():
 def check_threads(threads):
     """Raise unless `threads` is a number of threads that BLAS can be asked for."""
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
-        raise ValueError(f"threads must be a whole number from 1 to {MOST_THREADS}, got {threads!r}")
+        raise ValueError(f"threads must be a whole number from 1 to {MOST_THREADS}, got {shown(threads)}")
 
 
 def usable_cores():

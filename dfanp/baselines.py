@@ -30,7 +30,7 @@ import numpy as np
 
 from . import activations
 from .activations import Activation, sigmoid
-from .errors import by_name
+from .errors import by_name, shown
 from .inputs import StackedDigits
 from .network import MLP
 from .streams import per_replica, streams
@@ -87,6 +87,11 @@ class Projection:
         return self._tables[id(bank)][1]
 
 
+def activation_of(kind):
+    """Return the Activation of a kind of features: the cosine for fourier, the identity for linear, relu for others."""
+    return {"linear": activations.get("identity"), "fourier": COSINE}.get(kind, activations.get("relu"))
+
+
 class Features(MLP):
     """Random features: the output layer on top of a hidden layer that is drawn and stays. ``W0`` (and ``b0``) never change.
 
@@ -102,8 +107,7 @@ class Features(MLP):
         by_name("kind", kind, dict.fromkeys(FEATURES))
         self.kind, self.scale, self.offset = kind, scale, offset
         super().__init__(one_hidden(sizes), dtype=dtype, seed=seed, backend=backend)
-        own = {"linear": activations.get("identity"), "fourier": COSINE}
-        self.activation = own.get(kind, self.activation)
+        self.activation = activation_of(kind)
 
     def draw(self, seed):
         drawn, (D, H, _) = super().draw(seed), self.sizes
@@ -197,5 +201,5 @@ def get(name):
 def one_hidden(sizes):
     """Return `sizes`, of a network with one hidden layer; a ValueError for another."""
     if not hasattr(sizes, "__len__") or len(sizes) != 3:
-        raise ValueError(f"a lazy baseline has one hidden layer: sizes must be (D, H, d_L), got {sizes}")
+        raise ValueError(f"a lazy baseline has one hidden layer: sizes must be (D, H, d_L), got {shown(sizes)}")
     return sizes

@@ -33,9 +33,14 @@ def first_line(error):
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def shown(value):
+    """Return what stands for a wrong argument in a message: the beginning of its ``repr``, in one line, be it an array."""
+    return " ".join(repr(value).split())[:LONGEST]
+
+
 def nearest(name, names):
     """Return ``"; did you mean 'x'?"`` for the closest of `names`, or an empty string."""
-    close = difflib.get_close_matches(str(name).lower(), list(names), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name)[:LONGEST].lower(), list(names), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -47,5 +52,4 @@ def by_name(what, name, table):
     """
     if isinstance(name, str) and name in table:
         return table[name]
-    given = " ".join(repr(name).split())[:LONGEST]  # an array, say, given by mistake
-    raise ValueError(f"unknown {what} {given}: expected one of {', '.join(table)}{nearest(given, table)}")
+    raise ValueError(f"unknown {what} {shown(name)}: expected one of {', '.join(table)}{nearest(name, table)}")

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import activations, optimizers
 from .backend import Backend
-from .baselines import Features
+from .baselines import Features, activation_of
+from .errors import shown
 from .feedback import Feedback
 from .network import MLP
 from .problems import Arrays
@@ -197,7 +198,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         for name in ("max_iter", "n_iter_no_change"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+                raise ValueError(f"{name} must be a whole number of at least 1, got {shown(value)}")
 
     def _strata(self, y):
         """Return y where each class is there twice, so that both parts can have it."""
@@ -301,5 +302,4 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """Return the features of X (n, D): (n, n_components), float64."""
         check_is_fitted(self)
         a = np.matmul(validate_data(self, X, dtype="float64", reset=False), self.components_) + self.offset_
-        own = {"linear": lambda a: a, "fourier": np.cos}
-        return own.get(self.kind, lambda a: np.maximum(a, 0.0))(a)
+        return activation_of(self.kind).f(np, a)

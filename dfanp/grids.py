@@ -6,6 +6,8 @@ from itertools import product as combinations
 
 import numpy as np
 
+from .errors import shown
+
 MOST = 10_000  # values in the ranges of one text
 
 
@@ -21,7 +23,7 @@ def values(text, convert):
         ValueError: a range is none, all ranges together have more than MOST values, or from `convert`.
     """
     if not isinstance(text, str):
-        raise TypeError(f"text must be a str such as '1,2', got {text!r}")
+        raise TypeError(f"text must be a str such as '1,2', got {shown(text)}")
     parts, left = [], MOST
     for part in text.split(","):
         found = spaced(part, left) if ":" in part else [part.strip()]

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .errors import shown
+
 
 def mean_interval(values, confidence=0.95):
     """Return ``(mean, half)``: the Student-t interval is mean ± half, or half None for fewer than two values.
@@ -20,7 +22,7 @@ def mean_interval(values, confidence=0.95):
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"values must be numbers in one row, at least one, got shape {values.shape}")
     if not isinstance(confidence, float) or not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}")
+        raise ValueError(f"confidence must be between 0 and 1, got {shown(confidence)}")
     if len(values) < 2:
         return float(values.mean()), None
     from scipy.special import stdtrit  # Student's quantiles; to import scipy.stats takes a second

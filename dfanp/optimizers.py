@@ -24,7 +24,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .errors import by_name
+from .errors import by_name, shown
 
 
 @dataclass
@@ -73,14 +73,14 @@ class Optimizer:
     def __post_init__(self):
         rates = tuple(self.lr) if np.ndim(self.lr) == 1 else (self.lr,)
         if len(rates) == 0 or not all(is_number(rate) and 0 < rate < np.inf for rate in rates):
-            raise ValueError(f"lr must be a finite number above 0 (or a sequence of them), got {self.lr!r}")
+            raise ValueError(f"lr must be a finite number above 0 (or a sequence of them), got {shown(self.lr)}")
         # Python's floats leave the dtype of an array alone; NumPy's would make every product a float64.
         object.__setattr__(self, "lr", tuple(map(float, rates)) if np.ndim(self.lr) == 1 else float(self.lr))
         for each in fields(self)[1:]:
             value = getattr(self, each.name)
             wanted, test = self.ranges[each.name]
             if (not is_number(value) and not isinstance(each.default, str)) or not test(value):
-                raise ValueError(f"{each.name} must be {wanted}, got {value!r}")
+                raise ValueError(f"{each.name} must be {wanted}, got {shown(value)}")
             if is_number(value):
                 object.__setattr__(self, each.name, float(value))
 
@@ -274,21 +274,21 @@ def parse(text):
         ValueError: a name is not known, or a value is out of its range.
     """
     if not isinstance(text, str):
-        raise TypeError(f"text must be a str such as 'adam:count=epochs', got {text!r}")
+        raise TypeError(f"text must be a str such as 'adam:count=epochs', got {shown(text)}")
     name, *arguments = text.split(":")
     kind, found = get(name), {}
     defaults = {each.name: each.default for each in fields(kind) if each.name not in ("lr", "weight_decay")}
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if not defaults:
-            raise ValueError(f"{name} has no hyperparameters but lr, got {argument!r}")
+            raise ValueError(f"{name} has no hyperparameters but lr, got {shown(argument)}")
         by_name(f"hyperparameter of {name}", key, defaults)
         if not equals:
             raise ValueError(f"{argument!r}: write NAME=VALUE, such as {key}={defaults[key]}")
         try:
             found[key] = value if isinstance(defaults[key], str) else float(value)
         except ValueError:
-            raise ValueError(f"{key} must be a number, got {value!r}") from None
+            raise ValueError(f"{key} must be a number, got {shown(value)}") from None
     kind(1.0, **found)  # says what is out of its range
     return kind, found
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import baselines, optimizers
 from .backend import Backend, check_threads, gpu_name
-from .errors import RecordError, by_name
+from .errors import RecordError, by_name, shown
 from .feedback import Feedback
 from .network import MLP
 from .records import RunFolder, read_checkpoint
@@ -40,7 +40,7 @@ def training_on(problem, settings, seed, lr):
     for name in ("epochs", "repeats"):
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+            raise ValueError(f"{name} must be a whole number of at least 1, got {shown(value)}")
     kind, hyperparameters = optimizers.parse(settings.opt)
     optimizer = kind(lr, weight_decay=settings.weight_decay, **hyperparameters)
     sizes = (problem.features, *settings.hidden, problem.outputs)
@@ -84,7 +84,7 @@ def check_lazy(settings):
         if getattr(settings, name) != value:
             raise ValueError(
                 f"{name} must be left at {value!r}: the method {settings.method!r} decides it, "
-                f"got {getattr(settings, name)!r}"
+                f"got {shown(getattr(settings, name))}"
             )
 
 

@@ -12,6 +12,8 @@ from numbers import Integral
 
 import numpy as np
 
+from .errors import shown
+
 # In the order of their spawn keys. Never reorder: the numbers are part of what "the same seed" means.
 NAMES = ("weights", "biases", "feedback", "train", "test", "probe", "points", "labels", "gate", "features")
 KEYS = {name: number for number, name in enumerate(NAMES)}
@@ -59,7 +61,7 @@ class streams:
 def check_seed(seed):
     """Raise unless `seed` is a whole number of at least 0."""
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise ValueError(f"a seed must be a whole number of at least 0, got {seed!r}")
+        raise ValueError(f"a seed must be a whole number of at least 0, got {shown(seed)}")
 
 
 def checked_seeds(seed, replicas=None):
@@ -73,7 +75,7 @@ def checked_seeds(seed, replicas=None):
         check_seed(seed)
         return int(seed)
     if isinstance(seed, (str, bytes)) or not hasattr(seed, "__len__"):
-        raise ValueError(f"a seed must be a whole number of at least 0, or a sequence of them, got {seed!r}")
+        raise ValueError(f"a seed must be a whole number of at least 0, or a sequence of them, got {shown(seed)}")
     if len(seed) == 0:
         raise ValueError("a sequence of seeds must not be empty")
     for one in seed:

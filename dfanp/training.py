@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import alignment, losses, rules
+from .errors import shown
 from .feedback import Feedback
 from .inputs import rows
 from .optimizers import Optimizer, State
@@ -121,19 +122,19 @@ class Training:
         if network.dtype != problem.dtype or network.backend.xp is not problem.backend.xp:
             raise ValueError("network and problem must have the same dtype and backend")
         if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
-            raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+            raise ValueError(f"batch_size must be a whole number of at least 1, got {shown(batch_size)}")
         if batch_size > problem.train_size:
             raise ValueError(
                 f"batch_size must be at most the {problem.train_size} examples of an epoch, got {batch_size}"
             )
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be one of dfanp's, such as dfanp.SGD(0.1), got {optimizer!r}")
+            raise TypeError(f"optimizer must be one of dfanp's, such as dfanp.SGD(0.1), got {shown(optimizer)}")
         if not isinstance(layers, str) or layers not in ("all", "output"):
-            raise ValueError(f"layers must be 'all' or 'output', got {layers!r}")
+            raise ValueError(f"layers must be 'all' or 'output', got {shown(layers)}")
         self.network, self.problem, self.rule = network, problem, rules.get(rule)
         self.optimizer, self.feedback, self.batch_size, self.align = optimizer, feedback, int(batch_size), align
         if not isinstance(feedback, Feedback):
-            raise TypeError(f"feedback must be a dfanp.Feedback, such as Feedback('uniform'), got {feedback!r}")
+            raise TypeError(f"feedback must be a dfanp.Feedback, such as Feedback('uniform'), got {shown(feedback)}")
         self.seed = checked_seeds(network.seed if seed is None else seed, network.replicas or 0)
         if feedback.seed is not None:
             checked_seeds(feedback.seed, network.replicas or 0)
@@ -142,9 +143,9 @@ class Training:
             or align not in (False, True, "published")
             or (align == "published" and len(network.sizes) != 3)
         ):
-            raise ValueError(f"align must be a bool, or 'published' with one hidden layer, got {align!r}")
+            raise ValueError(f"align must be a bool, or 'published' with one hidden layer, got {shown(align)}")
         if redraw is not None and (isinstance(redraw, bool) or not isinstance(redraw, Integral) or redraw < 1):
-            raise ValueError(f"redraw must be a whole number of at least 1 or None, got {redraw!r}")
+            raise ValueError(f"redraw must be a whole number of at least 1 or None, got {shown(redraw)}")
         self.redraw = redraw
         self.first = 0 if layers == "all" and "W0" not in network.fixed else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend

@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 
 from ..backend import Backend
-from ..errors import by_name
+from ..errors import by_name, shown
 from ..inputs import Bank, StackedDigits
 from ..network import DTYPES
 from ..streams import per_replica, streams
@@ -38,7 +38,7 @@ class Parity:
     def __init__(self, dataset, k=3, train_size=60_000, test_size=10_000, dtype="float32", backend=None):
         for name, value, most in (("k", k, 10), ("train_size", train_size, MOST), ("test_size", test_size, MOST)):
             if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= most:
-                raise ValueError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
+                raise ValueError(f"{name} must be a whole number from 1 to {most}, got {shown(value)}")
         by_name("dtype", dtype, dict.fromkeys(DTYPES))
         self.dataset, self.k, self.dtype = dataset, k, dtype
         self.train_size, self.test_size, self.backend = train_size, test_size, backend or Backend("cpu")

@@ -10,6 +10,7 @@ from numbers import Integral
 
 import numpy as np
 
+from ..errors import shown
 from ..streams import streams
 from .arrays import MOST, Arrays
 
@@ -41,7 +42,7 @@ class Synthetic(Arrays):
     def __init__(self, n=256, d=15, c=3, labels="thesis", test_points=4000, seed=0, dtype="float32", backend=None):
         for name, value, least in (("n", n, 1), ("d", d, 3), ("c", c, 1), ("test_points", test_points, 1)):
             if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= MOST:
-                raise ValueError(f"{name} must be a whole number from {least} to 10^9, got {value!r}")
+                raise ValueError(f"{name} must be a whole number from {least} to 10^9, got {shown(value)}")
         self.labels = checked_labels(labels, c, seed)
         X, disk = points(n, d, c, seed, "train")
         X_test, test_disk = points(test_points, d, c, seed, "test")
@@ -89,5 +90,5 @@ def checked_labels(labels, c, seed=0):
         labels = [int(label) if label in "01" else label for label in labels]
     wanted = f"labels must be 'thesis', 'random', or {c * c} of 0 and 1 (c = {c})"
     if not hasattr(labels, "__len__") or len(labels) != c * c or any(label not in (0, 1) for label in labels):
-        raise ValueError(f"{wanted}, got {labels!r}")
+        raise ValueError(f"{wanted}, got {shown(labels)}")
     return tuple(int(label) for label in labels)
