@@ -11,18 +11,24 @@
 Read the modules in this order: activations, losses, feedback, network, rules, optimizers, training.
 """
 
+from .activations import Activation
 from .backend import Backend
-from .errors import BackendError, DataError, DfanpError, RecordError
+from .errors import BackendError, DataError, DfanpError, PluginError, RecordError
 from .feedback import Feedback
+from .kernels import KernelWarning
+from .losses import Loss
 from .network import MLP
-from .optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, RMSProp
+from .optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
 from .problems import Arrays, Parity, Synthetic, load
+from .registry import register
+from .rules import Rule
 from .training import Record, Training
 from .version import __version__
 
 __all__ = [
     "MLP",
     "SGD",
+    "Activation",
     "Adadelta",
     "Adagrad",
     "Adam",
@@ -32,14 +38,20 @@ __all__ = [
     "DataError",
     "DfanpError",
     "Feedback",
+    "KernelWarning",
+    "Loss",
     "Momentum",
     "Nesterov",
+    "Optimizer",
     "Parity",
+    "PluginError",
     "RMSProp",
     "Record",
     "RecordError",
+    "Rule",
     "Synthetic",
     "Training",
     "__version__",
     "load",
+    "register",
 ]

@@ -13,13 +13,16 @@ argument. At the kink of relu and leaky relu the derivative is that of the left 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .errors import by_name
+from .registry import Registry
 
 LEAK = 0.01  # the slope of leaky relu left of zero
 
 
 class Activation(NamedTuple):
-    """An activation: ``f(xp, a)`` and its derivative ``df(xp, h)`` at the output ``h = f(xp, a)``."""
+    """An activation: ``f(xp, a)`` and its derivative ``df(xp, h)`` at the output ``h = f(xp, a)``.
+
+    Both return an array of their argument's shape and dtype.
+    """
 
     name: str
     f: Callable
@@ -32,23 +35,24 @@ def sigmoid(xp, a):
     return xp.where(a >= 0, 1 / (1 + small), small / (1 + small))
 
 
-ACTIVATIONS = {
-    activation.name: activation
-    for activation in (
-        # relu's output is never negative, so its sign is 1 where the unit is active and 0 where it is not.
-        Activation("relu", lambda xp, a: xp.maximum(a, 0.0), lambda xp, h: xp.sign(h)),
-        Activation(
-            "leaky-relu",
-            lambda xp, a: xp.where(a > 0, a, LEAK * a),
-            lambda xp, h: xp.where(h > 0, xp.ones_like(h), LEAK),
-        ),
-        Activation("tanh", lambda xp, a: xp.tanh(a), lambda xp, h: 1 - h * h),
-        Activation("sigmoid", sigmoid, lambda xp, h: h * (1 - h)),
-        Activation("identity", lambda xp, a: a, lambda xp, h: xp.ones_like(h)),
-    )
-}
+# relu's output is never negative, so its sign is 1 where the unit is active and 0 where it is not.
+relu = Activation("relu", lambda xp, a: xp.maximum(a, 0.0), lambda xp, h: xp.sign(h))
+leaky_relu = Activation(
+    "leaky-relu",
+    lambda xp, a: xp.where(a > 0, a, LEAK * a),
+    lambda xp, h: xp.where(h > 0, xp.ones_like(h), LEAK),
+)
+tanh = Activation("tanh", lambda xp, a: xp.tanh(a), lambda xp, h: 1 - h * h)
+logistic = Activation("sigmoid", sigmoid, lambda xp, h: h * (1 - h))
+identity = Activation("identity", lambda xp, a: a, lambda xp, h: xp.ones_like(h))
+
+ACTIVATIONS = Registry(
+    "activation",
+    lambda thing: isinstance(thing, Activation),
+    (relu, leaky_relu, tanh, logistic, identity),
+)
 
 
-def get(name):
-    """Return the Activation called `name`; a ValueError names those there are."""
-    return by_name("activation", name, ACTIVATIONS)
+def get(activation):
+    """Return the Activation called `activation`, or one as it is; a ValueError names those there are."""
+    return ACTIVATIONS.get(activation)

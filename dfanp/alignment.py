@@ -1,4 +1,4 @@
-"""Alignment: how far what a layer is told points the way BP would tell it.
+"""Alignment: how far the signal of a layer points the way of the one that BP would send.
 
 Cosines are over whole matrices, one number a replica: <A, C> / (|A| |C|), in [-1, 1]. A zero matrix points nowhere:
 its cosine with anything is 0, never 1. Matrices
@@ -15,8 +15,10 @@ Learning by DFA turns the weights towards B:
     (True, True)
 """
 
+import numpy as np
+
 from . import rules
-from .inputs import dense, weight_gradient
+from .inputs import dense
 
 
 def cosine(xp, A, C):
@@ -49,47 +51,43 @@ def unit_scale(xp, A):
 def feedback_alignment(rule, network, B):
     """Return for each hidden layer, lowest first, the cosine of B[l] with what BP would use in a linear network.
 
-    That is the transpose of the weights above that layer: of the next matrix for FA, of the product of all of them for
-    DFA. Empty for BP.
+    That is the transpose of the weights in whose place the B of the rule stands (``stands_for``): of the next matrix for FA, of
+    the product of all of them for DFA. NaN where B has the shape of neither; empty for a rule without B.
     With one hidden layer it is the alignment of Demirbilek 2021, figures 3.2 and 3.5.
     """
     xp, W, cosines = network.backend.xp, network.W, []
     for layer, B_l in enumerate(B):
+        stop = stands_for(rule, network.sizes, layer + 1)
+        if stop is None:
+            cosines.append(network.backend.asarray(np.full(network.replicas or (), np.nan)))
+            continue
         downstream = xp.astype(W[layer + 1], xp.float64)
-        if rule.name == "dfa":
-            for above in W[layer + 2 :]:
-                downstream = downstream @ xp.astype(above, xp.float64)
+        for above in W[layer + 2 : stop]:
+            downstream = downstream @ xp.astype(above, xp.float64)
         cosines.append(cosine(xp, B_l, xp.matrix_transpose(downstream)))
     return cosines
 
 
-def gradient_alignment(rule, network, B, loss, X, y):
+def stands_for(rule, sizes, l):
+    """Return the stop of the weights W[l] … W[stop - 1] in whose place the B of hidden layer l stands; None if it has the shape of none."""
+    if rule.feedback_shape is rules.output:  # also where the next layer is as wide as the output
+        return len(sizes) - 1
+    shape = tuple(rule.feedback_shape(sizes, l))
+    return next((stop for stop in (l + 1, len(sizes) - 1) if shape == (sizes[stop], sizes[l])), None)
+
+
+def gradient_alignment(rule, network, B, loss, X, y, draws=None):
     """Return for each weight matrix, first layer first, the cosine of the gradient by `rule` with the BP gradient.
 
     Both are taken at the same weights, from the same pass over X (n, D) and y (n, d_L). The last is 1 (or 0
     where e is zero): under every rule the output layer's gradient is exact.
+
+    Args:
+        draws: see ``rules.gradients``.
     """
     xp = network.backend.xp
     h = network.forward(X)
     e = loss.error(xp, h[-1], y)
-    told = rules.gradients(rule, network, B, h, e)
-    exact = rules.gradients(rules.RULES["bp"], network, None, h, e)
-    return [cosine(xp, dense(told[f"W{layer}"]), dense(exact[f"W{layer}"])) for layer in range(len(network.W))]
-
-
-def published(rule, network, B, h, e):
-    """Return ``{"feedback": [a], "gradient": [b, 1]}`` as Demirbilek 2021 measured them, on the last batch of an epoch.
-
-    a: the cosine of B with W1.T. b: of the gradient of W0 by `rule` with the one by BP, row by row (an input each), the mean over
-    the rows; a row that is zero counts 0. Slips included: h and e are of the weights before the step, the W1 that BP takes
-    here is the one after it.
-
-    Args:
-        network: with one hidden layer, after the step. h, e: of the batch, before the step.
-    """
-    xp, slope = network.backend.xp, network.slope(h, 1)
-    signals = [each.signal(xp, network.W[1], B[0] if B else None, e, e) for each in (rule, rules.RULES["bp"])]
-    told, exact = (dense(weight_gradient(xp, h[0], signal * slope)) for signal in signals)
-    by_row = cosine(xp, told[..., :, None, :], exact[..., :, None, :])
-    first = xp.mean(by_row, axis=-1)
-    return {"feedback": feedback_alignment(rule, network, B), "gradient": [first, xp.ones_like(first)]}
+    found = rules.gradients(rule, network, B, h, e, y, draws=draws)
+    exact = rules.gradients(rules.bp, network, None, h, e)
+    return [cosine(xp, dense(found[f"W{layer}"]), dense(exact[f"W{layer}"])) for layer in range(len(network.W))]

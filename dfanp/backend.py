@@ -32,6 +32,7 @@ class Backend:
         device: ``"cpu"`` or ``"gpu"``.
         name: of the array library, ``"numpy"`` or ``"cupy"``.
         threads: the number of BLAS threads, or None on a GPU.
+        kernels: the ``Kernels`` that compute.
 
     Raises:
         BackendError: the GPU, or a tier, was asked for by name and cannot be used.
@@ -50,6 +51,7 @@ class Backend:
                 raise BackendError(f"the GPU cannot be used: {why_not}; use --device cpu (device='cpu')")
         self.threads = (threads or usable_cores()) if self.device == "cpu" else None
         self.kernels = resolve(kernels, self.xp, self.device)
+        self.kernels.backend = self
 
     def __repr__(self):
         return f"Backend(device={self.device!r}, threads={self.threads}, kernels={self.kernels.name!r})"

@@ -33,6 +33,7 @@ from .activations import Activation, sigmoid
 from .errors import by_name, shown
 from .inputs import StackedDigits
 from .network import MLP
+from .registry import Registry
 from .streams import per_replica, streams
 
 # Bytes that a Projection keeps of a bank of images; what would take more is multiplied at every step.
@@ -183,19 +184,20 @@ def features(kind):
     return Baseline(kind, lambda sizes, dtype, seed, *on: Features(sizes, kind, dtype, seed, *on))
 
 
-BASELINES = {
-    baseline.name: baseline
-    for baseline in (
+BASELINES = Registry(
+    "baseline",
+    lambda thing: isinstance(thing, Baseline),
+    (
         Baseline("ntk", lambda sizes, dtype, seed, backend, *_: NTK(sizes, "sigmoid", dtype, seed, backend)),
         Baseline("ntk-step", lambda sizes, dtype, seed, backend, *_: NTK(sizes, "step", dtype, seed, backend)),
         *map(features, FEATURES),
-    )
-}
+    ),
+)
 
 
 def get(name):
-    """Return the Baseline called `name`; a ValueError names those there are."""
-    return by_name("baseline", name, BASELINES)
+    """Return the Baseline called `name`, or one as it is; a ValueError names those there are."""
+    return BASELINES.get(name)
 
 
 def one_hidden(sizes):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import losses
 from .inputs import StackedDigits, rows
 from .problems import synthetic
 
@@ -55,8 +56,9 @@ def answers(network, problem, X, y):
     Raises:
         ValueError: the problem has another loss, or more outputs.
     """
-    if problem.loss != "bce" or problem.outputs != 1:
-        raise ValueError(f"answers are those of one output under 'bce', got {problem.outputs} under {problem.loss!r}")
+    loss = losses.get(problem.loss)
+    if loss is not losses.bce or problem.outputs != 1:
+        raise ValueError(f"answers are those of one output under 'bce', got {problem.outputs} under {loss.name!r}")
     host, n = problem.backend.to_host, X.shape[-2]
     passes = (network.forward(rows(X, at, min(at + BATCH, n))) for at in range(0, n, BATCH))
     below, logits = (

@@ -24,6 +24,10 @@ class DataError(DfanpError):
     """A data set is absent, unreadable, or not what it claims to be."""
 
 
+class PluginError(DfanpError):
+    """A file of definitions cannot be loaded, or a run needs one that is not loaded."""
+
+
 class RecordError(DfanpError):
     """A run folder cannot be read, written or continued."""
 

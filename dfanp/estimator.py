@@ -38,8 +38,9 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
 
     Args:
         hidden_layer_sizes: widths of the hidden layers.
-        rule: "bp", "fa" or "dfa". activation: of the hidden layers, a name in ``dfanp.activations``.
-        solver: an optimizer, as a text that ``dfanp.optimizers.parse`` reads: "adam", "momentum:momentum=0.95".
+        rule: "bp", "fa" or "dfa", or a ``dfanp.Rule``. activation: of the hidden layers, a name or a ``dfanp.Activation``.
+        solver: an optimizer, as a text that ``dfanp.optimizers.parse`` reads: "adam", "momentum:momentum=0.95"; or a subclass of
+            ``dfanp.Optimizer``.
         learning_rate_init: its learning rate. alpha: its L2 factor, inside the gradient.
         feedback: the distribution of B, as in ``dfanp.Feedback``. bias: whether the layers have biases.
         batch_size: examples a step; "auto" takes 128, or all where there are fewer.
@@ -231,7 +232,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         self._backend = problem.backend
         sizes = (problem.features, *hidden, problem.outputs)
         network = MLP(sizes, self.activation, self.bias, self.dtype, self._seed, problem.backend)
-        kind, given = optimizers.parse(self.solver)
+        kind, given = (self.solver, {}) if isinstance(self.solver, type) else optimizers.parse(self.solver)
         optimizer = kind(self.learning_rate_init, weight_decay=self.alpha, **given)
         batch, feedback = self._batch(problem.train_size), Feedback(self.feedback)
         return Training(network, problem, self.rule, optimizer, feedback, batch, align=bool(self.alignment))

@@ -9,7 +9,7 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-from . import optimizers
+from . import optimizers, plugins
 from .backend import Backend, first_line
 from .baselines import BASELINES
 from .errors import RecordError
@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
     Attributes:
         state: "done", "stopped" (it goes on from its progress), "divided" (it was too large for the memory: its halves are trained
             instead) or "failed". error: a line, of one that is divided or failed.
-        seconds: of training, by this and earlier starts.
+        seconds: of training, by this and earlier starts. notes: a line for each kernel that was turned down (``Kernels.notes``).
     """
 
     job: Job
@@ -55,6 +55,7 @@ class Outcome(NamedTuple):
     results: tuple = ()
     error: str | None = None
     seconds: float = 0.0
+    notes: tuple = ()
 
 
 def resolved(settings, data_dir=None):
@@ -136,13 +137,14 @@ def _problem(settings, data_dir, threads):
     return settings.problem(_dataset(settings.data, data_dir), backend)
 
 
-def train(job, folder, threads=1, data_dir=None, keep=frozenset()):
+def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=((), ())):
     """Train a job in this process; return its Outcome. Nothing that a run can do wrong raises.
 
     Between two epochs it looks for a file ``stop`` in the folder: with that it saves its progress and ends.
 
     Args:
         folder: of the sweep. threads: of the kernels; the numpy tier, whose bits hang on it, takes 1. keep: keys of the runs whose final arrays are kept.
+        definitions: what the process that asks has loaded: ``plugins.loaded``.
     """
     folder = Path(folder)
     marker = folder / "progress" / f"{job.name}.running"
@@ -151,6 +153,7 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset()):
             return Outcome(job, "stopped")
         with suppress(OSError):  # a full disk: then a crash has fewer suspects, no more
             marker.touch()
+        plugins.load_all(definitions)
         return _train(job, folder, threads, data_dir, keep)
     except MemoryError as error:
         state = "divided" if len(job.keys) > 1 else "failed"
@@ -166,7 +169,7 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset()):
 def _train(job, folder, threads, data_dir, keep):
     first, single = job.settings[0], len(job.settings) == 1
     first.agreed(_dataset(first.data, data_dir))
-    bare = type(first)(lr=1.0, **{name: getattr(first, name) for name in first.of_problem})
+    bare = type(first)(lr=1.0, plugins=first.plugins, **{name: getattr(first, name) for name in first.of_problem})
     problem = _problem(bare, data_dir, 1 if first.kernels == "numpy" else threads)
     seeds, rates = (tuple(getattr(each, name) for each in job.settings) for name in ("seed", "lr"))
     training = training_on(problem, first, *((seeds[0], rates[0]) if single else (seeds, rates)))
@@ -203,4 +206,4 @@ def _train(job, folder, threads, data_dir, keep):
         Result(key, each.config(), "diverged" if own[-1].get("status") == "diverged" else "done", own)
         for key, each, own in zip(job.keys, job.settings, rows, strict=True)
     ]
-    return Outcome(job, "done", tuple(results), seconds=seconds)
+    return Outcome(job, "done", tuple(results), seconds=seconds, notes=tuple(training.backend.kernels.notes))

@@ -60,15 +60,15 @@ class Kept:
         return network
 
     def drawn(self, seed):
-        """Return the network of a seed as the weights of its epoch were drawn: ``initial``, or with ``redraw`` the last draw."""
+        """Return the network of a seed as the weights of its epoch were drawn: ``initial``, unless its Training draws them anew."""
         training = build(self._solo(seed), dataset=self.dataset)
-        training.network.redraw(training.repeat_of(self.epoch)[0])
+        training.network.redraw(training.data_of(self.epoch)[0])
         return training.network
 
     def tested(self, seed):
         """Return the problem, and of it (X, y) that a seed was tested on after the epoch of the checkpoint."""
         training = build(self._solo(seed), dataset=self.dataset)
-        return training.problem, training.problem.test(*training.repeat_of(self.epoch))
+        return training.problem, training.problem.test(*training.data_of(self.epoch))
 
     def represented(self, network, layer=1, place=None, seed=0, samples=10_000):
         """Return the Represented test examples in a layer, or single digits at a place (from 1) of the first; see ``representations``."""

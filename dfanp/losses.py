@@ -18,26 +18,28 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .activations import sigmoid
-from .errors import by_name
+from .registry import Registry
 
 
 class Loss(NamedTuple):
-    """A loss, as three functions of ``(xp, z, y)`` that change neither z nor y.
+    """A loss, as functions of ``(xp, z, y)`` that change neither z nor y.
 
     Attributes:
         per_example: the loss of each example, shape (n,) or (R, n).
         predict: the output y_hat that belongs to the logits, shape of z, ``predict(xp, z)``.
-        correct: whether each example is classified right, a boolean (n,) or (R, n).
+        error: e = d(mean loss)/dz, shape of z: the mean over the n examples is in it.
+        correct: whether each example is classified right, a boolean (n,) or (R, n); None for a loss of regression,
+            which then has no accuracy.
+        check: ``check(y)`` of targets on the host, (n, d_L): what they must be, as a text, where they do not fit;
+            else None. Without it all finite targets fit.
     """
 
     name: str
     per_example: Callable
     predict: Callable
-    correct: Callable
-
-    def error(self, xp, z, y):
-        """Return e = d(mean loss)/dz = (y_hat - y) / n, shape of z: the same line for all three losses here."""
-        return (self.predict(xp, z) - y) / z.shape[-2]
+    error: Callable
+    correct: Callable | None = None
+    check: Callable | None = None
 
 
 def binary_cross_entropy(xp, z, y):
@@ -50,7 +52,7 @@ def softmax(xp, z):
     return exps / xp.sum(exps, axis=-1, keepdims=True)
 
 
-def cross_entropy(xp, z, y):
+def categorical_cross_entropy(xp, z, y):
     shifted = z - xp.max(z, axis=-1, keepdims=True)
     log_sum = xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
     # Written with the sum of y (1 for one-hot and soft labels alike) inside, so that e is exact for both.
@@ -61,32 +63,53 @@ def squared_error(xp, z, y):
     return xp.sum((z - y) ** 2, axis=-1) / 2
 
 
-def same_side(threshold):
-    return lambda xp, z, y: xp.all((z > threshold) == (y > 0.5), axis=-1)
+def same_side(xp, z, y):
+    return xp.all((z > 0) == (y > 0.5), axis=-1)
 
 
 def same_class(xp, z, y):
     return xp.argmax(z, axis=-1) == xp.argmax(y, axis=-1)
 
 
-def same_class_or_side(xp, z, y):
-    return (same_class if z.shape[-1] > 1 else same_side(0.5))(xp, z, y)
+def probabilities(y):
+    return None if y.min() >= 0 and y.max() <= 1 else f"lie in [0, 1], got {y.min():g} to {y.max():g}"
 
 
-LOSSES = {
-    loss.name: loss
-    for loss in (
-        # Each output is a yes or no of its own: y in [0, 1], y_hat = sigmoid(z). Thesis, appendix A.
-        Loss("bce", binary_cross_entropy, sigmoid, same_side(0.0)),
-        # One class of d_L: y one-hot (rows sum to 1), y_hat = softmax(z).
-        Loss("cross-entropy", cross_entropy, softmax, same_class),
-        # Half the squared distance, so that e = (z - y) / n has no factor of its own. Right is the larger output,
-        # or with one output the side of 1/2.
-        Loss("mse", squared_error, lambda xp, z: z, same_class_or_side),
-    )
-}
+def distributions(y):
+    if y.shape[1] > 1 and y.min() >= 0 and abs(y.sum(axis=1) - 1).max() <= 1e-4:
+        return None
+    return "have rows that sum to 1 over two or more classes; numpy.eye(classes)[labels] makes them from labels"
 
 
-def get(name):
-    """Return the Loss called `name`; a ValueError names those there are."""
-    return by_name("loss", name, LOSSES)
+# Each output is a yes or no of its own: y in [0, 1], y_hat = sigmoid(z). Thesis, appendix A.
+bce = Loss(
+    "bce",
+    binary_cross_entropy,
+    predict=sigmoid,
+    error=lambda xp, z, y: (sigmoid(xp, z) - y) / z.shape[-2],
+    correct=same_side,
+    check=probabilities,
+)
+# One class of d_L: y one-hot (rows sum to 1), y_hat = softmax(z).
+cross_entropy = Loss(
+    "cross-entropy",
+    categorical_cross_entropy,
+    predict=softmax,
+    error=lambda xp, z, y: (softmax(xp, z) - y) / z.shape[-2],
+    correct=same_class,
+    check=distributions,
+)
+# Half the squared distance, so that e has no factor of its own: regression, which has no accuracy.
+mse = Loss(
+    "mse",
+    squared_error,
+    predict=lambda xp, z: z,
+    error=lambda xp, z, y: (z - y) / z.shape[-2],
+)
+
+LOSSES = Registry("loss", lambda thing: isinstance(thing, Loss), (bce, cross_entropy, mse))
+
+
+def get(loss):
+    """Return the Loss called `loss`, or one as it is; a ValueError names those there are."""
+    return LOSSES.get(loss)

@@ -17,6 +17,7 @@ import numpy as np
 from . import activations
 from .backend import Backend
 from .errors import by_name, shown
+from .registry import provider
 from .streams import checked_seeds, per_replica, streams
 
 DTYPES = ("float32", "float64")
@@ -30,7 +31,7 @@ class MLP:
 
     Args:
         sizes: (D, d_1, …, d_L), at least two whole numbers of at least 1.
-        activation: of the hidden layers, a name in ``dfanp.activations.ACTIVATIONS``.
+        activation: of the hidden layers, an ``Activation`` or its name.
         bias: whether the layers have biases.
         dtype: ``"float32"`` or ``"float64"``.
         seed: a whole number, or a sequence of R of them: then every parameter gets a leading replica axis R, and
@@ -131,7 +132,11 @@ class MLP:
         return self.activation.df(self.backend.xp, h[l])
 
     def is_plain(self, X):
-        """Whether on X ``forward`` is what the activation's name and W tell, so that a kernel may stand in for it."""
+        """Whether a kernel may compute ``forward`` on X from the activation and W, as ``MLP`` does.
+
+        A class that overrides a method of the forward pass says so here; what it says does not hold for a subclass that
+        overrides another one (``plain``).
+        """
         return True
 
     def _check(self, X):
@@ -142,6 +147,16 @@ class MLP:
             raise ValueError(f"X must be an array of shape {wanted}, got {type(X).__name__} of shape {shape}")
         if str(X.dtype).rpartition(".")[2] != self.dtype:
             raise ValueError(f"X must have the network's dtype {self.dtype}, got {X.dtype}")
+
+
+FORWARD = ("forward", "preactivation", "hidden", "slope", "W")  # what defines the forward pass
+
+
+def plain(network, X):
+    """Whether a kernel may compute the forward pass of `network` on X: ``is_plain``, of a class that knows all that defines it."""
+    by = provider(type(network), "is_plain")
+    known = all(issubclass(by, provider(type(network), name)) for name in FORWARD)
+    return known and not set(FORWARD) & set(vars(network)) and network.is_plain(X)
 
 
 def checked_sizes(sizes):

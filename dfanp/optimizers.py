@@ -16,15 +16,24 @@ A step of 0.1 times the gradient, or of 0.1 whatever the gradient's size (at fir
     ...     print(theta["W0"].round(3).tolist())
     [[0.8, 0.998]]
     [[0.684, 0.684]]
+
+An optimizer of your own is a subclass with an ``update``; it is a frozen dataclass by itself:
+
+    >>> class SignSGD(Optimizer):
+    ...     def update(self, xp, theta, g, s, lr, t):
+    ...         theta -= lr * xp.sign(g)
+    >>> SignSGD(lr=0.1)
+    SignSGD(lr=0.1, weight_decay=0.0)
 """
 
 from dataclasses import dataclass, field, fields
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import ClassVar, dataclass_transform
 
 import numpy as np
 
 from .errors import by_name, shown
+from .registry import Registry, overrides, provider
 
 
 @dataclass
@@ -36,39 +45,67 @@ class State:
     lr: dict = field(default_factory=dict)  # per parameter: a number, or an array that broadcasts along the replicas
 
 
+def hyperparameter(default, wanted, fits):
+    """Return the field of a hyperparameter: its default, what it must be, in words, and ``fits(value)``."""
+    return field(default=default, metadata={"wanted": wanted, "fits": fits})
+
+
+def fraction(default):
+    """Return the field of a hyperparameter in [0, 1)."""
+    return hyperparameter(default, "in [0, 1)", lambda x: 0 <= x < 1)
+
+
+def positive(default):
+    """Return the field of a hyperparameter above 0."""
+    return hyperparameter(default, "above 0", lambda x: 0 < x < np.inf)
+
+
+def choice(default, other):
+    """Return the field of a hyperparameter that is one of two words."""
+    return hyperparameter(default, f"{default!r} or {other!r}", lambda x: isinstance(x, str) and x in (default, other))
+
+
 def root(xp, v, eps, placement):
     """Return sqrt(v + eps) (placement "inside") or sqrt(v) + eps ("outside")."""
     return xp.sqrt(v + eps) if placement == "inside" else xp.sqrt(v) + eps
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field, hyperparameter))
 @dataclass(frozen=True)
 class Optimizer:
-    """What all optimizers share.
+    """What all optimizers share. A subclass is a frozen dataclass: its annotated attributes are its hyperparameters.
 
     Args:
         lr: the learning rate, positive; a sequence of R of them trains each replica with its own.
         weight_decay: the L2 factor, at least 0.
+
+    Attributes:
+        name: of the class, for settings and records; without one its own name in small letters.
+        slots: names of the state arrays, each of the parameter's shape, zero at first.
+        elementwise: whether ``update`` treats each number of a parameter alone. It then gets large arrays in pieces, flattened,
+            which is faster. Said in the class that defines ``update``; it does not hold for a subclass with another one.
 
     Raises:
         ValueError: a hyperparameter is out of its range.
     """
 
     lr: float | tuple
-    weight_decay: float = field(default=0.0, kw_only=True)
+    weight_decay: float = field(
+        default=0.0, kw_only=True, metadata={"wanted": "at least 0", "fits": lambda x: 0 <= x < np.inf}
+    )
 
-    slots: ClassVar[tuple] = ()  # names of the state arrays, each of the parameter's shape, zero at first
-    # what each hyperparameter must be: (description, test)
-    ranges: ClassVar[dict] = {
-        "weight_decay": ("at least 0", lambda x: 0 <= x < np.inf),
-        "momentum": ("in [0, 1)", lambda x: 0 <= x < 1),
-        "rho": ("in [0, 1)", lambda x: 0 <= x < 1),
-        "beta1": ("in [0, 1)", lambda x: 0 <= x < 1),
-        "beta2": ("in [0, 1)", lambda x: 0 <= x < 1),
-        "eps": ("above 0", lambda x: 0 < x < np.inf),
-        "eps_placement": ("'inside' or 'outside'", lambda x: isinstance(x, str) and x in ("inside", "outside")),
-        "accumulate": ("'scaled' or 'unscaled'", lambda x: isinstance(x, str) and x in ("scaled", "unscaled")),
-        "count": ("'steps' or 'epochs'", lambda x: isinstance(x, str) and x in ("steps", "epochs")),
-    }
+    name: ClassVar[str] = "optimizer"
+    slots: ClassVar[tuple] = ()
+    elementwise: ClassVar[bool] = False
+    ranges: ClassVar[dict] = {}  # name of a hyperparameter -> its field's metadata
+
+    def __init_subclass__(cls, **more):
+        super().__init_subclass__(**more)
+        if "name" not in vars(cls):
+            cls.name = cls.__name__.lower()
+        dataclass(frozen=True, kw_only=True)(cls)
+        # Kept here, since a class that is decorated with @dataclass once more loses it.
+        cls.ranges = {each.name: each.metadata for each in fields(cls) if each.metadata}
 
     def __post_init__(self):
         rates = tuple(self.lr) if np.ndim(self.lr) == 1 else (self.lr,)
@@ -76,12 +113,16 @@ class Optimizer:
             raise ValueError(f"lr must be a finite number above 0 (or a sequence of them), got {shown(self.lr)}")
         # Python's floats leave the dtype of an array alone; NumPy's would make every product a float64.
         object.__setattr__(self, "lr", tuple(map(float, rates)) if np.ndim(self.lr) == 1 else float(self.lr))
-        for each in fields(self)[1:]:
-            value = getattr(self, each.name)
-            wanted, test = self.ranges[each.name]
-            if (not is_number(value) and not isinstance(each.default, str)) or not test(value):
+        for each in fields(self):
+            if each.name == "lr":
+                continue
+            value, range_ = getattr(self, each.name), self.ranges.get(each.name, {})
+            wanted = range_.get("wanted", "a finite number")
+            numeric = isinstance(each.default, float)
+            fits = range_.get("fits", np.isfinite if numeric else lambda value: True)
+            if (numeric and not is_number(value)) or not fits(value):
                 raise ValueError(f"{each.name} must be {wanted}, got {shown(value)}")
-            if is_number(value):
+            if numeric:
                 object.__setattr__(self, each.name, float(value))
 
     def init(self, backend, parameters, replicas=None):
@@ -92,7 +133,7 @@ class Optimizer:
         """
         if not is_number(self.lr) and len(self.lr) != replicas:
             raise ValueError(
-                f"lr has {len(self.lr)} values, one a replica, but there are {replicas or 'no'} replicas"
+                f"lr has {len(self.lr)} values, one for each replica, but there are {replicas or 'no'} replicas"
             )
         state = State()
         for name, theta in parameters.items():
@@ -110,15 +151,43 @@ class Optimizer:
         Args:
             parameters, gradients: name -> array; gradients of the mean loss. They are not changed.
             state: from ``init``.
-            epoch: 1, 2, …; only Adam with ``count="epochs"`` reads it.
+            epoch: 1, 2, …, for a ``clock`` that reads it.
         """
         state.step += 1
         each = [(g, parameters[name], state.slots[name], state.lr[name]) for name, g in gradients.items()]
-        backend.kernels.update_all(self, each, state.step, epoch)
+        backend.kernels.update_all(self, each, self.clock(state.step, epoch))
 
-    def update(self, xp, theta, g, s, lr, step, epoch):
-        """Change `theta` and the arrays of its state `s` in place, by the equation of the class; g has the decay in it."""
+    def clock(self, step, epoch):
+        """Return the t of the equations, 1, 2, …, at an update (counted from 1) in an epoch: the number of the update."""
+        return step
+
+    def update(self, xp, theta, g, s, lr, t):
+        """Change `theta` and the arrays of its state `s` in place, by the equation of the class.
+
+        Args:
+            xp: the array namespace.
+            theta: a parameter, of its own shape: (d_{l-1}, d_l), or (d_l,) for a bias. Where the class is `elementwise`, any
+                part of it instead, flat; and with replicas there may be a leading axis R.
+            g: its gradient, of the same shape, the weight decay in it. It is not changed.
+            s: its state arrays of that shape, ``s.v`` for the slot "v".
+            lr: the learning rate: a number, or where `elementwise` an array that broadcasts along the replicas.
+            t: from ``clock``.
+        """
         raise NotImplementedError
+
+    @property
+    def cut(self):
+        """Whether ``update`` may get its arrays in pieces: the class that defines it says that it is elementwise."""
+        by = provider(type(self), "update")
+        return bool(vars(by).get("elementwise", False)) and "update" not in vars(self)
+
+    @property
+    def kernel(self):
+        """The name under which kernels compute ``update``: of the optimizer of dfanp that defines it, if nothing of that is another here."""
+        for kind in OPTIMIZERS.values():
+            if not overrides(self, kind, ("update", "slots", "step", "init")) and OPTIMIZERS.built_in(kind):
+                return kind.name
+        return None
 
 
 def is_number(x):
@@ -126,30 +195,29 @@ def is_number(x):
     return isinstance(x, (int, float, np.integer, np.floating)) and not isinstance(x, bool)
 
 
-@dataclass(frozen=True)
 class SGD(Optimizer):
     """theta -= lr · g. Thesis, section 1.4.1, Gradient Descent."""
 
-    def update(self, xp, theta, g, s, lr, step, epoch):
+    name, elementwise = "sgd", True
+
+    def update(self, xp, theta, g, s, lr, t):
         theta -= lr * g
 
 
-@dataclass(frozen=True, kw_only=True)
 class Momentum(Optimizer):
     """v = momentum · v + lr · g;  theta -= v. Thesis, section 1.4.1, Momentum (Polyak 1964).
 
     PyTorch's buffer is v / lr: the same steps while lr is constant.
     """
 
-    momentum: float = 0.9
-    slots = ("v",)
+    momentum: float = fraction(0.9)
+    name, slots, elementwise = "momentum", ("v",), True
 
-    def update(self, xp, theta, g, s, lr, step, epoch):
+    def update(self, xp, theta, g, s, lr, t):
         s.v[...] = self.momentum * s.v + lr * g
         theta -= s.v
 
 
-@dataclass(frozen=True, kw_only=True)
 class Nesterov(Optimizer):
     """v = momentum · v + lr · grad(theta - momentum · v);  theta -= v. Thesis, section 1.4.1, NAG.
 
@@ -158,31 +226,29 @@ class Nesterov(Optimizer):
     form). Outputs and records are those of phi.
     """
 
-    momentum: float = 0.9
-    slots = ("v",)
+    momentum: float = fraction(0.9)
+    name, slots, elementwise = "nesterov", ("v",), True
 
-    def update(self, xp, theta, g, s, lr, step, epoch):
+    def update(self, xp, theta, g, s, lr, t):
         s.v[...] = self.momentum * s.v + lr * g
         theta -= self.momentum * s.v + lr * g
 
 
-@dataclass(frozen=True, kw_only=True)
 class Adagrad(Optimizer):
     """G += g²;  theta -= lr / sqrt(G + eps) · g. Thesis, section 1.4.2, Adagrad (Duchi, Hazan & Singer 2011).
 
     PyTorch has ``eps_placement="outside"``: lr / (sqrt(G) + eps).
     """
 
-    eps: float = 1e-8
-    eps_placement: str = "inside"
-    slots = ("v",)
+    eps: float = positive(1e-8)
+    eps_placement: str = choice("inside", "outside")
+    name, slots, elementwise = "adagrad", ("v",), True
 
-    def update(self, xp, theta, g, s, lr, step, epoch):
+    def update(self, xp, theta, g, s, lr, t):
         s.v[...] = s.v + g**2
         theta -= lr * g / root(xp, s.v, self.eps, self.eps_placement)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Adadelta(Optimizer):
     """v = rho · v + (1-rho) · g²;  d = lr · sqrt(u + eps) / sqrt(v + eps) · g;  u = rho · u + (1-rho) · d²;
     theta -= d.
@@ -192,12 +258,12 @@ class Adadelta(Optimizer):
     """
 
     lr: float | tuple = field(default=1.0, kw_only=False)
-    rho: float = 0.9
-    eps: float = 1e-8
-    accumulate: str = "scaled"
-    slots = ("v", "u")
+    rho: float = fraction(0.9)
+    eps: float = positive(1e-8)
+    accumulate: str = choice("scaled", "unscaled")
+    name, slots, elementwise = "adadelta", ("v", "u"), True
 
-    def update(self, xp, theta, g, s, lr, step, epoch):
+    def update(self, xp, theta, g, s, lr, t):
         s.v[...] = self.rho * s.v + (1 - self.rho) * g**2
         unscaled = xp.sqrt(s.u + self.eps) / xp.sqrt(s.v + self.eps) * g
         scaled = lr * unscaled
@@ -206,41 +272,36 @@ class Adadelta(Optimizer):
         theta -= scaled
 
 
-@dataclass(frozen=True, kw_only=True)
 class RMSProp(Optimizer):
     """v = rho · v + (1-rho) · g²;  theta -= lr / sqrt(v + eps) · g. Thesis, section 1.4.2, RMSProp (Hinton 2012).
 
     PyTorch has ``eps_placement="outside"`` and calls rho alpha (0.99 there).
     """
 
-    rho: float = 0.9
-    eps: float = 1e-8
-    eps_placement: str = "inside"
-    slots = ("v",)
+    rho: float = fraction(0.9)
+    eps: float = positive(1e-8)
+    eps_placement: str = choice("inside", "outside")
+    name, slots, elementwise = "rmsprop", ("v",), True
 
-    def update(self, xp, theta, g, s, lr, step, epoch):
+    def update(self, xp, theta, g, s, lr, t):
         s.v[...] = self.rho * s.v + (1 - self.rho) * g**2
         theta -= lr * g / root(xp, s.v, self.eps, self.eps_placement)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
     """m = beta1 · m + (1-beta1) · g;  v = beta2 · v + (1-beta2) · g²;  m_hat = m / (1 - beta1^t);
     v_hat = v / (1 - beta2^t);  theta -= lr / sqrt(v_hat + eps) · m_hat. Thesis, section 1.4.2, ADAM.
 
-    Kingma & Ba 2015 (algorithm 1) and PyTorch have ``eps_placement="outside"``. t counts updates; with
-    ``count="epochs"`` it counts epochs, which is what the experiments of the thesis ran.
+    Kingma & Ba 2015 (algorithm 1) and PyTorch have ``eps_placement="outside"``. t counts updates.
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
-    eps_placement: str = "inside"
-    count: str = "steps"
-    slots = ("m", "v")
+    beta1: float = fraction(0.9)
+    beta2: float = fraction(0.999)
+    eps: float = positive(1e-8)
+    eps_placement: str = choice("inside", "outside")
+    name, slots, elementwise = "adam", ("m", "v"), True
 
-    def update(self, xp, theta, g, s, lr, step, epoch):
-        t = step if self.count == "steps" else epoch
+    def update(self, xp, theta, g, s, lr, t):
         s.m[...] = self.beta1 * s.m + (1 - self.beta1) * g
         s.v[...] = self.beta2 * s.v + (1 - self.beta2) * g**2
         m_hat = s.m / (1 - self.beta1**t)
@@ -248,54 +309,74 @@ class Adam(Optimizer):
         theta -= lr * m_hat / root(xp, v_hat, self.eps, self.eps_placement)
 
 
-OPTIMIZERS = {
-    "sgd": SGD,
-    "momentum": Momentum,
-    "nesterov": Nesterov,
-    "adagrad": Adagrad,
-    "adadelta": Adadelta,
-    "rmsprop": RMSProp,
-    "adam": Adam,
-}
+OPTIMIZERS = Registry(
+    "optimizer",
+    lambda thing: isinstance(thing, type) and issubclass(thing, Optimizer),
+    (SGD, Momentum, Nesterov, Adagrad, Adadelta, RMSProp, Adam),
+)
 
 
 def get(name):
-    """Return the optimizer class called `name`; a ValueError names those there are."""
-    return by_name("optimizer", name, OPTIMIZERS)
+    """Return the optimizer class called `name`, or one as it is; a ValueError names those there are."""
+    return OPTIMIZERS.get(name)
+
+
+def own_fields(kind):
+    """Return the fields of an optimizer class that a text names: all hyperparameters but lr and weight_decay."""
+    return {each.name: each for each in fields(kind) if each.name not in ("lr", "weight_decay")}
 
 
 def parse(text):
     """Return the optimizer class and the hyperparameters that a text such as ``momentum:momentum=0.95`` names.
 
     A text is the optimizer's name, then ``:NAME=VALUE`` for each hyperparameter other than lr and weight_decay that is not at
-    its default: ``adam:count=epochs:eps_placement=outside``.
+    its default: ``adam:beta1=0.8:eps_placement=outside``. A class may be registered under such a text itself.
 
     Raises:
         ValueError: a name is not known, or a value is out of its range.
     """
-    if not isinstance(text, str):
-        raise TypeError(f"text must be a str such as 'adam:count=epochs', got {shown(text)}")
-    name, *arguments = text.split(":")
-    kind, found = get(name), {}
-    defaults = {each.name: each.default for each in fields(kind) if each.name not in ("lr", "weight_decay")}
+    kind, _, arguments = split(text)
+    name, known, found = kind.name, own_fields(kind), {}
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if not defaults:
+        if not known:
             raise ValueError(f"{name} has no hyperparameters but lr, got {shown(argument)}")
-        by_name(f"hyperparameter of {name}", key, defaults)
+        default = by_name(f"hyperparameter of {name}", key, known).default
         if not equals:
-            raise ValueError(f"{argument!r}: write NAME=VALUE, such as {key}={defaults[key]}")
-        try:
-            found[key] = value if isinstance(defaults[key], str) else float(value)
-        except ValueError:
-            raise ValueError(f"{key} must be a number, got {shown(value)}") from None
+            raise ValueError(f"{argument!r}: write NAME=VALUE, such as {key}={default}")
+        found[key] = converted(key, value, default)
     kind(1.0, **found)  # says what is out of its range
     return kind, found
 
 
+def split(text):
+    """Return the class that a text names, its name, and the hyperparameters that are left, ``NAME=VALUE`` each."""
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str such as 'adam:eps_placement=outside', got {shown(text)}")
+    name, *arguments = text.split(":")
+    for argument in arguments:
+        if f"{name}:{argument}" in OPTIMIZERS:
+            kind = OPTIMIZERS[f"{name}:{argument}"]
+            return kind, kind.name, [each for each in arguments if each != argument]
+    return get(name), name, arguments
+
+
+def converted(key, value, default):
+    """Return the text of a value as the type of the hyperparameter's default."""
+    words = {"true": True, "false": False}
+    try:
+        if isinstance(default, bool):
+            return words[value.lower()]
+        return type(default)(value) if isinstance(default, (int, float)) else value
+    except (ValueError, KeyError):
+        kind = {bool: "true or false", int: "a whole number"}.get(type(default), "a number")
+        raise ValueError(f"{key} must be {kind}, got {shown(value)}") from None
+
+
 def canonical(text):
     """Return the shortest text that ``parse`` reads as it reads `text`: equal optimizers, equal texts."""
-    kind, given = parse(text)
-    standard = {each.name: each.default for each in fields(kind)}
-    told = [f"{name}={value}" for name, value in sorted(given.items()) if value != standard[name]]
-    return ":".join([text.partition(":")[0], *told])
+    (kind, given), name = parse(text), split(text)[1]
+    defaults = {key: each.default for key, each in own_fields(kind).items()}
+    base, *variant = name.split(":")
+    changed = [f"{key}={value}" for key, value in given.items() if value != defaults[key]]
+    return ":".join([base, *sorted([*variant, *changed])])

@@ -1,8 +1,8 @@
-"""Learning rules: what each layer is told. They differ by one line; the loop below is shared.
+"""Learning rules: the teaching signal that each hidden layer receives. They differ by one line; the loop below is shared.
 
-W leads from the layer that is told to the next one, shape (width, next width); B has the shape that the rule needs
-in its place: (next width, width) for FA, (d_L, width) for DFA. e is the error of the output, (n, d_L); delta that of
-the next layer.
+W leads from the layer that receives the signal to the next one, shape (d_l, d_{l+1}); B has the shape that the rule
+needs in its place: (d_{l+1}, d_l) for FA, (d_L, d_l) for DFA. e is the error of the output, (n, d_L); delta that of
+the next layer, (n, d_{l+1}).
 
 So FA is BP where B is W.T, and DFA is FA where the next layer is the output:
 
@@ -10,60 +10,133 @@ So FA is BP where B is W.T, and DFA is FA where the next layer is the output:
     >>> from dfanp import MLP
     >>> network, rng = MLP([3, 4, 1], "tanh", dtype="float64", seed=0), np.random.default_rng(0)
     >>> h, e = network.forward(rng.normal(size=(5, 3))), rng.normal(size=(5, 1))
-    >>> told = lambda name, B: gradients(get(name), network, [B], h, e)["W0"]
-    >>> np.allclose(told("fa", network.W[1].T), told("bp", None))
+    >>> gradient = lambda rule, B: gradients(rule, network, [B], h, e)["W0"]
+    >>> np.allclose(gradient(fa, network.W[1].T), gradient(bp, None))
     True
     >>> B = rng.normal(size=(1, 4))
-    >>> np.allclose(told("dfa", B), told("fa", B)), np.allclose(told("dfa", B), told("bp", None))
+    >>> np.allclose(gradient(dfa, B), gradient(fa, B)), np.allclose(gradient(dfa, B), gradient(bp, None))
     (True, False)
+
+A rule of your own is one more such line:
+
+    >>> sign = Rule("sign-symmetric", lambda at: at.delta @ at.xp.sign(at.W.mT))
+    >>> gradient(sign, None).shape
+    (3, 4)
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .errors import by_name
 from .inputs import weight_gradient
+from .registry import Registry
+
+
+class At:
+    """What a rule may use where it makes the signal of hidden layer l. It changes none of it.
+
+    Attributes:
+        xp: the array namespace.
+        W: the weights above the layer, (d_l, d_{l+1}). B: its feedback matrix, or None.
+        h: the activations of the layer, (n, d_l).
+        delta: the delta of the layer above, (n, d_{l+1}). e: the output error, (n, d_L), the mean over n in it.
+        y: the targets, (n, d_L). n: how many examples. l: the number of the layer, 1 … L-1.
+        rng: random arrays of the network's dtype on its device, ``at.rng.normal(size=at.h.shape[-2:])``: see
+            ``streams.Draws``. They depend on the seed, the step and the layer alone.
+
+    With replicas the arrays (but for a shared y) have a leading axis R, which ``@`` and ``.mT`` leave alone.
+    """
+
+    __slots__ = ("xp", "W", "B", "h", "delta", "e", "y", "l", "_draws")
+
+    def __init__(self, xp, W, B, h, delta, e, y=None, l=1, draws=None):
+        self.xp, self.W, self.B, self.h, self.delta, self.e, self.y, self.l = xp, W, B, h, delta, e, y, l
+        self._draws = draws
+
+    @property
+    def n(self):
+        return self.e.shape[-2]
+
+    @property
+    def rng(self):
+        if not hasattr(self._draws, "normal"):
+            if self._draws is None:
+                raise ValueError("this rule draws random numbers: give gradients() its draws")
+            self._draws = self._draws(self.l)
+        return self._draws
+
+
+class AfterStep(NamedTuple):
+    """What ``Rule.after_step`` gets once the optimizer's step is done; it may change the arrays of W and B in place.
+
+    Attributes:
+        xp: the array namespace. W: the L weight matrices. B: the feedback matrices, of the lowest hidden layer first.
+        h: what every layer put out before the step, h[0] the input. e, y: output error and targets, (n, d_L).
+        lr: the learning rate, a number, or with a rate for each replica an array (R, 1, 1).
+        rng: as in ``At``.
+    """
+
+    xp: object
+    W: list
+    B: list
+    h: list
+    e: object
+    y: object
+    lr: object
+    rng: object
+
+
+def next_layer(sizes, l):
+    """Return the shape of a B in the place of the weights to the next layer, (d_{l+1}, d_l)."""
+    return sizes[l + 1], sizes[l]
+
+
+def output(sizes, l):
+    """Return the shape of a B that leads from the output straight to layer l, (d_L, d_l)."""
+    return sizes[-1], sizes[l]
 
 
 class Rule(NamedTuple):
     """A learning rule.
 
     Attributes:
-        signal: ``signal(xp, W, B, e, delta)``, what the layer below W is told, (n, width).
-        feedback_rows: ``feedback_rows(next_width, d_L)``, how many rows B has; None for a rule without B.
+        name: for settings and records.
+        signal: ``signal(at)``, what a hidden layer receives, (n, d_l), from an ``At``.
+        feedback_shape: ``feedback_shape(sizes, l)`` of the B of hidden layer l; None for a rule without B.
+        feedback_gradient: ``feedback_gradient(at)``, of the shape of B, for a B that learns: the optimizer takes it as it takes
+            the gradients of the weights. None where B is fixed.
+        after_step: ``after_step(after)``, called with an ``AfterStep`` when a step is done, for what a gradient cannot say.
     """
 
     name: str
     signal: Callable
-    feedback_rows: Callable | None
+    feedback_shape: Callable | None = None
+    feedback_gradient: Callable | None = None
+    after_step: Callable | None = None
 
 
-RULES = {
-    rule.name: rule
-    for rule in (
-        # Rumelhart, Hinton & Williams 1986; Demirbilek 2021, section 1.1
-        Rule("bp", lambda xp, W, B, e, delta: delta @ xp.matrix_transpose(W), None),
-        # Lillicrap et al. 2016
-        Rule("fa", lambda xp, W, B, e, delta: delta @ B, lambda next_width, outputs: next_width),
-        # Nøkland 2016; Demirbilek 2021, section 1.2
-        Rule("dfa", lambda xp, W, B, e, delta: e @ B, lambda next_width, outputs: outputs),
-    )
-}
+# Rumelhart, Hinton & Williams 1986; Demirbilek 2021, section 1.1
+bp = Rule("bp", lambda at: at.delta @ at.W.mT)
+# Lillicrap et al. 2016
+fa = Rule("fa", lambda at: at.delta @ at.B, next_layer)
+# Nøkland 2016; Demirbilek 2021, section 1.2
+dfa = Rule("dfa", lambda at: at.e @ at.B, output)
+
+RULES = Registry("rule", lambda thing: isinstance(thing, Rule), (bp, fa, dfa))
 
 
-def get(name):
-    """Return the Rule called `name`; a ValueError names those there are."""
-    return by_name("rule", name, RULES)
+def get(rule):
+    """Return the Rule called `rule`, or one as it is; a ValueError names those there are."""
+    return RULES.get(rule)
 
 
 def feedback_shapes(rule, sizes):
-    """Return the shape of B for each hidden layer of a network of `sizes`: an empty list for BP."""
-    if rule.feedback_rows is None:
+    """Return the shape of B for each hidden layer of a network of `sizes`: an empty list for a rule without B."""
+    if rule.feedback_shape is None:
         return []
-    return [(rule.feedback_rows(sizes[l + 1], sizes[-1]), sizes[l]) for l in range(1, len(sizes) - 1)]
+    return [tuple(rule.feedback_shape(sizes, l)) for l in range(1, len(sizes) - 1)]
 
 
-def gradients(rule, network, B, h, e, first=0):
+def gradients(rule, network, B, h, e, y=None, first=0, draws=None):
     """Return the gradient of the mean loss as `rule` sees it, for the parameters of layers `first` … L-1.
 
     The gradient of the last layer is exact under every rule: its delta is e itself. So is every gradient under BP.
@@ -71,13 +144,16 @@ def gradients(rule, network, B, h, e, first=0):
     Args:
         rule: a Rule.
         network: the MLP that made `h`; it is not changed.
-        B: a list with the feedback matrix of each hidden layer, lowest first; not read under BP.
+        B: a list with the feedback matrix of each hidden layer, lowest first; not read by a rule without B.
         h: ``network.forward(X)``.
         e: the output error d(mean loss)/dh[L], shape of h[L]. It holds the only mean over the batch.
+        y: the targets, shape of e, for a rule that reads them.
         first: the lowest layer that is trained; below it nothing is computed.
+        draws: ``draws(l)`` returns the random arrays of layer l, for a rule that draws.
 
     Returns:
-        name -> array, for each of these parameters one of its shape; a WeightGradient for the weights of StackedDigits.
+        name -> array, for each of these parameters one of its shape; a WeightGradient for the weights of StackedDigits. Where B
+        learns, "B0" … too, in the order of the list `B`.
     """
     xp, W = network.backend.xp, network.W
     found, delta = {}, e
@@ -86,5 +162,18 @@ def gradients(rule, network, B, h, e, first=0):
         if network.bias:
             found[f"b{l}"] = xp.sum(delta, axis=-2)
         if l > first:
-            delta = rule.signal(xp, W[l], B[l - 1] if B else None, e, delta) * network.slope(h, l)
+            at = At(xp, W[l], B[l - 1] if B else None, h[l], delta, e, y, l, draws)
+            if rule.feedback_gradient is not None:
+                found[f"B{l - 1}"] = of_shape(rule.feedback_gradient(at), at.B.shape, rule, "feedback_gradient")
+            delta = of_shape(rule.signal(at), h[l].shape, rule, "signal") * network.slope(h, l)
     return found
+
+
+def of_shape(array, shape, rule, what):
+    """Return what a rule made, if it has that shape: any other might be broadcast to something that nobody meant."""
+    if getattr(array, "shape", None) != shape:
+        raise ValueError(
+            f"{what} of the rule {rule.name!r} must return an array of shape {shape}, "
+            f"got {getattr(array, 'shape', type(array).__name__)}"
+        )
+    return array

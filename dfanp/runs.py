@@ -5,17 +5,19 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from . import baselines, optimizers
+from . import baselines, optimizers, plugins
 from .backend import Backend, check_threads, gpu_name
 from .errors import RecordError, by_name, shown
 from .feedback import Feedback
 from .network import MLP
 from .records import RunFolder, read_checkpoint
 from .rules import RULES
-from .training import Training
 from .version import __version__
 
-METHODS = {name: name for name in (*RULES, *baselines.BASELINES)}
+
+def methods():
+    """Return the names that a setting `method` takes: of the rules, and of the lazy baselines."""
+    return (*RULES, *baselines.BASELINES)
 
 
 def build(settings, backend=None, dataset=None):
@@ -27,8 +29,9 @@ def build(settings, backend=None, dataset=None):
         dataset: a ``Dataset`` in place of theirs, already loaded.
 
     Raises:
-        ValueError: a setting is out of its range. DataError: the data are not there. BackendError: the device is not.
+        PluginError: they name a plugin that is not loaded. ValueError: a setting is out of its range. DataError: the data are not there. BackendError: the device is not.
     """
+    plugins.require(settings.plugins)
     backend = backend or Backend(settings.device, kernels=settings.kernels)
     # A single run has no replica axis; its numbers are the same with one.
     seed = settings.seed if settings.repeats == 1 else settings.seeds
@@ -51,18 +54,9 @@ def training_on(problem, settings, seed, lr):
         network, rule = make(sizes, settings.dtype, seed, problem.backend, *scale), "bp"
     else:
         network = MLP(sizes, settings.activation, settings.bias, settings.dtype, seed, problem.backend)
-        rule = by_name("method", settings.method, METHODS)
-    return Training(
-        network,
-        problem,
-        rule,
-        optimizer,
-        Feedback(settings.feedback),
-        settings.batch_size or problem.train_size,
-        layers=settings.layers,
-        align=settings.align,
-        redraw=settings.redraw,
-    )
+        rule = by_name("method", settings.method, dict.fromkeys(methods(), settings.method))
+    batch_size = settings.batch_size or problem.train_size
+    return settings.training(network, problem, rule, optimizer, Feedback(settings.feedback), batch_size)
 
 
 def restored(settings, checkpoint=None, dataset=None):
@@ -98,7 +92,7 @@ def row_of(solo):
     """Return what the log tells of the Record of one run, a dict of JSON values."""
     # JSON has no NaN: a cosine that overflowed is null.
     finite = lambda c: c if np.isfinite(c) else None
-    row = asdict(solo)
+    row = {name: value for name, value in asdict(solo).items() if value is not None or name == "alignment"}
     del row["seconds"]
     if not np.isfinite(solo.train_loss) or not np.isfinite(solo.test_loss):
         return {"epoch": solo.epoch, "status": "diverged"}

@@ -3,8 +3,12 @@
 from dataclasses import asdict, dataclass, fields, replace
 from typing import ClassVar, get_args, get_type_hints
 
+from . import plugins, rules
 from .errors import DataError, RecordError
 from .problems import Parity, Synthetic, load
+from .records import present
+from .registry import Registry
+from .training import Training
 
 MOST_REPEATS = 10_000
 
@@ -14,13 +18,14 @@ class TrainingSettings:
     """What all runs have: two runs with equal settings on one tier have equal bytes.
 
     Args:
-        lr: the learning rate; no default, since it hangs on all the rest (``dfanp.experiments.rates``).
-        method: a rule, "bp", "fa" or "dfa", or a lazy baseline, such as "ntk" (``dfanp.baselines``).
-        opt: an optimizer, as a text that ``optimizers.parse`` reads: "adam", "adam:count=epochs".
-        epochs, batch_size, layers, align, redraw: as in ``Training``. feedback: a distribution, as in ``Feedback``.
+        lr: the learning rate; no default, since it depends on all the rest (``dfanp.experiments.rates``).
+        method: the name of a rule, "bp", "fa" or "dfa", or of a lazy baseline, such as "ntk" (``dfanp.baselines``).
+        opt: an optimizer, as a text that ``optimizers.parse`` reads: "adam", "adam:beta1=0.8".
+        epochs, batch_size, layers, align: as in ``Training``. feedback: a distribution, as in ``Feedback``.
         hidden: widths of the hidden layers. activation, bias, dtype: as in ``MLP``. weight_decay: as in ``Optimizer``.
         seed, repeats: the run trains the seeds seed, seed + 1, … seed + repeats - 1 together.
         device: "cpu" or "gpu", as resolved. kernels: the tier that computes; a Run resolves "auto".
+        plugins: name and SHA-256 of each file of definitions (``dfanp.plugins``); empty takes those that are loaded.
     """
 
     lr: float
@@ -37,13 +42,13 @@ class TrainingSettings:
     seed: int = 0
     repeats: int = 1
     dtype: str = "float32"
-    align: bool | str = False
-    redraw: int | None = None
+    align: bool = False
     device: str = "cpu"
     kernels: str = "auto"
+    plugins: tuple = ()
 
     name: ClassVar[str]  # of the problem
-    of_problem: ClassVar[tuple] = ("dtype", "device", "kernels")  # the settings that its problem hangs on
+    of_problem: ClassVar[tuple] = ("dtype", "device", "kernels")  # the settings that its problem depends on
     data: ClassVar[None] = None  # the name of a data set, where the problem has one
 
     @property
@@ -53,7 +58,10 @@ class TrainingSettings:
 
     def config(self):
         """Return the settings as a dict of JSON values, the problem's name first."""
-        return {"problem": self.name} | {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        found = {"problem": self.name} | {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        if not self.plugins:
+            del found["plugins"]
+        return present(found)
 
     def dataset(self, data_dir=None):
         """Return the ``Dataset`` that the problem draws from, loaded, or None if it has none."""
@@ -68,7 +76,8 @@ class TrainingSettings:
     def headline(self):
         """The run in a line, for people."""
         widths = "-".join(map(str, self.hidden))
-        told = f", {self.feedback} B" if self.method in ("fa", "dfa") else ""
+        rule = rules.RULES.get(self.method) if self.method in rules.RULES else rules.bp
+        told = f", {self.feedback} B" if rule.feedback_shape is not None else ""
         layers = "" if self.layers == "all" else ", output layer alone"
         return (
             f"{self.title}: {self.method.upper()}{told}, {self.opt} at lr {self.lr:g}, "
@@ -76,8 +85,17 @@ class TrainingSettings:
         )
 
     def agreed(self, dataset):
-        """Return the settings with the digest of `dataset`; a DataError if they name another one."""
-        return self
+        """Return the settings with the digests of `dataset` and of the plugins.
+
+        Raises:
+            DataError: they name another dataset. PluginError: they name a plugin that is not loaded.
+        """
+        plugins.require(self.plugins)
+        return replace(self, plugins=plugins.digests())
+
+    def training(self, *parts):
+        """Return the Training of its `parts`: network, problem, rule, optimizer, feedback, batch size."""
+        return Training(*parts, layers=self.layers, align=self.align)
 
     def problem(self, dataset, backend):
         """Return the problem; a ValueError if a setting is out of its range."""
@@ -123,7 +141,7 @@ class ParitySettings(TrainingSettings):
     def agreed(self, dataset):
         if self.data_sha256 not in (None, dataset.digest):
             raise DataError(f"{self.data}: the data have the SHA-256 {dataset.digest}, not {self.data_sha256}")
-        return replace(self, data_sha256=dataset.digest)
+        return replace(super().agreed(dataset), data_sha256=dataset.digest)
 
     def problem(self, dataset, backend):
         images = dataset.hold_out() if self.held_out else dataset
@@ -172,23 +190,33 @@ class SyntheticSettings(TrainingSettings):
         return (self.n + self.test_points) * 8 * (features + 1)
 
 
-PROBLEMS = {each.name: each for each in (ParitySettings, SyntheticSettings)}
+PROBLEMS = Registry(
+    "problem",
+    lambda thing: isinstance(thing, type) and issubclass(thing, TrainingSettings),
+    (ParitySettings, SyntheticSettings),
+)
 
 
 def from_config(config, path):
     """Return the settings whose ``config()`` is `config`, a dict that the file `path` holds.
 
+    Settings of the same problem that have more fields are subclasses of its class, without a name of their own.
+
     Raises:
         RecordError: there are no such settings, or a value is of another type than they have; it names path and setting.
     """
-    kind, unknown = PROBLEMS.get(config.get("problem")), "not the settings of a run that this dfanp knows"
-    names = {each.name for each in fields(kind)} if kind else set()
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if name != "problem"}
-    if not kind or not given.keys() <= names or "lr" not in given:
+    problem, unknown = config.get("problem"), "not the settings of a run that this dfanp knows"
+    kind = PROBLEMS[problem] if isinstance(problem, str) and problem in PROBLEMS else None
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in present(config).items() if name != "problem"}
+    kinds = [kind, *kind.__subclasses__()] if kind else []
+    fit = [each for each in kinds if given.keys() <= {one.name for one in fields(each)}]
+    if not fit or "lr" not in given:
         raise RecordError(f"{path}: {unknown}: {config!r:.200}")
-    for name, value in given.items():
-        if not is_of(kind, name, value) or (name == "repeats" and not 1 <= value <= MOST_REPEATS):
-            raise RecordError(f"{path}: {name} cannot be {value!r:.100}: {unknown}")
+    misfits = {each: [name for name, value in given.items() if not is_of(each, name, value)] for each in fit}
+    kind = next((each for each in fit if not misfits[each]), fit[0])
+    if misfits[kind]:
+        name = misfits[kind][0]
+        raise RecordError(f"{path}: {name} cannot be {given[name]!r:.100}: {unknown}")
     return kind(**given)
 
 
@@ -201,4 +229,8 @@ def is_of(kind, name, value):
         return (
             isinstance(value, tuple) and len(value) > 0 and all(type(width) is int and width >= 1 for width in value)
         )
+    if name == "plugins":
+        return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+    if name == "repeats" and not (isinstance(value, int) and 1 <= value <= MOST_REPEATS):
+        return False
     return isinstance(value, (int, float) if wanted is float else wanted)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from .errors import RecordError
 from .jsonl import append_whole, cut_off, read_lines
 from .logs import is_measured
-from .records import Locked, canonical, failures, lock_folder
+from .records import Locked, canonical, failures, lock_folder, present
 
 SCHEMA = 1  # of a line, and of what a config means: a run of another schema is another run
 STATUSES = ("done", "diverged")
@@ -92,9 +92,9 @@ class Store(Locked):
             self.results.setdefault(result.key, result)
         told = read_lines(self.path / "failures.jsonl")[0]
         self.failures = {
-            line["key"]: (line["config"], str(line.get("error")))
+            key_of(present(line["config"])): (present(line["config"]), str(line.get("error")))
             for line in told
-            if has_its_key(line) and line["key"] not in self.results
+            if has_its_key(line) and key_of(present(line["config"])) not in self.results
         }
         timings = read_lines(self.path / "timings.jsonl")[0]
         timed = lambda line: isinstance(line.get("key"), str) and isinstance(line.get("seconds"), (int, float))
@@ -147,4 +147,10 @@ def checked_result(line):
     in_order = [row.get("epoch") for row in rows] == list(range(1, len(result.rows) + 1))
     ends = bool(rows) and (rows[-1].get("status") == "diverged") == (result.status == "diverged")
     good = in_order and ends and result.status in STATUSES and has_its_key(line)
-    return result if good else None
+    return current(result) if good else None
+
+
+def current(result):
+    """Return a Result of an earlier version as this one has it: without settings that runs no longer have, and so of another key."""
+    config = present(result.config)
+    return result if config == result.config else result._replace(key=key_of(config), config=config)

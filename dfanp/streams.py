@@ -15,7 +15,7 @@ import numpy as np
 from .errors import shown
 
 # In the order of their spawn keys. Never reorder: the numbers are part of what "the same seed" means.
-NAMES = ("weights", "biases", "feedback", "train", "test", "probe", "points", "labels", "gate", "features")
+NAMES = ("weights", "biases", "feedback", "train", "test", "probe", "points", "labels", "gate", "features", "rule")
 KEYS = {name: number for number, name in enumerate(NAMES)}
 
 
@@ -49,6 +49,10 @@ class streams:
         """Return the generator of the test data of `epoch` (1, 2, …)."""
         return self._stream("test", epoch)
 
+    def rule(self, step, l):
+        """Return the generator of what a learning rule draws at a step (1, 2, …) for layer l (0: after the step)."""
+        return self._stream("rule", step, l)
+
     def points(self, part, column):
         """Return the generator of a column of the training (part 0) or test points (1) of a drawn problem."""
         return self._stream("points", part, column)
@@ -56,6 +60,32 @@ class streams:
     def _stream(self, name, *more):
         sequence = np.random.SeedSequence(self.seed, spawn_key=(KEYS[name], *more))
         return np.random.Generator(np.random.PCG64(sequence))
+
+
+class Draws:
+    """Random arrays for a rule: each method of ``numpy.random.Generator``, drawn on the host and moved to the device.
+
+    ``draws.normal(size=(n, d))`` is (n, d), or with R seeds (R, n, d): replica r has what a run of its seed alone draws.
+    Floats have `dtype`; whole numbers and truth values stay what they are.
+
+    Args:
+        seed: a whole number, or R of them. step, l: see ``streams.rule``. backend, dtype: of the arrays.
+    """
+
+    def __init__(self, seed, step, l, backend, dtype):
+        self.backend, self.dtype, self.single = backend, dtype, isinstance(seed, Integral)
+        self._generators = [streams(one).rule(step, l) for one in ([seed] if self.single else seed)]
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def draw(*args, **kwargs):
+            drawn = [np.asarray(getattr(generator, name)(*args, **kwargs)) for generator in self._generators]
+            host = drawn[0] if self.single else np.stack(drawn)
+            return self.backend.asarray(host, self.dtype if host.dtype.kind == "f" else None)
+
+        return draw
 
 
 def check_seed(seed):

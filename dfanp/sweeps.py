@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from . import plugins
 from .backend import usable_cores
 from .errors import RecordError
 from .jobs import Outcome, halves, jobs_of, resolved, train
@@ -121,7 +122,8 @@ class Sweep:
     @property
     def _task(self):
         """A function of a job that trains it."""
-        return partial(train, folder=str(self.path), threads=self.threads, data_dir=self.data_dir, keep=self.keep)
+        shared = dict(threads=self.threads, data_dir=self.data_dir, keep=self.keep, definitions=plugins.loaded())
+        return partial(train, folder=str(self.path), **shared)
 
     def _keep(self, outcome):
         """Write what came of a job, and return it: as failed, if it cannot be written."""

@@ -1,4 +1,4 @@
-"""The loop: examples in, one record an epoch out. There is no other, whatever the rule, the problem or the device.
+"""The training loop: it yields one Record per epoch. It is the same for every rule, problem and device.
 
 Exclusive or, by DFA:
 
@@ -15,28 +15,34 @@ from dataclasses import dataclass, field, fields, replace
 from math import ceil
 from numbers import Integral
 from time import perf_counter
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import numpy as np
 
-from . import alignment, losses, rules
+from . import activations, alignment, losses, rules
 from .errors import shown
 from .feedback import Feedback
-from .inputs import rows
-from .optimizers import Optimizer, State
-from .streams import checked_seeds
+from .inputs import StackedDigits, rows
+from .kernels.checked import comparable, defined, digits, form_of, on_host
+from .kernels.mirror import number
+from .kernels.tier import Learning
+from .network import FORWARD, MLP, plain
+from .optimizers import Optimizer
+from .registry import overrides
+from .streams import Draws, checked_seeds
 
 TEST_BATCH = 1000  # examples a forward pass when only the outputs are wanted
 
 
 @dataclass(frozen=True)
 class Record:
-    """What one epoch came to. Each value is a float, or an array (R,) with replicas (NaN for one that has diverged).
+    """The measures of one epoch. Each value is a float, or an array (R,) with replicas (NaN for one that has diverged).
 
     Attributes:
         epoch: 1, 2, …
         train_loss, train_accuracy: mean over the epoch's examples, each seen before the update that it leads to.
-        test_loss, test_accuracy: mean over the test set of this epoch, after its last update.
+        test_loss, test_accuracy: mean over the test set of this epoch, after its last update. The accuracies are None for a loss
+            of regression, which has none.
         alignment: None, or ``{"feedback": […], "gradient": […]}`` on the probe set after the epoch, lowest layer
             first: see ``dfanp.alignment``.
         seconds: wall-clock time of the epoch, training, testing and alignment together (for replicas: of all
@@ -45,27 +51,19 @@ class Record:
 
     epoch: int
     train_loss: float
-    train_accuracy: float
+    train_accuracy: float | None
     test_loss: float
-    test_accuracy: float
+    test_accuracy: float | None
     alignment: dict | None = None
     seconds: float = field(default=0.0, compare=False)
 
     def replica(self, r):
         """Return the record of replica r of a joint run, as its solo run has it (but for the time)."""
-        picked = {name: float(getattr(self, name)[r]) for name in MEASURES}
+        values = {name: getattr(self, name) for name in MEASURES}
+        picked = {name: None if value is None else float(value[r]) for name, value in values.items()}
         if self.alignment is not None:
             picked["alignment"] = {key: [float(c[r]) for c in cosines] for key, cosines in self.alignment.items()}
         return replace(self, **picked)
-
-
-class Learning(NamedTuple):
-    """What the kernels need to learn in a pass: ``M`` is what carries e back, (1, H) or (R, 1, H), None for W1.T."""
-
-    optimizer: Optimizer
-    state: State
-    M: object
-    epoch: int
 
 
 MEASURES = tuple(f.name for f in fields(Record) if f.name not in ("epoch", "alignment", "seconds"))
@@ -78,22 +76,21 @@ class Training:
         network: an ``MLP`` that fits the problem (``features`` wide below, ``outputs`` above); it is changed in
             place.
         problem: see ``dfanp.problems``.
-        rule: a name in ``dfanp.rules.RULES``: "bp", "fa", "dfa".
+        rule: a ``Rule`` or its name: "bp", "fa", "dfa".
         optimizer: an ``Optimizer``.
-        feedback: how B is drawn (not read under BP).
+        feedback: how B is drawn (not read under a rule without B).
         batch_size: examples a step; the last batch of an epoch is smaller if it must be, its gradient the mean over
             its own size.
         seed: of the data, and of B where `feedback` has none; None takes the network's. With replicas, one for each.
         layers: ``"all"``, or ``"output"`` to train the last layer alone.
-        align: whether records carry alignment; ``"published"`` measures it as Demirbilek 2021 did (``alignment.published``).
-        redraw: None; or a number of epochs, after each of which weights are drawn anew, from the next seed, and data too,
-            while B and the optimizer's state stay: how Demirbilek 2021 repeated the runs of figures 3.3 and 3.4.
+        align: whether records carry alignment.
 
     An exception inside an epoch (an interrupt) leaves the network between two steps of it. It can then not go on, until
     ``restore`` puts back what ``arrays`` returned before.
 
     Attributes:
-        network, feedback: as given. B: the list of feedback matrices, on the device.
+        network, feedback: as given. rule, loss: the objects. B: the list of feedback matrices, on the device; where B learns, the
+            optimizer changes them in place.
         epoch: epochs done so far.
         status: ``"ok"`` or ``"diverged"`` (the loss was not finite); with replicas a list of them.
 
@@ -112,7 +109,6 @@ class Training:
         seed=None,
         layers="all",
         align=False,
-        redraw=None,
     ):
         if (network.sizes[0], network.sizes[-1]) != (problem.features, problem.outputs):
             raise ValueError(
@@ -138,30 +134,27 @@ class Training:
         self.seed = checked_seeds(network.seed if seed is None else seed, network.replicas or 0)
         if feedback.seed is not None:
             checked_seeds(feedback.seed, network.replicas or 0)
-        if (
-            not isinstance(align, (bool, str))
-            or align not in (False, True, "published")
-            or (align == "published" and len(network.sizes) != 3)
-        ):
-            raise ValueError(f"align must be a bool, or 'published' with one hidden layer, got {shown(align)}")
-        if redraw is not None and (isinstance(redraw, bool) or not isinstance(redraw, Integral) or redraw < 1):
-            raise ValueError(f"redraw must be a whole number of at least 1 or None, got {shown(redraw)}")
-        self.redraw = redraw
+        if not isinstance(align, (bool, np.bool_)):
+            raise ValueError(f"align must be True or False, got {shown(align)}")
         self.first = 0 if layers == "all" and "W0" not in network.fixed else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)
         self.B = [self.backend.asarray(b, network.dtype) for b in feedback.draw(shapes, self.seed)]
         self.state = optimizer.init(self.backend, self.trained(), network.replicas)
+        self._fuses = {}  # what a kernel may take at once: see may_fuse
+        self._built_in_loss = losses.LOSSES.built_in(self.loss)
         self.epoch, self._alive = 0, np.ones(network.replicas or 1, dtype=bool)
         self._torn = False  # between two steps of an epoch that was cut off
         self._drawn = None  # examples of the next epoch, where they could be drawn while this one ran
-        self._probe = problem.probe(self.seed) if align is True else None
+        self._probe = problem.probe(self.seed) if align else None
 
     def trained(self):
-        """Return name -> array of the parameters that are trained."""
-        layer = lambda name: int(name[1:])
-        own = lambda name: name not in self.network.fixed and layer(name) >= self.first
-        return {name: theta for name, theta in self.network.parameters.items() if own(name)}
+        """Return name -> array of the parameters that are trained: of the network, and where B learns, "B0" … of it."""
+        own = lambda name: name not in self.network.fixed and int(name[1:]) >= self.first
+        found = {name: theta for name, theta in self.network.parameters.items() if own(name)}
+        if self.rule.feedback_gradient is not None:
+            found |= {f"B{layer}": b for layer, b in enumerate(self.B) if layer >= self.first}
+        return found
 
     @property
     def status(self):
@@ -189,124 +182,178 @@ class Training:
         if self._torn:
             raise RuntimeError("an epoch was cut off: restore() the arrays() of an earlier epoch before going on")
         began, epoch, self._torn = perf_counter(), self.epoch + 1, True
-        seed, own_epoch = self.repeat_of(epoch)
-        if own_epoch == 1 and epoch > 1:
-            self.network.redraw(seed)
-        # A run that diverges is a result, told by its status; NumPy need not warn on the way there.
+        # A run that diverges is a result, which its status says; NumPy need not warn on the way there.
         with self.backend.pinned(), np.errstate(all="ignore"):
-            examples, tested = self.examples(seed, own_epoch)
-            if self.align == "published":
-                train, angles = self.pass_and_align(*examples, own_epoch)
-            else:
-                train = self.pass_over(*examples, learning_in=own_epoch)
-                angles = self.measure_alignment() if self.align else None
-            test = self.pass_over(*tested)
+            examples, tested = self.examples(epoch)
+            train, angles = self.train_and_measure(*examples, self.data_of(epoch)[1])
+            test = self.run_steps(*tested)
             if self.backend.device != "cpu":  # which is still at work: it is waited for below
-                self._drawn = self.drawn(*self.repeat_of(epoch + 1))
+                self._drawn = self.drawn(epoch + 1)
             train, test = self.means(train, examples[0]), self.means(test, tested[0])
             angles = angles and self.on_host(angles)
         alive = self._alive & np.isfinite(train[0]) & np.isfinite(test[0])
-        if self.network.replicas:
-            values = [np.where(alive, measured, np.nan) for measured in (*train, *test)]
-        else:
-            values = [float(measured[0]) for measured in (*train, *test)]
+        values = [None if measured is None else np.where(alive, measured, np.nan) for measured in (*train, *test)]
+        if not self.network.replicas:
+            values = [None if measured is None else float(measured[0]) for measured in (*train, *test)]
         if angles and self.network.replicas:
             angles = {key: [np.where(alive, c, np.nan) for c in cosines] for key, cosines in angles.items()}
         self.epoch, self._alive, self._torn = epoch, alive, False
         return Record(epoch, *values, alignment=angles, seconds=perf_counter() - began)
 
-    def repeat_of(self, epoch):
-        """Return the seed and the epoch that `epoch` takes its data from: its own, unless weights are drawn anew on the way."""
-        if self.redraw is None:
-            return self.seed, epoch
-        repeat, before = divmod(epoch - 1, self.redraw)
-        seed = self.seed + repeat if isinstance(self.seed, int) else tuple(one + repeat for one in self.seed)
-        return seed, before + 1
+    def data_of(self, epoch):
+        """Return the seed and the epoch that `epoch` takes its data from: its own."""
+        return self.seed, epoch
 
-    def examples(self, seed, epoch):
-        """Return (X, y) to train on and (X, y) to test on, of an epoch of a seed."""
+    def examples(self, epoch):
+        """Return (X, y) to train on and (X, y) to test on, of an epoch."""
         drawn, self._drawn = self._drawn, None
-        return (drawn if drawn and drawn[0] == (seed, epoch) else self.drawn(seed, epoch))[1:]
+        return (drawn if drawn and drawn[0] == self.data_of(epoch) else self.drawn(epoch))[1:]
 
-    def drawn(self, seed, epoch):
-        """Return (seed, epoch), and what ``examples`` returns."""
-        return (seed, epoch), self.problem.train(seed, epoch), self.problem.test(seed, epoch)
+    def drawn(self, epoch):
+        """Return the seed and epoch of the data, and what ``examples`` returns."""
+        data = self.data_of(epoch)
+        return data, self.problem.train(*data), self.problem.test(*data)
 
-    def means(self, told, X):
-        """Return mean loss and accuracy of the examples X, float64 (R,) or (1,), on the host, from what ``pass_over`` returned."""
-        return [np.reshape(total, (-1,)) for total in self.backend.to_host(told) / X.shape[-2]]
+    def means(self, totals, X):
+        """Return mean loss and accuracy (None without one) of the examples X, float64 (R,) or (1,), on the host, from ``run_steps``."""
+        loss, right = (np.reshape(total, (-1,)) for total in self.backend.to_host(totals) / X.shape[-2])
+        return loss, None if self.loss.correct is None else right
 
-    def pass_and_align(self, X, y, epoch):
-        """Do what ``pass_over`` does to learn in `epoch`; return what it returns, and the alignment as it was published."""
-        n, told = X.shape[-2], 0.0
-        last = (ceil(n / self.batch_size) - 1) * self.batch_size
-        if last:
-            told = self.pass_over(rows(X, 0, last), y[..., :last, :], epoch)
-        X, y = rows(X, last, n), y[..., last:, :]
-        h = self.network.forward(X)
-        e = self.loss.error(self.backend.xp, h[-1], y)
-        told = told + self.learn(X, y, epoch)
-        return told, alignment.published(self.rule, self.network, self.B, h, e)
+    def train_and_measure(self, X, y, epoch):
+        """Train on the examples (X, y) of `epoch`; return the totals of ``run_steps``, and the alignment or None."""
+        return self.run_steps(X, y, epoch), self.measure_alignment() if self.align else None
 
-    def pass_over(self, X, y, learning_in=None):
-        """Return loss and right answers, summed over the examples (X, y): float64 (2,) or (2, R), on the device.
+    def run_steps(self, X, y, learning_in=None):
+        """Return the loss and the number of right answers, summed over the examples (X, y): float64 (2,) or (2, R), on the device.
 
-        Nothing in a pass waits for a transfer.
+        Nothing in between waits for a transfer.
 
         Args:
             learning_in: None to test; or the epoch, to do a step after each batch (``learn``).
         """
-        told = self.pass_in_one_call(X, y, learning_in) if self.fits_one_call(X) else None
-        return self.pass_by_steps(X, y, learning_in) if told is None else told
+        totals = None
+        if self.may_fuse(X, learning_in):
+            totals = self.fused_epoch(self.backend.kernels.tier, X, y, learning_in)
+        return self.epoch_by_steps(X, y, learning_in) if totals is None else totals
 
-    def pass_by_steps(self, X, y, learning_in):
-        """Return what ``pass_over`` returns, batch by batch: the definition of a pass."""
-        n, told = X.shape[-2], 0.0
+    def epoch_by_steps(self, X, y, learning_in):
+        """Return what ``run_steps`` returns, batch by batch: the definition of an epoch."""
+        n, totals = X.shape[-2], 0.0
         batch_size = TEST_BATCH if learning_in is None else self.batch_size
         for start in range(0, n, batch_size):
             stop = min(start + batch_size, n)
             batch = rows(X, start, stop), y[..., start:stop, :]
-            told = told + (self.evaluate(*batch) if learning_in is None else self.learn(*batch, learning_in))
-        return told
-
-    def fits_one_call(self, X):
-        """Whether the kernels have a whole pass of such a network: one hidden layer, one output, no biases, "bce"."""
-        network, kernels = self.network, self.backend.kernels
-        fits = len(network.sizes) == 3 and network.sizes[-1] == 1 and not network.bias and self.loss.name == "bce"
-        return fits and kernels.pass_over is not None and network.is_plain(X)
-
-    def pass_in_one_call(self, X, y, learning_in):
-        """Return what ``pass_by_steps`` returns; None if the kernels cannot take these examples at once."""
-        learning, kernels = None, self.backend.kernels
-        if learning_in is not None:
-            # With one hidden layer e @ B is its signal under FA and DFA alike; under BP, B is W1.T.
-            learning = Learning(self.optimizer, self.state, self.B[0] if self.B else None, learning_in)
-        batch_size = TEST_BATCH if learning is None else self.batch_size
-        return kernels.pass_over(self.network.activation.name, *self.network.W, X, y, batch_size, learning)
+            totals = totals + (self.evaluate(*batch) if learning_in is None else self.learn(*batch, learning_in))
+        return totals
 
     def evaluate(self, X, y):
         """Return the loss summed over the examples of a batch and the number that are right, float64 (2,) or (2, R)."""
-        return self.backend.kernels.output(self.loss, self.network.forward(X)[-1], y, learning=False)[1]
+        z = self.network.forward(X)[-1]
+        return self.backend.kernels.output(self.loss, z, y, learning=False, built_in=self._built_in_loss)[1]
 
     def learn(self, X, y, epoch):
-        """One step: the error, what the rule makes of it, the update of every trained parameter in place.
+        """One step: the error, the gradients that the rule makes of it, the update of every trained parameter in place.
 
         Returns what ``evaluate`` returns, at the parameters before the update.
         """
         h = self.network.forward(X)
-        e, told = self.backend.kernels.output(self.loss, h[-1], y)
-        found = rules.gradients(self.rule, self.network, self.B, h, e, self.first)
-        self.optimizer.step(self.backend, self.network.parameters, found, self.state, epoch)
-        return told
+        e, totals = self.backend.kernels.output(self.loss, h[-1], y, built_in=self._built_in_loss)
+        gradients = rules.gradients(self.rule, self.network, self.B, h, e, y, self.first, self.draws)
+        self.optimizer.step(self.backend, self.trained(), gradients, self.state, epoch)
+        if self.rule.after_step is not None:
+            lr, draws = self.state.lr[f"W{len(self.network.W) - 1}"], self.draws(0, self.state.step)
+            self.rule.after_step(
+                rules.AfterStep(self.backend.xp, self.network.W, self.B, h, e, y, lr, draws)
+            )
+        return totals
+
+    def draws(self, l, step=None):
+        """Return the random arrays that a rule draws for layer l in a step (None: the next one)."""
+        step = self.state.step + 1 if step is None else step
+        return Draws(self.seed, step, l, self.backend, self.network.dtype)
+
+    def may_fuse(self, X, learning_in):
+        """Whether a kernel may take all steps of an epoch at once, to learn or (None) to test.
+
+        It may for a network with one hidden layer, one output and no biases, where all that defines a step is dfanp's own (the
+        very objects and methods) and the kernel agrees with it on a tiny network.
+        """
+        net, stacked, learns = self.network, isinstance(X, StackedDigits), learning_in is not None
+        # All that the answer depends on; it is looked at in every epoch, and some last a tenth of a millisecond.
+        kinds = (type(self), STEPS), (type(net), FORWARD), (type(self.optimizer), ("update", "step", "init", "clock"))
+        methods = [getattr(kind, name) for kind, names in kinds for name in names]
+        own = [name for each in (self, net) for name in (*STEPS, *FORWARD) if name in vars(each)]
+        now = [self.rule, self.optimizer, self.loss, net.activation, methods, own]
+        before, answer = self._fuses.get((stacked, learns), (None, False))
+        if before != now:
+            answer = self.fits_kernel(X, learns) and self.agrees_on_tiny(stacked, learns, methods)
+            self._fuses[stacked, learns] = now, answer
+        return answer
+
+    def fits_kernel(self, X, learns):
+        """Whether the tier has a kernel for such an epoch, by what dfanp itself calls its parts."""
+        net, tier = self.network, self.backend.kernels.tier
+        if tier.fused_epoch is None or overrides(self, Training, STEPS) or not plain(net, X):
+            return False
+        if len(net.sizes) != 3 or net.sizes[-1] != 1 or net.bias or self._built_in_loss not in tier.losses:
+            return False
+        parts = [(activations.ACTIVATIONS.built_in(net.activation), tier.activations)]
+        if learns:
+            parts.append((self.optimizer.kernel, tier.optimizers))
+        known = all(number(names, name) is not None for name, names in parts)
+        return known and (not learns or rules.RULES.built_in(self.rule) in tier.rules)
+
+    def agrees_on_tiny(self, stacked, learns, methods):
+        """Whether the tier's kernel and the definition make the same of a tiny network."""
+        net, kernels = self.network, self.backend.kernels
+        learning = (self.rule, form_of(self.optimizer)) if learns else ()
+        key = "epoch", net.activation, self.loss, net.dtype, stacked, bool(net.replicas), self.first, *learning, *methods
+        what = f"an epoch of {self.rule.name} with {net.activation.name} and {type(self.optimizer).__name__}"
+        if not learns:
+            what = f"a test with {net.activation.name}"
+        return kernels.agrees(key, what, net.dtype, lambda tier: self.tiny_epoch(tier, stacked, learns))
+
+    def tiny_epoch(self, tier, stacked, learns):
+        """Return what three steps and a test make of a tiny network by these rules, name -> array: in one call of a tier, or by steps."""
+        backend, R = defined(self.backend), 2 if self.network.replicas else None
+        rng, dtype = np.random.default_rng(9), self.network.dtype
+        X = digits(backend, dtype, 3 if R else 2)
+        if not stacked:
+            X = backend.asarray(rng.normal(size=X.shape), dtype)
+        y = backend.asarray(rng.integers(0, 2, (*X.shape[:-1], 1)), dtype)
+        examples = lambda seed, epoch=1: (X, y)
+        sizes = (X.shape[-1], 5, 1)
+        problem = SimpleNamespace(
+            features=sizes[0], outputs=1, loss=self.loss, dtype=dtype, backend=backend, train_size=X.shape[-2],
+            train=examples, test=examples, probe=examples,
+        )  # fmt: skip
+        net = MLP(sizes, self.network.activation, dtype=dtype, seed=(1, 2) if R else 1, backend=backend)
+        layers = "output" if self.first else "all"
+        tiny = Training(net, problem, self.rule, comparable(self.optimizer, 2), batch_size=4, layers=layers)
+        run = tiny.epoch_by_steps if tier is backend.kernels.plain else lambda *what: tiny.fused_epoch(tier, *what)
+        before, found = tiny.arrays(), {}
+        if learns:
+            found["totals"] = run(X, y, 1)
+            changed = tiny.arrays()
+            found |= {name: changed[name] - before[name] for name in changed if changed[name].dtype.kind == "f"}
+        found["test totals"] = run(X, y, None)
+        return on_host(backend, found)
+
+    def fused_epoch(self, tier, X, y, learning_in):
+        """Return what ``epoch_by_steps`` returns, from one call of a tier; None if these examples are too many for one."""
+        learning = None
+        if learning_in is not None:
+            # With one hidden layer e @ B is its signal under FA and DFA alike; under BP, B is W1.T.
+            learning = Learning(self.optimizer, self.state, self.B[0] if self.B else None, learning_in)
+        batch_size = TEST_BATCH if learning is None else self.batch_size
+        return tier.fused_epoch(self.network.activation.name, *self.network.W, X, y, batch_size, learning)
 
     def measure_alignment(self):
         """Return ``{"feedback": […], "gradient": […]}`` at the present weights, on the device."""
         X, y = self._probe
         X = rows(X, 0, X.shape[-2])
-        return {
-            "feedback": alignment.feedback_alignment(self.rule, self.network, self.B),
-            "gradient": alignment.gradient_alignment(self.rule, self.network, self.B, self.loss, X, y),
-        }
+        gradient = alignment.gradient_alignment(self.rule, self.network, self.B, self.loss, X, y, self.draws)
+        return {"feedback": alignment.feedback_alignment(self.rule, self.network, self.B), "gradient": gradient}
 
     def on_host(self, found):
         """Return lists of cosines under names as floats, or as arrays (R,) with replicas."""
@@ -364,3 +411,7 @@ class Training:
         self.state.step, self.epoch = int(arrays["optimizer/step"]), int(arrays["epoch"])
         self._alive = arrays["alive"].copy()
         self._torn = False
+
+
+STEPS = ("run_steps", "epoch_by_steps", "evaluate", "learn")  # what defines an epoch
+

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ..settings import ParitySettings, SyntheticSettings
 from ..store import key_of
+from .published import settings_of
 from .rates import default_rate, thesis_rate
 
 PUBLISHED, CORRECTED = MODES = ("published", "corrected")
@@ -105,15 +106,15 @@ def parity_series(label, scale, mode, k=3, method="dfa", opt="rmsprop", epochs=2
         lr = default_rate(scale.data, method, opt, more.get("feedback", "uniform")).lr
     elif lr is None:
         lr = thesis_rate(method, base, more.get("feedback", "uniform"))
-    settings = ParitySettings(
-        lr=lr, method=method, opt=opt, k=k, data=scale.data, epochs=epochs, train_size=scale.train_size,
+    given = dict(
+        lr=lr, method=method, opt=opt, k=k, data=scale.data, train_size=scale.train_size,
         test_size=scale.test_size, kernels=scale.kernels, device=scale.device, **more,
     )  # fmt: skip
     if chained and mode == PUBLISHED:
-        count = len(scale.seeds)
-        runs = (replace(settings, epochs=epochs * count, redraw=epochs, seed=scale.seeds[0]),)
+        in_all = epochs * len(scale.seeds)
+        runs = (settings_of(ParitySettings, epochs, epochs=in_all, seed=scale.seeds[0], **given),)
     else:
-        runs = tuple(replace(settings, seed=seed) for seed in scale.seeds)
+        runs = tuple(settings_of(ParitySettings, epochs=epochs, seed=seed, **given) for seed in scale.seeds)
     return Series(label, runs, panel, x, None if scale.quick else published)
 
 

@@ -1,6 +1,9 @@
 """Learning rates that are known to work, and where each was found."""
 
+from dataclasses import fields
 from typing import NamedTuple
+
+from .. import optimizers, rules
 
 
 class Rate(NamedTuple):
@@ -106,8 +109,12 @@ TABLES = {"digits": (DIGITS, DIGITS_SGD_BY_FEEDBACK), "mnist": (MNIST, MNIST_SGD
 def default_rate(data, method, opt, feedback="uniform"):
     """Return the Rate to start from, for names as in ``dfanp.settings``.
 
-    FA takes DFA's rates (with one hidden layer it is the same rule); Fashion-MNIST takes MNIST's. Lazy methods were tuned with
+    FA takes DFA's rates (with one hidden layer it is the same rule), and so does any other rule with a B; rules without B take BP's.
+    Fashion-MNIST takes MNIST's. An optimizer that is not of dfanp has the default that its class gives lr. Lazy methods were tuned with
     Adadelta; with another optimizer they take BP's.
+
+    Raises:
+        ValueError: no rate is known for the optimizer.
     """
     opt = opt.partition(":")[0]
     name = "digits" if data == "digits" else "mnist"
@@ -115,9 +122,18 @@ def default_rate(data, method, opt, feedback="uniform"):
     if method in LAZY[name] and opt == "adadelta":
         return Rate(LAZY[name][method], f"{source} at k = 1")
     rates, by_feedback = TABLES[name]
+    if opt not in rates["bp"]:  # one that is not of dfanp
+        kind = optimizers.get(opt)
+        default = next(each.default for each in fields(kind) if each.name == "lr")
+        if not optimizers.is_number(default):
+            raise ValueError(f"no learning rate is known for the optimizer {opt!r}: give one (--lr)")
+        return Rate(default, f"the default of {opt}")
     source += " at k = 3" + (", for BP" if method in LAZY[name] else "")
-    lr = rates["dfa" if method in ("fa", "dfa") else "bp"][opt]
-    if method in ("fa", "dfa") and feedback != "uniform" and opt in ("sgd", "momentum", "nesterov"):
+    feeds_back = method in rules.RULES and rules.get(method).feedback_shape is not None
+    lr = rates["dfa" if feeds_back else "bp"][opt]
+    if method in rules.RULES and rules.RULES.built_in(rules.get(method)) is None:
+        source += f", for {'DFA' if feeds_back else 'BP'}: {method} may want another one"
+    if feeds_back and feedback != "uniform" and opt in ("sgd", "momentum", "nesterov"):
         lr *= by_feedback[feedback] / by_feedback["uniform"]
         source += f", scaled to {feedback} B" if opt != "sgd" else ""
     return Rate(float(f"{lr:.3g}"), source)

@@ -1,12 +1,16 @@
 """The kernel table: operation × tier. A tier is a faster way to compute what is defined elsewhere, never a definition.
 
-    product(X, W)               X @ W for StackedDigits X                         defined by StackedDigits.dense
-    descend(optimizer, g, …)    one optimizer step of W by g = X.T @ delta        defined by WeightGradient.dense, update
-    update(optimizer, g, …)     one optimizer step by a dense gradient            defined by Optimizer.update
-    update_all(optimizer, …)    one optimizer step of several parameters          defined by Optimizer.update
-    output(loss, z, y, …)       error, loss and right answers from the logits     defined by Loss
-    pass_over(activation, …)    all steps of an epoch, or its test, of a network  defined by Training.pass_over
-                                with one hidden layer and one output
+    product(X, W)                 X @ W for StackedDigits X                         defined by StackedDigits.dense
+    gradient(g)                   X.T @ delta for StackedDigits X                   defined by WeightGradient.dense
+    fused_update(optimizer, g, …) one optimizer step of W by g = X.T @ delta        defined by WeightGradient.dense, update
+    update(optimizer, g, …)       one optimizer step by a dense gradient            defined by Optimizer.update
+    update_all(optimizer, …)      one optimizer step of several parameters          defined by Optimizer.update
+    output(loss, z, y, …)         error, loss and right answers from the logits     defined by Loss
+    fused_epoch(activation, …)    all steps of an epoch, or its test, of a network  defined by Training.epoch_by_steps
+                                  with one hidden layer and one output
+
+A Backend reaches them through ``Kernels`` (checked.py), which lets a kernel stand in for a definition only where it has been shown
+to agree with it.
 
 Tiers: ``numpy`` (the definition itself, on any array namespace), and on the CPU ``numba`` and ``native`` (C with OpenMP), on a GPU
 ``cuda`` and ``cuda-tf32`` (products of less precision). One is chosen by name when a Backend is made. A tier that was asked for and
@@ -16,8 +20,11 @@ is absent is an error; ``auto`` takes the fastest that is there and has full pre
 import importlib
 
 from ..errors import BackendError, by_name
+from .checked import Kernels, KernelWarning
 
-OPERATIONS = ("product", "descend", "update", "update_all", "output", "pass_over")
+__all__ = ["Kernels", "KernelWarning", "resolve", "why_not"]
+
+OPERATIONS = ("product", "gradient", "fused_update", "update", "update_all", "output", "fused_epoch")
 TIERS = {  # a tier's module here, and its class
     "native": ("native", "Native"),
     "numba": ("numba", "Numba"),
@@ -31,7 +38,7 @@ ON_CPU = AUTO["cpu"]
 
 
 def resolve(name, xp, device):
-    """Return the kernels of tier `name` ("auto" takes the fastest there is) for arrays of `xp` on `device`.
+    """Return the ``Kernels`` of tier `name` ("auto" takes the fastest there is) for arrays of `xp` on `device`.
 
     Raises:
         BackendError: the tier was asked for by name and cannot be used here; the message says why.
@@ -43,7 +50,8 @@ def resolve(name, xp, device):
     for tier in AUTO[device] if name == "auto" else (name,):
         reason = why_not(tier)
         if reason is None:
-            return _tier(tier)(xp)
+            plain = _tier("numpy")(xp)
+            return Kernels(plain if tier == "numpy" else _tier(tier)(xp), plain, by_name=name != "auto")
     raise BackendError(f"the kernels {name!r} cannot be used: {reason}; use --kernels auto (kernels='auto')")
 
 

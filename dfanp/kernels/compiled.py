@@ -9,10 +9,13 @@ import os
 import numpy as np
 
 from ..inputs import StackedDigits
+from . import mirror
+from .mirror import hyperparameters, slots
 from .nonzero import nonzero
 from .tier import Tier
 
-KINDS = ("SGD", "Momentum", "Nesterov", "Adagrad", "Adadelta", "RMSProp", "Adam")  # the order that the kernels know
+
+SGD = mirror.number(mirror.OPTIMIZERS, "sgd")
 
 
 def wait_awake_shortly():
@@ -67,12 +70,12 @@ class Compiled(Tier):
 
         gather(digits, picks, lists)             fill by_block and in_block for the examples `picks` (n, k)
         transpose(digits, lists)                 fill by_pixel and in_pixel from them
-        rule(numbers, dtype)                     what the next two take, from ``hyperparameters``
+        numbers(hyperparameters, dtype)          what the next two take, of ``mirror.hyperparameters``
         multiply(digits, lists, W, a)            a = X @ W
-        fuse(digits, lists, delta, rule, lr, W, state)   one step of W and its state, in place, by X.T @ delta
-        apply(rule, lr, g, theta, state)         one step of theta and its state, in place, by g
+        fuse(digits, lists, delta, numbers, lr, W, state)   one step of W and its state, in place, by X.T @ delta
+        apply(numbers, lr, g, theta, state)      one step of theta and its state, in place, by g
 
-    and may have ``pass_over``. Products of arrays are left to BLAS, on one thread: its others would wait awake, on the cores
+    and may have ``fused_epoch``. Products of arrays are left to BLAS, on one thread: its others would wait awake, on the cores
     that the next kernel needs.
 
     Results do not depend on the number of threads: work is split by output, never by summand.
@@ -81,6 +84,7 @@ class Compiled(Tier):
     Digits, Lists = Digits, Lists
     xp = np
     blas_threads = 1
+    optimizers = mirror.OPTIMIZERS
 
     def __init__(self):
         self.lists = {}
@@ -108,28 +112,41 @@ class Compiled(Tier):
             self.multiply(*self.listed(X, r), w, a)
         return out
 
-    def descend(self, optimizer, gradient, theta, s, lr, step, epoch):
-        """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""
+    def gradient(self, gradient):
+        """Return a WeightGradient as an array, (D, H) or (R, D, H)."""
         X, delta = gradient
         if not isinstance(X, StackedDigits):
-            return self.update(optimizer, gradient.dense(), theta, s, lr, step, epoch)
-        rule = self.rule(hyperparameters(optimizer, step, epoch), theta.dtype)
-        for r, w, d, *state in replicas(theta, np.ascontiguousarray(delta), *slots(s)):
+            return gradient.dense()
+        found = np.zeros((*delta.shape[:-2], X.shape[-1], delta.shape[-1]), delta.dtype)
+        self.apply_gradient(dict.fromkeys((*mirror.FLAGS, *mirror.NUMBERS), 0) | {"kind": SGD}, gradient, found, (), -1.0)
+        return found
+
+    def fused_update(self, optimizer, gradient, theta, s, lr, t):
+        """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""
+        if not isinstance(gradient.X, StackedDigits):
+            return self.update(optimizer, gradient.dense(), theta, s, lr, t)
+        self.apply_gradient(hyperparameters(optimizer, t), gradient, theta, slots(s), lr)
+
+    def apply_gradient(self, numbers, gradient, theta, state, lr):
+        """Do one step of the optimizer that `numbers` describe on `theta` and its state arrays, in place."""
+        X, delta = gradient
+        numbers = self.numbers(numbers, theta.dtype)
+        for r, w, d, *s in replicas(theta, np.ascontiguousarray(delta), *state):
             digits, lists = self.listed(X, r)
             if not lists.transposed:
                 self.transpose(digits, lists)
                 lists.transposed = True
-            self.fuse(digits, lists, d, rule, rate_of(lr, r), w, state)
+            self.fuse(digits, lists, d, numbers, rate_of(lr, r), w, s)
 
-    def update(self, optimizer, g, theta, s, lr, step, epoch):
+    def update(self, optimizer, g, theta, s, lr, t):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by the gradient `g` of their shape."""
         g = np.ascontiguousarray(g)
-        rule = self.rule(hyperparameters(optimizer, step, epoch), theta.dtype)
+        numbers = self.numbers(hyperparameters(optimizer, t), theta.dtype)
         arrays = theta, g, *slots(s)
         # With a rate for each replica all arrays have that axis first, those of biases too.
         each = [(None, *arrays)] if isinstance(lr, float) else zip(range(len(theta)), *arrays, strict=True)
         for r, w, gradient, *state in each:
-            self.apply(rule, rate_of(lr, r), gradient, w, state)
+            self.apply(numbers, rate_of(lr, r), gradient, w, state)
 
 
 def replicas(first, *more):
@@ -140,41 +157,6 @@ def replicas(first, *more):
         yield from zip(range(len(first)), first, *more, strict=True)
 
 
-def slots(s):
-    """Return the state arrays of a parameter, in the order in which the kernels take them."""
-    return vars(s).values()
-
-
 def rate_of(lr, r):
     """Return the learning rate of replica r: `lr` is a number, or an array with a leading replica axis."""
     return lr if isinstance(lr, float) else float(lr.reshape(-1)[r or 0])
-
-
-def hyperparameters(optimizer, step, epoch):
-    """Return the numbers of an optimizer at a step (and epoch): the struct `rule` of arithmetic.h, name by name, in its order."""
-    get = lambda name, default=0.0: getattr(optimizer, name, default)
-    t = step if get("count") == "steps" else epoch
-    return {
-        "kind": KINDS.index(type(optimizer).__name__),
-        "outside": get("eps_placement") == "outside",
-        "unscaled": get("accumulate") == "unscaled",
-        "weight_decay": get("weight_decay"),
-        "rho": get("rho") or get("momentum"),
-        "beta1": get("beta1"),
-        "beta2": get("beta2"),
-        "eps": get("eps"),
-        # 1 - rho is taken in Python's precision and rounded once, as in the definition.
-        "one_rho": 1 - get("rho"),
-        "one_beta1": 1 - get("beta1"),
-        "one_beta2": 1 - get("beta2"),
-        "correction1": 1 / (1 - get("beta1") ** t),
-        "correction2": 1 / (1 - get("beta2") ** t),
-    }
-
-
-def corrections(optimizer, steps, dtype):
-    """Return Adam's corrections 1 / (1 - beta^t) at some `steps`, (steps, 2), or None for an optimizer that has none at a step."""
-    if getattr(optimizer, "count", None) != "steps":
-        return None
-    pairs = [(1 / (1 - optimizer.beta1**t), 1 / (1 - optimizer.beta2**t)) for t in steps]
-    return np.array(pairs, dtype)

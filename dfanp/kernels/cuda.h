@@ -22,21 +22,28 @@
 
 typedef long long i64;
 
+/* Python fills the structs, and defines the size that each has there; without that macro nothing is checked. */
+#ifdef CHECK_SIZES
+#define CHECK_SIZE(name, size) static_assert(sizeof(name) == size, "cuda.py has another struct " #name);
+#else
+#define CHECK_SIZE(name, size)
+#endif
+
 #ifndef PAUSE
 #define PAUSE() /* what a thread does between two looks at a barrier */
 #endif
 
-/* One step of the parameter w with the state u, v by its gradient g. */
-FN void step(int kind, const rule &o, REAL lr, REAL g, REAL *w, REAL *u, REAL *v) {
+/* One step of the parameter w with the state s0, s1 by its gradient g. */
+FN void step(int kind, const hyperparameters &o, REAL lr, REAL g, REAL *w, REAL *s0, REAL *s1) {
     g += o.weight_decay * *w;
     switch (kind) {
     case SGD: sgd(lr, g, w); break;
-    case MOMENTUM: momentum(o, lr, g, w, u); break;
-    case NESTEROV: nesterov(o, lr, g, w, u); break;
-    case ADAGRAD: adagrad(o, lr, g, w, u); break;
-    case RMSPROP: rmsprop(o, lr, g, w, u); break;
-    case ADADELTA: adadelta(o, lr, g, w, u, v); break;
-    case ADAM: adam(o, lr, g, w, u, v); break;
+    case MOMENTUM: momentum(o, lr, g, w, s0); break;
+    case NESTEROV: nesterov(o, lr, g, w, s0); break;
+    case ADAGRAD: adagrad(o, lr, g, w, s0); break;
+    case RMSPROP: rmsprop(o, lr, g, w, s0); break;
+    case ADADELTA: adadelta(o, lr, g, w, s0, s1); break;
+    case ADAM: adam(o, lr, g, w, s0, s1); break;
     }
 }
 

@@ -10,46 +10,56 @@ from math import ceil
 
 import numpy as np
 
+from .. import activations
 from ..inputs import StackedDigits, WeightGradient
+from . import mirror
 from .card import Card
-from .compiled import corrections, hyperparameters, slots
 from .cuda_shapes import shape_of
-from .native import ACTIVATIONS, INT, POINTER, REALS, RULES
+from .mirror import ACTIVATIONS, HYPERPARAMETERS, INT, POINTER, REALS, corrections, hyperparameters, slots
 from .tier import Tier
 
 THREADS = 256  # of the kernels in cuda.cu
 MOST = 16  # parameters of one update
-LOSSES = ("bce", "cross-entropy", "mse")  # in the order of cuda.cu
+LOSSES = mirror.listed("cuda.cu", "LOSSES")
 TEST_BATCH = 128  # examples of a step that only tests
 LONGEST_LAUNCH = 1e9  # cycles by estimate, about half a second: then Python sees an interrupt
 
 FLOAT, DOUBLE = np.dtype("float32"), np.dtype("float64")
 
 
-def struct(**fields):
-    """Return a ctypes.Structure with fields `type="names"`, in their order."""
-    types = {"pointers": POINTER, "ints": INT, "int": ctypes.c_int, "floats": ctypes.c_float}
-    told = [(name, types[kind]) for kind, names in fields.items() for name in names.split()]
-    return type("Struct", (ctypes.Structure,), {"_fields_": told})
+def structs(real, numbers):
+    """Return the structs `gather`, `output` and `update` of cuda.cu, by their names, for a C type and its struct of hyperparameters."""
+    many = POINTER * MOST
+    return {
+        "gather": mirror.struct("Gather", (POINTER, "raw picks out"), (INT, "replicas rows stride k pixels"), (real, "mean std")),
+        "output": mirror.struct(
+            "Output", (POINTER, "z y e totals"), (INT, "replicas n outputs y_stride"), (ctypes.c_int, "loss")
+        ),
+        "update": mirror.struct(
+            "Update",
+            (many, "w s0 s1 g"),
+            (INT * MOST, "size"),
+            (POINTER, "lrs"),
+            (INT, "parameters replicas"),
+            (real, "lr"),
+            (numbers, "o"),
+        ),
+    }
 
 
-def structs(real, rule):
-    """Return the structs `gather` and `update` of cuda.cu for a C type and its struct `rule`."""
-    sizes = struct(pointers="raw picks out", ints="replicas rows stride k pixels")
-    gather = type("Gather", (sizes,), {"_fields_": [("mean", real), ("std", real)]})
-    fields = [(name, POINTER * MOST) for name in "wuvg"] + [("size", INT * MOST), ("lrs", POINTER)]
-    fields += [("parameters", INT), ("replicas", INT), ("lr", real), ("o", rule)]
-    return gather, type("Update", (ctypes.Structure,), {"_fields_": fields})
-
-
-STRUCTS = {dtype: structs(real, RULES[dtype]) for dtype, (_, real) in REALS.items()}
-Output = struct(pointers="z y e told", ints="replicas n outputs y_stride", int="loss")
-BeforeRule = struct(
-    pointers="bank X picks y M W0 u0 v0 W1 u1 v1 lr corrections told sums outputs barriers",
-    ints="replicas total first examples batch H own_X own_y",
-    floats="scale shift",
+STRUCTS = {dtype: structs(real, HYPERPARAMETERS[dtype]) for dtype, (_, real) in REALS.items()}
+Pass = mirror.struct(
+    "Pass",
+    (POINTER, "bank X picks y M W0 W0_s0 W0_s1 W1 W1_s0 W1_s1 lr corrections totals sums outputs barriers"),
+    (INT, "replicas total first examples batch H own_X own_y"),
+    (ctypes.c_float, "scale shift"),
+    (HYPERPARAMETERS[FLOAT], "o"),
 )
-Pass = type("Pass", (BeforeRule,), {"_fields_": [("o", RULES[FLOAT])]})
+
+
+def sizes_of(**structs):
+    """Return the macros with which the compiler checks that each struct is as large as here."""
+    return {"CHECK_SIZES": 1} | {f"SIZE_OF_{name.upper()}": ctypes.sizeof(each) for name, each in structs.items()}
 
 
 @cache
@@ -75,6 +85,8 @@ class Cuda(Tier):
     """
 
     name = "cuda"
+    rules, losses = ("bp", "fa", "dfa"), ("bce", "cross-entropy", "mse")
+    activations, optimizers = ACTIVATIONS, mirror.OPTIMIZERS
 
     def __init__(self, xp, card=None):
         self.xp, self.card = xp, card or card_of(xp)
@@ -103,7 +115,7 @@ class Cuda(Tier):
     def run(self, name, argument, numbers, dtype, shared=0, blocks=None):
         """Launch a kernel of cuda.cu on as many blocks as `numbers` keep busy (or `blocks`), for the dtype."""
         blocks = blocks or max(1, min(ceil(numbers / THREADS), 16 * self.card.multiprocessors))
-        defines = {"DOUBLE": 1} if dtype == DOUBLE else {}
+        defines = ({"DOUBLE": 1} if dtype == DOUBLE else {}) | sizes_of(**STRUCTS[dtype])
         self.card.launch("cuda.cu", name, defines, argument, blocks, THREADS, shared)
 
     def dense(self, X):
@@ -117,7 +129,7 @@ class Cuda(Tier):
             stride = self.card.strides(picks)[0] if replicas else n * k
             pointers = map(self.address, (bank.raw, picks, X._dense))
             sizes = *(replicas or [1]), n, stride, k, bank.raw.shape[1]
-            self.run("gather", STRUCTS[dtype][0](*pointers, *sizes, bank.mean, bank.std), X._dense.size, dtype)
+            self.run("gather", STRUCTS[dtype]["gather"](*pointers, *sizes, bank.mean, bank.std), X._dense.size, dtype)
         return X._dense
 
     def product(self, X, W):
@@ -128,15 +140,15 @@ class Cuda(Tier):
         """Return a WeightGradient as an array, (D, H) or (R, D, H); an array as it is."""
         return self.xp.matrix_transpose(self.dense(g.X)) @ g.delta if isinstance(g, WeightGradient) else g
 
-    def descend(self, optimizer, gradient, theta, s, lr, step, epoch):
+    def fused_update(self, optimizer, gradient, theta, s, lr, t):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""
-        self.update_all(optimizer, [(gradient, theta, s, lr)], step, epoch)
+        self.update_all(optimizer, [(gradient, theta, s, lr)], t)
 
-    def update(self, optimizer, g, theta, s, lr, step, epoch):
+    def update(self, optimizer, g, theta, s, lr, t):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by the gradient `g` of their shape."""
-        self.update_all(optimizer, [(g, theta, s, lr)], step, epoch)
+        self.update_all(optimizer, [(g, theta, s, lr)], t)
 
-    def update_all(self, optimizer, parameters, step, epoch):
+    def update_all(self, optimizer, parameters, t, replicas=None):
         """Do one step of `optimizer` on several parameters in one launch.
 
         Args:
@@ -145,20 +157,20 @@ class Cuda(Tier):
         for start in range(0, len(parameters), MOST):
             some = [(self.contiguous(self.gradient(g)), *more) for g, *more in parameters[start : start + MOST]]
             dtype, lr = dtype_of(some[0][1]), some[0][3]
-            p = STRUCTS[dtype][1](parameters=len(some), replicas=1)
+            p = STRUCTS[dtype]["update"](parameters=len(some), replicas=1)
             if isinstance(lr, float):
                 p.lr = lr
             else:
                 p.lrs, p.replicas = self.address(lr), lr.shape[0]
-            p.o = RULES[dtype](**hyperparameters(optimizer, step, epoch))
-            for t, (g, theta, s, _) in enumerate(some):
-                p.g[t], p.w[t], p.size[t] = self.address(g), self.address(theta), theta.size
-                for pointers, array in zip((p.u, p.v), slots(s), strict=False):
-                    pointers[t] = self.address(array)
+            p.o = HYPERPARAMETERS[dtype](**hyperparameters(optimizer, t))
+            for place, (g, theta, s, _) in enumerate(some):
+                p.g[place], p.w[place], p.size[place] = self.address(g), self.address(theta), theta.size
+                for pointers, array in zip((p.s0, p.s1), slots(s), strict=False):
+                    pointers[place] = self.address(array)
             self.run("update", p, max(theta.size for _, theta, *_ in some), dtype)
 
     def output(self, loss, z, y, learning=True):
-        """Return e, shape of z (None unless `learning`), and the sums of ``Tier.output``, in one launch.
+        """Return e, shape of z (None unless `learning`), and the totals of ``Tier.output``, in one launch.
 
         Args:
             loss: a Loss. z: logits (n, d_L) or (R, n, d_L). y: targets of that shape, or without R.
@@ -166,17 +178,17 @@ class Cuda(Tier):
         *replicas, n, outputs = z.shape
         z, y = self.contiguous(z), y if self.card.strides(y)[-2:] == [outputs, 1] else self.contiguous(y)
         e = self.card.empty(z.shape, dtype_of(z).name) if learning else None
-        told = self.card.empty((2, *replicas), "float64")
+        totals = self.card.empty((2, *replicas), "float64")
         stride = self.card.strides(y)[0] if y.ndim > 2 else 0
-        sizes = *(replicas or [1]), n, outputs, stride, LOSSES.index(loss.name)
-        shared = 2 * THREADS * 8
-        self.run("output", Output(*map(self.address, (z, y, e, told)), *sizes), n, dtype_of(z), shared, sizes[0])
-        return e, told
+        sizes = *(replicas or [1]), n, outputs, stride, mirror.number(LOSSES, loss.name)
+        p, shared = STRUCTS[dtype_of(z)]["output"](*map(self.address, (z, y, e, totals)), *sizes), 2 * THREADS * 8
+        self.run("output", p, n, dtype_of(z), shared, sizes[0])
+        return e, totals
 
-    def pass_over(self, activation, W0, W1, X, y, batch_size, learning=None):
-        """Return what a pass over the examples of a network with one output, no biases and the loss "bce" comes to.
+    def fused_epoch(self, activation, W0, W1, X, y, batch_size, learning=None):
+        """Do all steps of an epoch of a network with one hidden layer, one output, no biases and the loss "bce"; or test it.
 
-        Arguments are those of ``Native.pass_over``.
+        Arguments are those of ``Native.fused_epoch``.
 
         Returns:
             loss and right answers, summed over the examples, float64 (2,) or (2, R) on the device. None in float64, or if the network or a batch
@@ -195,8 +207,8 @@ class Cuda(Tier):
         if shape is None:
             return None
         p = Pass(replicas=R, total=total, batch=batch, H=H, scale=1.0, own_X=len(X.shape) > 2, own_y=y.ndim > 2)
-        told, y = self.card.zeros((2, R), "float64"), self.contiguous(y)
-        p.W0, p.W1, p.y, p.told = map(self.address, (W0, W1, y, told))
+        totals, y = self.card.zeros((2, R), "float64"), self.contiguous(y)
+        p.W0, p.W1, p.y, p.totals = map(self.address, (W0, W1, y, totals))
         if digits:
             bank, X = X.bank, self.contiguous(X.picks)
             images = bank.prepared(self.name, lambda bank: Words(bank, self.card)).array
@@ -207,7 +219,8 @@ class Cuda(Tier):
             p.X = self.address(X)
         macros = {name.upper(): getattr(shape, name) for name in ("words", "columns", "ranks", "groups", "threads")}
         macros |= {"N": batch, "K": K, "IMAGE_WORDS": ceil(pixels / 4), "PIXELS": pixels, "BUFFERS": shape.buffers}
-        macros |= {"DENSE": int(not digits), "ACTIVATION": ACTIVATIONS.index(activation), "KIND": 0, "STATES": states}
+        macros |= {"DENSE": int(not digits), "ACTIVATION": mirror.number(ACTIVATIONS, activation), "KIND": 0, "STATES": states}
+        macros |= {"LEAK": activations.LEAK, **sizes_of(**{"pass": Pass})}
         macros |= {"LEARN": int(learning is not None), "LEARN_W0": int(learn_W0)}
         if learning is not None:
             steps = ceil(total / batch)
@@ -218,7 +231,7 @@ class Cuda(Tier):
         if learning is not None:
             learning.state.step += steps
             del read
-        return told if replicas else told[:, 0]
+        return totals if replicas else totals[:, 0]
 
     def launch_pass(self, p, macros, shape):
         """Launch the pass `p` as often as its length asks for; whether it could be."""
@@ -244,26 +257,27 @@ class Cuda(Tier):
         """Write into the struct `p` and the `macros` what a ``Learning`` says; return the arrays that only p knows of."""
         optimizer, state, M, epoch = learning
         step = state.step + 1
-        numbers = hyperparameters(optimizer, step, epoch)
-        macros["KIND"], p.o = numbers["kind"], RULES[FLOAT](**numbers)
-        for name, places in (("W1", ("u1", "v1")), ("W0", ("u0", "v0"))):
+        numbers = hyperparameters(optimizer, optimizer.clock(step, epoch))
+        macros["KIND"], p.o = numbers["kind"], HYPERPARAMETERS[FLOAT](**numbers)
+        for name in ("W1", "W0"):
             arrays = slots(state.slots[name]) if name in state.slots else ()
-            for place, array in zip(places, arrays, strict=False):
-                setattr(p, place, self.address(array))
+            for place, array in enumerate(arrays):
+                setattr(p, f"{name}_s{place}", self.address(array))
         lr = np.full(R, optimizer.lr, FLOAT) if isinstance(optimizer.lr, float) else np.array(optimizer.lr, FLOAT)
-        told = corrections(optimizer, range(step, step + steps), FLOAT)
-        lr, told = (None if each is None else self.card.asarray(each) for each in (lr, told))
+        of_steps = corrections(learning, range(step, step + steps), FLOAT)
+        lr, of_steps = (None if each is None else self.card.asarray(each) for each in (lr, of_steps))
         if M is not None:
             M = self.contiguous(self.xp.broadcast_to(M[..., 0, :], (R, H)))
-        p.lr, p.M, p.corrections = map(self.address, (lr, M, told))
-        return [lr, M, told]
+        p.lr, p.M, p.corrections = map(self.address, (lr, M, of_steps))
+        return [lr, M, of_steps]
 
 
 class CudaTF32(Cuda):
     """The same with every product by cuBLAS, step by step, its float32 factors rounded to TF32 (10 bits of mantissa)."""
 
     name = "cuda-tf32"
-    pass_over = None
+    fused_epoch = None
+    tolerance = {"float32": 3e-2, "float64": 1e-9}
 
     def precision(self):
         return self.card.tf32()

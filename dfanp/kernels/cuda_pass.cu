@@ -56,18 +56,19 @@ struct pass {
     const i64 *picks;     /* (total, K), for each replica if own_X */
     const float *y;       /* (total), for each replica if own_y */
     const float *M;       /* (replicas, H): what carries e back; null: W1 */
-    float *W0, *u0, *v0;  /* (replicas, D, H) */
-    float *W1, *u1, *v1;  /* (replicas, H) */
+    float *W0, *W0_s0, *W0_s1;  /* (replicas, D, H) */
+    float *W1, *W1_s0, *W1_s1;  /* (replicas, H) */
     const float *lr;      /* (replicas) */
     const float *corrections; /* (steps, 2) of Adam, or null */
-    double *told;         /* (2, replicas): loss and right answers are added */
+    double *totals;       /* (2, replicas): loss and right answers are added */
     float *sums, *outputs; /* working memory: (teams, GROUPS, RANKS, ROWS, COLUMNS) and (teams, 2, GROUPS, ROWS) */
     unsigned *barriers;   /* (teams, GROUPS + 1), zero */
     i64 replicas, total, first, examples, batch, H; /* examples from `first` on, of `total` */
     i64 own_X, own_y;
     float scale, shift;
-    rule o;
+    hyperparameters o;
 };
+CHECK_SIZE(pass, SIZE_OF_PASS)
 
 /* Wait until all blocks that share a counter have come here `times` times. What they wrote before is then to be read by __ldcg. */
 FN void arrive(unsigned *counter) {
@@ -234,31 +235,31 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
             const i64 row = row_of(rank, t, q);
             W[t * LONG + q * COLUMNS + c] = row >= 0 && column0 + c < p.H ? p.W0[(r * D + row) * p.H + column0 + c] : 0.0f;
         }
-        float u1 = 0, v1 = 0;
+        float W1_s0 = 0, W1_s1 = 0;
         if (me < COLUMNS) {
             const i64 at = r * p.H + column0 + me;
             const bool there = column0 + me < p.H;
             W1[me] = there ? p.W1[at] : 0.0f;
             M[me] = there && p.M ? p.M[at] : 0.0f;
-            u1 = there && STATES > 0 && LEARN ? p.u1[at] : 0.0f;
-            v1 = there && STATES > 1 && LEARN ? p.v1[at] : 0.0f;
+            W1_s0 = there && STATES > 0 && LEARN ? p.W1_s0[at] : 0.0f;
+            W1_s1 = there && STATES > 1 && LEARN ? p.W1_s1[at] : 0.0f;
         }
 #if LEARN_W0
-        float u[TILES][4][8], v[TILES][4][8];
+        float s0[TILES][4][8], s1[TILES][4][8];
         for (int tile = 0; tile < TILES; tile++) {
             const int at = me + tile * THREADS, t = at % WORDS, eight = at / WORDS;
             for (int q = 0; q < 4; q++)
                 for (int c = 0; c < 8; c++) {
                     const i64 row = eight < EIGHTS ? row_of(rank, t, q) : -1, column = column0 + 8 * eight + c;
                     const bool there = row >= 0 && column < p.H;
-                    u[tile][q][c] = there && STATES > 0 ? p.u0[(r * D + row) * p.H + column] : 0.0f;
-                    v[tile][q][c] = there && STATES > 1 ? p.v0[(r * D + row) * p.H + column] : 0.0f;
+                    s0[tile][q][c] = there && STATES > 0 ? p.W0_s0[(r * D + row) * p.H + column] : 0.0f;
+                    s1[tile][q][c] = there && STATES > 1 ? p.W0_s1[(r * D + row) * p.H + column] : 0.0f;
                 }
         }
 #endif
         double loss = 0, right = 0;
         const float lr = LEARN ? p.lr[r] : 0.0f;
-        rule o = p.o;
+        hyperparameters o = p.o;
         __syncthreads();
         sum_columns(W, scratch, columns);
         copy_batch(p, r, p.first, (int)(p.batch < p.examples ? p.batch : p.examples), rank, X);
@@ -291,7 +292,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                         a.x += more.x, a.y += more.y, a.z += more.z, a.w += more.w;
                     }
                 }
-                a = make_float4(f(ACTIVATION, a.x), f(ACTIVATION, a.y), f(ACTIVATION, a.z), f(ACTIVATION, a.w));
+                a = make_float4(f(ACTIVATION, LEAK, a.x), f(ACTIVATION, LEAK, a.y), f(ACTIVATION, LEAK, a.z), f(ACTIVATION, LEAK, a.w));
                 const float4 w = ((const float4 *)W1)[at % QUADS];
                 ((float4 *)h)[at] = a;
                 scratch[at] = a.x * w.x + a.y * w.y + a.z * w.z + a.w * w.w;
@@ -339,10 +340,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                 if (me < LINES * QUADS)
                     for (int i = me / QUADS; i < ROWS; i += LINES) {
                         float4 *at = (float4 *)h + i * QUADS + quad, x = *at, d;
-                        const float told = e[i];
-                        if (i < n) g.x += x.x * told, g.y += x.y * told, g.z += x.z * told, g.w += x.w * told;
-                        d.x = told * m.x * df(ACTIVATION, x.x), d.y = told * m.y * df(ACTIVATION, x.y);
-                        d.z = told * m.z * df(ACTIVATION, x.z), d.w = told * m.w * df(ACTIVATION, x.w);
+                        const float error = e[i];
+                        if (i < n) g.x += x.x * error, g.y += x.y * error, g.z += x.z * error, g.w += x.w * error;
+                        d.x = error * m.x * df(ACTIVATION, LEAK, x.x), d.y = error * m.y * df(ACTIVATION, LEAK, x.y);
+                        d.z = error * m.z * df(ACTIVATION, LEAK, x.z), d.w = error * m.w * df(ACTIVATION, LEAK, x.w);
                         if (i < n) all.x += d.x, all.y += d.y, all.z += d.z, all.w += d.w;
                         *at = d;
                     }
@@ -360,7 +361,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                 }
                 of_delta[me] = all;
                 float w = W1[me];
-                step(KIND, o, lr, g, &w, &u1, &v1);
+                step(KIND, o, lr, g, &w, &W1_s0, &W1_s1);
                 W1[me] = column0 + me < p.H ? w : 0.0f; /* a unit that is not there says f(0), and must not be heard */
             }
 #endif
@@ -389,7 +390,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                         for (int c = 0; c < 8; c++) {
                             const float G = DENSE ? g[q][c] : p.scale * g[q][c] + p.shift * of_delta[8 * eight + c];
                             float weight = w[c];
-                            step(KIND, o, lr, there ? G : 0.0f, &weight, &u[tile][q][c], &v[tile][q][c]);
+                            step(KIND, o, lr, there ? G : 0.0f, &weight, &s0[tile][q][c], &s1[tile][q][c]);
                             w[c] = weight;
                         }
                     }
@@ -416,16 +417,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                 for (int c = 0; c < 8; c++) {
                     const i64 row = eight < EIGHTS ? row_of(rank, t, q) : -1, column = column0 + 8 * eight + c;
                     if (row < 0 || column >= p.H) continue;
-                    if (STATES > 0) p.u0[(r * D + row) * p.H + column] = u[tile][q][c];
-                    if (STATES > 1) p.v0[(r * D + row) * p.H + column] = v[tile][q][c];
+                    if (STATES > 0) p.W0_s0[(r * D + row) * p.H + column] = s0[tile][q][c];
+                    if (STATES > 1) p.W0_s1[(r * D + row) * p.H + column] = s1[tile][q][c];
                 }
         }
 #endif
         if (LEARN && rank == 0 && me < COLUMNS && column0 + me < p.H) {
             const i64 at = r * p.H + column0 + me;
             p.W1[at] = W1[me];
-            if (STATES > 0) p.u1[at] = u1;
-            if (STATES > 1) p.v1[at] = v1;
+            if (STATES > 0) p.W1_s0[at] = W1_s0;
+            if (STATES > 1) p.W1_s1[at] = W1_s1;
         }
         if (leads) { /* the threads' sums, in their order */
             double *all = (double *)scratch;
@@ -435,7 +436,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                 if (me == 0) {
                     double sum = 0;
                     for (int t = 0; t < THREADS; t++) sum += all[t];
-                    p.told[turn * p.replicas + r] += sum;
+                    p.totals[turn * p.replicas + r] += sum;
                 }
                 __syncthreads();
             }

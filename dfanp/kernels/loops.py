@@ -9,12 +9,21 @@ from llvmlite import ir
 from numba import prange, types
 from numba.extending import intrinsic
 
+from .mirror import NUMBERS, OPTIMIZERS
+
 PANEL = 64  # columns of W at a time: with a block of its rows they stay in the first-level cache
 ROWS = 32  # of the gradient at a time: they stay in the second-level cache
 PIECE = 4096  # parameters at a time
 # Unsigned, as what the lists hold: an index with a signed part costs a test for wrap-around.
 EIGHT, BYTE, ONE, WIDE = map(np.uint64, (8, 255, 1, PANEL))
-SGD, MOMENTUM, NESTEROV, ADAGRAD, ADADELTA, RMSPROP, ADAM = range(7)  # compiled.KINDS
+# What the kinds of optimizers and their hyperparameters are called in arithmetic.h, in its order.
+SGD, MOMENTUM, NESTEROV, ADAGRAD, ADADELTA, RMSPROP, ADAM = (
+    OPTIMIZERS.index(name) for name in "SGD MOMENTUM NESTEROV ADAGRAD ADADELTA RMSPROP ADAM".split()
+)
+DECAY, RHO, BETA1, BETA2, EPS, ONE_RHO, ONE_BETA1, ONE_BETA2, CORRECTION1, CORRECTION2 = (
+    NUMBERS.index(name)
+    for name in "weight_decay rho beta1 beta2 eps one_rho one_beta1 one_beta2 correction1 correction2".split()
+)
 
 
 def jit(parallel=False):
@@ -172,8 +181,8 @@ def product_panel(column, pixels, blocks, block, by_block, in_block, table, shif
 
 
 @jit(parallel=True)
-def descend(by_pixel, in_pixel, table, shift, delta, kind, outside, unscaled, numbers, lr, w, u, v):
-    """Update w (D · H,) and its state u, v, in place, by X.T @ delta, for delta (n, H).
+def fused_update(by_pixel, in_pixel, table, shift, delta, kind, outside, unscaled, numbers, lr, w, s0, s1):
+    """Update w (D · H,) and its state s0, s1, in place, by X.T @ delta, for delta (n, H).
 
     Some rows at a time of the gradient are applied while they are in the second-level cache: it never exists whole.
     """
@@ -186,7 +195,7 @@ def descend(by_pixel, in_pixel, table, shift, delta, kind, outside, unscaled, nu
         first, stop = task * ROWS, min(task * ROWS + ROWS, D)
         g = gradient_rows(first, stop, H, by_pixel, in_pixel, table, packed, sums)
         here = slice(first * H, stop * H)
-        update_run(kind, outside, unscaled, numbers, lr, g, w[here], u[here], v[here])
+        update_run(kind, outside, unscaled, numbers, lr, g, w[here], s0[here], s1[here])
 
 
 @jit()
@@ -222,60 +231,60 @@ def gradient_rows(first, stop, H, by_pixel, in_pixel, table, packed, sums):
 
 
 @jit(parallel=True)
-def update(kind, outside, unscaled, numbers, lr, g, w, u, v):
-    """Update parameters w and their state u, v, in place, by their gradients g; all are vectors."""
+def update(kind, outside, unscaled, numbers, lr, g, w, s0, s1):
+    """Update parameters w and their state s0, s1, in place, by their gradients g; all are vectors."""
     pieces = (len(w) + PIECE - 1) // PIECE
     if pieces <= 8:  # not worth waking the threads
-        update_run(kind, outside, unscaled, numbers, lr, g, w, u, v)
+        update_run(kind, outside, unscaled, numbers, lr, g, w, s0, s1)
     else:
         for p in prange(pieces):
             here = slice(p * PIECE, min(p * PIECE + PIECE, len(w)))
-            update_run(kind, outside, unscaled, numbers, lr, g[here], w[here], u[here], v[here])
+            update_run(kind, outside, unscaled, numbers, lr, g[here], w[here], s0[here], s1[here])
 
 
 @jit()
-def update_run(kind, outside, unscaled, numbers, lr, g, w, u, v):
-    """Update vectors w, u, v, in place, by g: what optimizers.py defines, and arithmetic.h does in C."""
-    decay, rho, beta1, beta2, eps = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
-    one_rho, one_beta1, one_beta2 = numbers[5], numbers[6], numbers[7]
-    correction1, correction2 = numbers[8], numbers[9]
+def update_run(kind, outside, unscaled, numbers, lr, g, w, s0, s1):
+    """Update vectors w, s0, s1, in place, by g: what optimizers.py defines, and arithmetic.h does in C."""
+    decay, rho, beta1, beta2, eps = numbers[DECAY], numbers[RHO], numbers[BETA1], numbers[BETA2], numbers[EPS]
+    one_rho, one_beta1, one_beta2 = numbers[ONE_RHO], numbers[ONE_BETA1], numbers[ONE_BETA2]
+    correction1, correction2 = numbers[CORRECTION1], numbers[CORRECTION2]
     none = eps - eps
     inside, outside_ = (
         (none, eps) if outside else (eps, none)
-    )  # one of them is 0: root(v) = sqrt(v + inside) + outside_
+    )  # one of them is 0: root(x) = sqrt(x + inside) + outside_
     if kind == SGD:
         for t in range(len(w)):
             w[t] -= lr * (g[t] + decay * w[t])
     elif kind == MOMENTUM:
         for t in range(len(w)):
-            u[t] = rho * u[t] + lr * (g[t] + decay * w[t])
-            w[t] -= u[t]
+            s0[t] = rho * s0[t] + lr * (g[t] + decay * w[t])
+            w[t] -= s0[t]
     elif kind == NESTEROV:
         for t in range(len(w)):
             G = g[t] + decay * w[t]
-            u[t] = rho * u[t] + lr * G
-            w[t] -= rho * u[t] + lr * G
+            s0[t] = rho * s0[t] + lr * G
+            w[t] -= rho * s0[t] + lr * G
     elif kind == ADAGRAD:
         for t in range(len(w)):
             G = g[t] + decay * w[t]
-            u[t] += G * G
-            w[t] -= lr * G / (np.sqrt(u[t] + inside) + outside_)
+            s0[t] += G * G
+            w[t] -= lr * G / (np.sqrt(s0[t] + inside) + outside_)
     elif kind == RMSPROP:
         for t in range(len(w)):
             G = g[t] + decay * w[t]
-            u[t] = rho * u[t] + one_rho * (G * G)
-            w[t] -= lr * G / (np.sqrt(u[t] + inside) + outside_)
+            s0[t] = rho * s0[t] + one_rho * (G * G)
+            w[t] -= lr * G / (np.sqrt(s0[t] + inside) + outside_)
     elif kind == ADADELTA:
         for t in range(len(w)):
             G = g[t] + decay * w[t]
-            u[t] = rho * u[t] + one_rho * (G * G)
-            step = np.sqrt((v[t] + eps) / (u[t] + eps)) * G
+            s0[t] = rho * s0[t] + one_rho * (G * G)
+            step = np.sqrt((s1[t] + eps) / (s0[t] + eps)) * G
             d = step if unscaled else lr * step
-            v[t] = rho * v[t] + one_rho * (d * d)
+            s1[t] = rho * s1[t] + one_rho * (d * d)
             w[t] -= lr * step
     elif kind == ADAM:
         for t in range(len(w)):
             G = g[t] + decay * w[t]
-            u[t] = beta1 * u[t] + one_beta1 * G
-            v[t] = beta2 * v[t] + one_beta2 * (G * G)
-            w[t] -= lr * (u[t] * correction1) / (np.sqrt(v[t] * correction2 + inside) + outside_)
+            s0[t] = beta1 * s0[t] + one_beta1 * G
+            s1[t] = beta2 * s1[t] + one_beta2 * (G * G)
+            w[t] -= lr * (s0[t] * correction1) / (np.sqrt(s1[t] * correction2 + inside) + outside_)

@@ -173,3 +173,10 @@ static void *take(uintptr_t *room, int there, int64_t bytes) {
 #define TANH_OF tanh
 #define NAME(x) x##_d
 #include "native_real.h"
+
+/* Write the sizes of the structs that Python fills, in bytes: bank, batch, then hyperparameters and pass of float and of double. */
+EXPORT void dfanp_sizes(int64_t *out) {
+    const size_t sizes[] = {sizeof(bank), sizeof(batch), sizeof(hyperparameters_f), sizeof(pass_f), sizeof(hyperparameters_d),
+                            sizeof(pass_d)};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) out[i] = (int64_t)sizes[i];
+}

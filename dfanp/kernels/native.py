@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import activations
 from ..inputs import StackedDigits, rows
-from . import compiled
-
-POINTER, INT = ctypes.c_void_p, ctypes.c_int64
-ACTIVATIONS = ("identity", "relu", "leaky-relu", "tanh", "sigmoid")  # the enum of native.c
-
+from . import compiled, mirror
+from .mirror import ACTIVATIONS, HYPERPARAMETERS, INT, POINTER, REALS
 
 # Operations of a call, about a second: Python sees an interrupt when it returns.
 LONGEST_CALL, OF_AN_UPDATE = 1e11, 8  # the second: operations that the update of a weight costs
@@ -19,37 +17,19 @@ LONGEST_CALL, OF_AN_UPDATE = 1e11, 8  # the second: operations that the update o
 LARGEST_ROOM, ROOM_OVER_WEIGHTS = 1 << 28, 8  # bytes; or times the weights, if that is more
 
 
-class Bank(ctypes.Structure):
-    _fields_ = [(name, INT) for name in ("pixels", "blocks", "block", "widest")] + [
-        (name, POINTER) for name in ("start", "entries")
-    ]
-
-
-class Batch(ctypes.Structure):
-    _fields_ = [(name, INT) for name in ("n", "k")] + [
-        (name, POINTER) for name in ("by_block", "by_pixel", "in_block", "in_pixel")
-    ]
-
-
-def rule_type(real):
-    """Return the struct `rule` of arithmetic.h for the C type `real`."""
-    flags = [(name, ctypes.c_int) for name in ("kind", "outside", "unscaled")]
-    numbers = "weight_decay rho beta1 beta2 eps one_rho one_beta1 one_beta2 correction1 correction2"
-    return type("Rule", (ctypes.Structure,), {"_fields_": flags + [(name, real) for name in numbers.split()]})
-
-
-def pass_type(real, rule):
-    """Return the struct `pass` of native_pass.h for a floating-point type."""
-    pointers = "bank picks table X y M W0 u0 v0 W1 u1 v1 lr corrections told"
-    numbers = "replicas examples k features hidden batch own_X own_y activation learn learn_W0"
-    fields = [(name, POINTER) for name in pointers.split()] + [(name, INT) for name in numbers.split()]
-    return type("Pass", (ctypes.Structure,), {"_fields_": [*fields, ("shift", real), ("rule", rule)]})
-
-
-# By dtype, whose name takes NumPy longer to say than a small kernel runs.
-REALS = {np.dtype("float32"): ("f", ctypes.c_float), np.dtype("float64"): ("d", ctypes.c_double)}
-RULES = {dtype: rule_type(real) for dtype, (_, real) in REALS.items()}
-PASSES = {dtype: pass_type(real, RULES[dtype]) for dtype, (_, real) in REALS.items()}
+Bank = mirror.struct("Bank", (INT, "pixels blocks block widest"), (POINTER, "start entries"))
+Batch = mirror.struct("Batch", (INT, "n k"), (POINTER, "by_block by_pixel in_block in_pixel"))
+# The struct `pass` of native_pass.h, by dtype.
+PASSES = {
+    dtype: mirror.struct(
+        "Pass",
+        (POINTER, "bank picks table X y M W0 W0_s0 W0_s1 W1 W1_s0 W1_s1 lr corrections totals"),
+        (INT, "replicas examples k features hidden batch own_X own_y activation learn learn_W0"),
+        (real, "shift leak"),
+        (HYPERPARAMETERS[dtype], "o"),
+    )
+    for dtype, (_, real) in REALS.items()
+}
 
 
 def path():
@@ -63,9 +43,16 @@ def path():
 
 
 def library():
-    """Return the loaded C library; an OSError if it was not built, or does not load."""
+    """Return the loaded C library; an OSError if it was not built, does not load, or was built from another version of the code."""
     compiled.wait_awake_shortly()
-    return ctypes.CDLL(str(path()))
+    loaded = ctypes.CDLL(str(path()))
+    structs = [Bank, Batch, *(each for dtype in REALS for each in (HYPERPARAMETERS[dtype], PASSES[dtype]))]
+    sizes = (INT * len(structs))()
+    if hasattr(loaded, "dfanp_sizes"):
+        loaded.dfanp_sizes(sizes)
+    if list(sizes) != [ctypes.sizeof(struct) for struct in structs]:
+        raise OSError("it was built from another version of its code: install dfanp again")
+    return loaded
 
 
 def address(array):
@@ -74,7 +61,7 @@ def address(array):
 
 
 def addresses(state):
-    """Return where the two state arrays begin that C takes; None for one that is not there."""
+    """Return where the state arrays s0 and s1 begin; None for one that is not there."""
     return [*map(address, state), None, None][:2]
 
 
@@ -104,6 +91,8 @@ class Native(compiled.Compiled):
 
     name = "native"
     Digits, Lists = Digits, Lists
+    rules, losses = ("bp", "fa", "dfa"), ("bce",)
+    activations = ACTIVATIONS
 
     def __init__(self, xp=np):
         super().__init__()
@@ -115,7 +104,7 @@ class Native(compiled.Compiled):
         for dtype, (suffix, real) in REALS.items():
             arguments = {
                 "product": [POINTER] * 3 + [real, INT] + [POINTER] * 2,
-                "descend": [POINTER] * 3 + [real, INT] + [POINTER] * 2 + [real] + [POINTER] * 3,
+                "fused_update": [POINTER] * 3 + [real, INT] + [POINTER] * 2 + [real] + [POINTER] * 3,
                 "update": [POINTER, real, INT] + [POINTER] * 4,
                 "room": [POINTER],
                 "pass": [POINTER] * 2,
@@ -143,27 +132,27 @@ class Native(compiled.Compiled):
     def transpose(self, digits, lists):
         self.c_transpose(digits.bank, lists.batch)
 
-    def rule(self, numbers, dtype):
-        return RULES[dtype](**numbers)
+    def numbers(self, hyperparameters, dtype):
+        return HYPERPARAMETERS[dtype](**hyperparameters)
 
     def multiply(self, digits, lists, W, a):
         product = self.real[W.dtype]["product"]
         product(digits.bank, lists.batch, digits.table_at, digits.shift, W.shape[-1], address(W), address(a))
 
-    def fuse(self, digits, lists, delta, rule, lr, W, state):
-        descend, H = self.real[W.dtype]["descend"], W.shape[-1]
-        scale, by = (digits.table_at, digits.shift, H, address(delta)), (ctypes.byref(rule), lr)
-        descend(digits.bank, lists.batch, *scale, *by, address(W), *addresses(state))
+    def fuse(self, digits, lists, delta, numbers, lr, W, state):
+        update, H = self.real[W.dtype]["fused_update"], W.shape[-1]
+        scale, by = (digits.table_at, digits.shift, H, address(delta)), (ctypes.byref(numbers), lr)
+        update(digits.bank, lists.batch, *scale, *by, address(W), *addresses(state))
 
-    def apply(self, rule, lr, g, theta, state):
+    def apply(self, numbers, lr, g, theta, state):
         update = self.real[theta.dtype]["update"]
-        update(ctypes.byref(rule), lr, theta.size, address(g), address(theta), *addresses(state))
+        update(ctypes.byref(numbers), lr, theta.size, address(g), address(theta), *addresses(state))
 
-    def pass_over(self, activation, W0, W1, X, y, batch_size, learning=None):
-        """Return what a pass over the examples of a network with one output, no biases and the loss "bce" comes to.
+    def fused_epoch(self, activation, W0, W1, X, y, batch_size, learning=None):
+        """Do all steps of an epoch of a network with one hidden layer, one output, no biases and the loss "bce"; or test it.
 
         Args:
-            activation: of the hidden layer. W0, W1: the weights, (D, H) and (H, 1), or (R, D, H) and (R, H, 1).
+            activation: of the hidden layer, by its name. W0, W1: the weights, (D, H) and (H, 1), or (R, D, H) and (R, H, 1).
             X: StackedDigits or an array, (N, D) or (R, N, D). y: targets (N, 1) or (R, N, 1).
             batch_size: examples a step.
             learning: None to test; or a ``Learning``, to do a step of its optimizer after each batch: W1, W0 where it is
@@ -177,8 +166,9 @@ class Native(compiled.Compiled):
         steps = max(1, int(LONGEST_CALL / (W0.shape[-2] * W0.shape[-1] * (batch_size + OF_AN_UPDATE))))
         if steps * batch_size < y.shape[-2]:
             return self.in_slices(steps * batch_size, activation, W0, W1, X, y, batch_size, learning)
-        p, real, told = PASSES[W0.dtype](), self.real[W0.dtype], np.empty((*W0.shape[:-2], 2))
-        p.told, p.batch, p.activation = address(told), batch_size, ACTIVATIONS.index(activation)
+        p, real, totals = PASSES[W0.dtype](), self.real[W0.dtype], np.empty((*W0.shape[:-2], 2))
+        p.totals, p.batch, p.leak = address(totals), batch_size, activations.LEAK
+        p.activation = mirror.number(ACTIVATIONS, activation)
         # What only its address is known of must outlive the call.
         kept = self.describe(p, W0, W1, X, np.ascontiguousarray(y))
         if learning is not None:
@@ -191,7 +181,7 @@ class Native(compiled.Compiled):
         real["pass"](ctypes.byref(p), address(self.room))
         if learning is not None:
             learning.state.step += -(-p.examples // batch_size)
-        return np.moveaxis(told, -1, 0)
+        return np.moveaxis(totals, -1, 0)
 
     def describe(self, p, W0, W1, X, y):
         """Write into the struct `p` where the weights and examples are; return what must be kept alive."""
@@ -212,24 +202,24 @@ class Native(compiled.Compiled):
         optimizer, state, M, epoch = learning
         step = state.step + 1
         p.learn, p.learn_W0 = True, "W0" in state.slots
-        p.rule = self.rule(compiled.hyperparameters(optimizer, step, epoch), dtype)
-        p.u1, p.v1 = addresses(compiled.slots(state.slots["W1"]))
+        p.o = self.numbers(mirror.hyperparameters(optimizer, optimizer.clock(step, epoch)), dtype)
+        p.W1_s0, p.W1_s1 = addresses(mirror.slots(state.slots["W1"]))
         if p.learn_W0:
-            p.u0, p.v0 = addresses(compiled.slots(state.slots["W0"]))
+            p.W0_s0, p.W0_s1 = addresses(mirror.slots(state.slots["W0"]))
         lr = np.full(p.replicas, optimizer.lr, dtype)
-        corrections = compiled.corrections(optimizer, range(step, step - (-p.examples // p.batch)), dtype)
+        corrections = mirror.corrections(learning, range(step, step - (-p.examples // p.batch)), dtype)
         if M is not None:
             M = np.ascontiguousarray(np.broadcast_to(M[..., 0, :], (p.replicas, p.hidden)))
         p.lr, p.M, p.corrections = (None if each is None else address(each) for each in (lr, M, corrections))
         return [lr, M, corrections]
 
     def in_slices(self, examples, activation, W0, W1, X, y, batch_size, learning):
-        """Do what ``pass_over`` does, on so many `examples` a call."""
+        """Do what ``fused_epoch`` does, on so many `examples` a call."""
         sums = 0.0
         for start in range(0, y.shape[-2], examples):
             part = rows(X, start, start + examples), y[..., start : start + examples, :]
-            told = self.pass_over(activation, W0, W1, *part, batch_size, learning)
-            if told is None:  # the first one says so for all
+            totals = self.fused_epoch(activation, W0, W1, *part, batch_size, learning)
+            if totals is None:  # the first one says so for all
                 return None
-            sums = sums + told
+            sums = sums + totals
         return sums

@@ -12,21 +12,22 @@ typedef struct {
     const REAL *table, *X;   /* table: of a raw pixel. X: (N, D), or (R, N, D) if own_X */
     const REAL *y;           /* (N,), or (R, N) if own_y */
     const REAL *M;           /* what carries e back, (R, H); NULL for W1 */
-    REAL *W0, *u0, *v0;      /* (R, D, H) and its state; NULL for a state that is not there */
-    REAL *W1, *u1, *v1;      /* (R, H) */
+    REAL *W0, *W0_s0, *W0_s1; /* (R, D, H) and its state; NULL for a state that is not there */
+    REAL *W1, *W1_s0, *W1_s1; /* (R, H) */
     const REAL *lr;          /* (R,) */
     const REAL *corrections; /* Adam's two for each step, (steps, 2); else NULL */
-    double *told;            /* out, (R, 2): the summed loss and the number of examples that are right */
+    double *totals;          /* out, (R, 2): the summed loss and the number of examples that are right */
     int64_t R, N, k, D, H, batch; /* replicas, examples, digits of one, features, hidden width, examples a step */
     int64_t own_X, own_y, activation, learn, learn_W0;
     REAL shift; /* of a raw pixel */
-    NAME(rule) rule;
+    REAL leak;  /* the slope of leaky relu left of zero */
+    NAME(hyperparameters) o;
 } NAME(pass);
 
 /* Where the parts of the working memory lie, for a group of replicas that are trained side by side. */
 typedef struct {
     int64_t group, panels, blocks, rows, block_cap, lists; /* rows of a block; lists: how many replicas have their own */
-    REAL *W, *u, *v;                                   /* (group, panels, D, PANEL) */
+    REAL *W, *s0, *s1;                                 /* (group, panels, D, PANEL) */
     REAL *h[2];    /* (group, panels, batch, PANEL): pre-activation, then activation, then delta; of even and odd steps */
     REAL *part[2]; /* (group, panels, batch): what a panel adds to the logits */
     REAL *own;     /* of each thread, own_size numbers: e (group, batch), a chunk of the gradient */
@@ -38,15 +39,15 @@ typedef struct {
 static uintptr_t NAME(lay_out)(const NAME(pass) *p, NAME(work) *w, uintptr_t room) {
 #define TAKE(bytes) take(&room, there, bytes)
     const int there = room != 0;
-    const int64_t real = sizeof(REAL), states = !!p->u0 + !!p->v0, learns = p->learn && p->learn_W0;
+    const int64_t real = sizeof(REAL), states = !!p->W0_s0 + !!p->W0_s1, learns = p->learn && p->learn_W0;
     w->panels = (p->H + PANEL - 1) / PANEL;
     w->rows = p->from ? p->from->block : MIN(p->D, 96);
     w->blocks = p->from ? p->k * p->from->blocks : (p->D + w->rows - 1) / w->rows;
     const int64_t W = w->panels * p->D * PANEL * real, rows = w->panels * p->batch;
     w->group = MAX(1, MIN(p->R, SHARED_CACHE / (W * (1 + states))));
     w->W = TAKE(w->group * W);
-    w->u = learns && p->u0 ? TAKE(w->group * W) : NULL;
-    w->v = learns && p->v0 ? TAKE(w->group * W) : NULL;
+    w->s0 = learns && p->W0_s0 ? TAKE(w->group * W) : NULL;
+    w->s1 = learns && p->W0_s1 ? TAKE(w->group * W) : NULL;
     for (int i = 0; i < 2; i++) {
         w->h[i] = TAKE(w->group * rows * PANEL * real);
         w->part[i] = TAKE(w->group * rows * real);
@@ -105,7 +106,7 @@ FN void NAME(from_panel)(const NAME(pass) *p, int64_t P, const REAL *from, REAL 
 
 /* Turn the activations h of a panel into delta, with the output weights as they were; update those; write shift times the
  * column sums of delta. */
-FN void NAME(tell)(const NAME(pass) *p, NAME(rule) o, int64_t r, int64_t P, int64_t n, const REAL *e, REAL *h, REAL *sums) {
+FN void NAME(deltas)(const NAME(pass) *p, NAME(hyperparameters) o, int64_t r, int64_t P, int64_t n, const REAL *e, REAL *h, REAL *sums) {
     const int64_t width = MIN(PANEL, p->H - P * PANEL), at = r * p->H + P * PANEL;
     REAL m[PANEL] = {0}, g[PANEL] = {0}, total[PANEL] = {0};
     memcpy(m, (p->M ? p->M : p->W1) + at, sizeof(REAL) * (size_t)width);
@@ -115,14 +116,14 @@ FN void NAME(tell)(const NAME(pass) *p, NAME(rule) o, int64_t r, int64_t P, int6
         const REAL error = e[i];                                                                                       \
         for (int64_t t = 0; t < PANEL; t++) {                                                                          \
             g[t] += to[t] * error;                                                                                     \
-            to[t] = error * m[t] * NAME(df)(F, to[t]);                                                                 \
+            to[t] = error * m[t] * NAME(df)(F, p->leak, to[t]);                                                        \
             total[t] += to[t];                                                                                         \
         }                                                                                                              \
     }
     if (p->activation == RELU) SIGNAL(RELU) else SIGNAL((int)p->activation)
 #undef SIGNAL
     for (int64_t t = 0; t < PANEL; t++) sums[t] = p->from ? p->shift * total[t] : 0;
-    NAME(update_run)(o, p->lr[r], width, g, p->W1 + at, p->u1 ? p->u1 + at : NULL, p->v1 ? p->v1 + at : NULL);
+    NAME(update_run)(o, p->lr[r], width, g, p->W1 + at, p->W1_s0 ? p->W1_s0 + at : NULL, p->W1_s1 ? p->W1_s1 + at : NULL);
 }
 
 /* Turn the pre-activations h of a panel, but for what all pixels that are zero add (shift times the column sums of W), into
@@ -137,7 +138,7 @@ FN void NAME(activate)(const NAME(pass) *p, int64_t r, int64_t P, int64_t n, con
     for (int64_t i = 0; i < n; i++) {                                                                                  \
         REAL *to = h + i * PANEL, z = 0;                                                                               \
         NAME(vector) sum = {0};                                                                                        \
-        for (int64_t t = 0; t < PANEL; t++) to[t] = NAME(f)(F, to[t] + all[t]);                                        \
+        for (int64_t t = 0; t < PANEL; t++) to[t] = NAME(f)(F, p->leak, to[t] + all[t]);                               \
         EIGHT(WEIGH)                                                                                                   \
         for (int64_t l = 0; l < LANES; l++) z += sum[l];                                                               \
         part[i] = z;                                                                                                   \
@@ -148,15 +149,15 @@ FN void NAME(activate)(const NAME(pass) *p, int64_t r, int64_t P, int64_t n, con
 }
 
 /* One panel in one sweep: the update of step s - 1, and the product of step s. */
-FN void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(rule) o, int64_t s, int64_t before, int64_t n,
+FN void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparameters) o, int64_t s, int64_t before, int64_t n,
                     int64_t first_replica, int64_t task, const REAL *e, REAL *g) {
     const int64_t q = task / w->panels, P = task % w->panels, r = first_replica + q, D = p->D;
-    REAL *W = w->W + task * D * PANEL, *u = w->u ? w->u + task * D * PANEL : NULL, *v = w->v ? w->v + task * D * PANEL : NULL;
+    REAL *W = w->W + task * D * PANEL, *s0 = w->s0 ? w->s0 + task * D * PANEL : NULL, *s1 = w->s1 ? w->s1 + task * D * PANEL : NULL;
     REAL *delta = w->h[(s + 1) & 1] + task * p->batch * PANEL, *h = w->h[s & 1] + task * p->batch * PANEL;
     REAL sums[PANEL], columns[PANEL] = {0};
     const REAL *X = p->from ? NULL : p->X + (p->own_X ? r * p->N * D : 0);
     const int64_t mine = p->own_X ? q * w->blocks : 0, update = p->learn && before;
-    if (update) NAME(tell)(p, o, r, P, before, e + q * p->batch, delta, sums);
+    if (update) NAME(deltas)(p, o, r, P, before, e + q * p->batch, delta, sums);
     memset(h, 0, sizeof(REAL) * PANEL * (size_t)n);
     for (int64_t c = 0; c < w->blocks; c++) {
         int64_t rows, first = NAME(first_of)(p, w, c, &rows);
@@ -168,7 +169,7 @@ FN void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(rule) o, int6
                 NAME(gradient)(list->by_pixel + from, list->in_pixel, here, p->table, delta, sums, g);
             } else
                 NAME(dense_gradient)(X + (s - 1) * p->batch * D + first + from, D, before, here, delta, g);
-            NAME(update_run)(o, p->lr[r], here * PANEL, g, W + at, u ? u + at : NULL, v ? v + at : NULL);
+            NAME(update_run)(o, p->lr[r], here * PANEL, g, W + at, s0 ? s0 + at : NULL, s1 ? s1 + at : NULL);
         }
         if (!n) continue;
         if (p->from) {
@@ -182,29 +183,29 @@ FN void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(rule) o, int6
     if (n) NAME(activate)(p, r, P, n, columns, h, w->part[s & 1] + task * p->batch);
 }
 
-/* The errors e of n examples of replica q of a group, from the panels' parts of their logits; and, where told is not NULL,
+/* The errors e of n examples of replica q of a group, from the panels' parts of their logits; and, where totals is not NULL,
  * their losses. */
 FN void NAME(errors)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64_t n, int64_t r, int64_t q, REAL *e,
-                     double *told) {
+                     double *totals) {
     const REAL *part = w->part[s & 1] + q * w->panels * p->batch, *y = p->y + (p->own_y ? r * p->N : 0) + s * p->batch;
     for (int64_t i = 0; i < n; i++) {
         REAL z = 0;
         for (int64_t P = 0; P < w->panels; P++) z += part[P * p->batch + i];
         const REAL small = EXP(z >= 0 ? -z : z);
         e[i] = ((z >= 0 ? 1 / (1 + small) : small / (1 + small)) - y[i]) / n;
-        if (told) {
-            told[0] += (z > 0 ? z : 0) - z * y[i] + LOG1P(small);
-            told[1] += (z > 0) == (y[i] > (REAL)0.5);
+        if (totals) {
+            totals[0] += (z > 0 ? z : 0) - z * y[i] + LOG1P(small);
+            totals[1] += (z > 0) == (y[i] > (REAL)0.5);
         }
     }
 }
 
-/* Train for (or with learn = 0: test on) N examples, `batch` at a time, in `room`, of the size that dfanp_room tells. */
+/* Train for (or with learn = 0: test on) N examples, `batch` at a time, in `room`, of the size that dfanp_room returns. */
 EXPORT CLONES void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
     const int64_t steps = (p->N + p->batch - 1) / p->batch;
     NAME(work) w;
     const uintptr_t begin = ((uintptr_t)room + LINE - 1) / LINE * LINE, end = NAME(lay_out)(p, &w, begin);
-    memset(p->told, 0, sizeof(double) * 2 * (size_t)p->R);
+    memset(p->totals, 0, sizeof(double) * 2 * (size_t)p->R);
     for (int64_t first = 0; first < p->R; first += w.group) {
         const int64_t group = MIN(w.group, p->R - first), panels = group * w.panels, D = p->D;
         const int64_t lists = (p->own_X ? group : 1) * w.blocks * !!p->from, own = p->own_X ? first : 0;
@@ -215,8 +216,8 @@ EXPORT CLONES void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
             for (int64_t task = 0; task < panels; task++) {
                 const int64_t P = task % w.panels, from = (first + task / w.panels) * D * p->H, to = task * D * PANEL;
                 NAME(into_panel)(p, P, p->W0 + from, w.W + to);
-                if (w.u) NAME(into_panel)(p, P, p->u0 + from, w.u + to);
-                if (w.v) NAME(into_panel)(p, P, p->v0 + from, w.v + to);
+                if (w.s0) NAME(into_panel)(p, P, p->W0_s0 + from, w.s0 + to);
+                if (w.s1) NAME(into_panel)(p, P, p->W0_s1 + from, w.s1 + to);
             }
 #pragma omp for schedule(static)
             for (int64_t c = 0; c < lists; c++)
@@ -225,14 +226,14 @@ EXPORT CLONES void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
             for (int64_t s = 0; s <= steps; s++) {
                 const int64_t before = s ? MIN(p->batch, p->N - (s - 1) * p->batch) : 0;
                 const int64_t n = s < steps ? MIN(p->batch, p->N - s * p->batch) : 0;
-                NAME(rule) o = p->rule;
+                NAME(hyperparameters) o = p->o;
                 if (s && p->corrections) {
                     o.correction1 = p->corrections[2 * s - 2];
                     o.correction2 = p->corrections[2 * s - 1];
                 }
                 for (int64_t q = 0; s && q < group; q++)
                     NAME(errors)(p, &w, s - 1, before, first + q, q, e + q * p->batch,
-                                 omp_get_thread_num() ? NULL : p->told + 2 * (first + q));
+                                 omp_get_thread_num() ? NULL : p->totals + 2 * (first + q));
 #pragma omp for schedule(dynamic) nowait
                 for (int64_t task = 0; task < panels; task++)
                     NAME(sweep)(p, &w, o, s, before, n, first, task, e, g);
@@ -249,8 +250,8 @@ EXPORT CLONES void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
             for (int64_t task = 0; task < panels; task++) {
                 const int64_t P = task % w.panels, to = (first + task / w.panels) * D * p->H, from = task * D * PANEL;
                 if (p->learn && p->learn_W0) NAME(from_panel)(p, P, w.W + from, p->W0 + to);
-                if (w.u) NAME(from_panel)(p, P, w.u + from, p->u0 + to);
-                if (w.v) NAME(from_panel)(p, P, w.v + from, p->v0 + to);
+                if (w.s0) NAME(from_panel)(p, P, w.s0 + from, p->W0_s0 + to);
+                if (w.s1) NAME(from_panel)(p, P, w.s1 + from, p->W0_s1 + to);
             }
         }
     }

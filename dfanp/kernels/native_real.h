@@ -100,9 +100,9 @@ EXPORT CLONES void NAME(dfanp_product)(const bank *from, const batch *X, const R
     }
 }
 
-/* Update `count` parameters w with state u, v by their gradients g. lr is the learning rate. */
-FN void NAME(update_run)(NAME(rule) o, REAL lr, int64_t count, const REAL *restrict g, REAL *restrict w,
-                         REAL *restrict u, REAL *restrict v) {
+/* Update `count` parameters w with state s0, s1 by their gradients g. lr is the learning rate. */
+FN void NAME(update_run)(NAME(hyperparameters) o, REAL lr, int64_t count, const REAL *restrict g, REAL *restrict w,
+                         REAL *restrict s0, REAL *restrict s1) {
 #define EACH(call)                                                                                                     \
     for (int64_t t = 0; t < count; t++) {                                                                              \
         const REAL G = g[t] + o.weight_decay * w[t];                                                                            \
@@ -111,30 +111,30 @@ FN void NAME(update_run)(NAME(rule) o, REAL lr, int64_t count, const REAL *restr
     break;
     switch (o.kind) {
     case SGD: EACH(NAME(sgd)(lr, G, w + t))
-    case MOMENTUM: EACH(NAME(momentum)(o, lr, G, w + t, u + t))
-    case NESTEROV: EACH(NAME(nesterov)(o, lr, G, w + t, u + t))
-    case ADAGRAD: EACH(NAME(adagrad)(o, lr, G, w + t, u + t))
-    case RMSPROP: EACH(NAME(rmsprop)(o, lr, G, w + t, u + t))
-    case ADADELTA: EACH(NAME(adadelta)(o, lr, G, w + t, u + t, v + t))
-    case ADAM: EACH(NAME(adam)(o, lr, G, w + t, u + t, v + t))
+    case MOMENTUM: EACH(NAME(momentum)(o, lr, G, w + t, s0 + t))
+    case NESTEROV: EACH(NAME(nesterov)(o, lr, G, w + t, s0 + t))
+    case ADAGRAD: EACH(NAME(adagrad)(o, lr, G, w + t, s0 + t))
+    case RMSPROP: EACH(NAME(rmsprop)(o, lr, G, w + t, s0 + t))
+    case ADADELTA: EACH(NAME(adadelta)(o, lr, G, w + t, s0 + t, s1 + t))
+    case ADAM: EACH(NAME(adam)(o, lr, G, w + t, s0 + t, s1 + t))
     }
 #undef EACH
 }
 
-EXPORT CLONES void NAME(dfanp_update)(const NAME(rule) *o, REAL lr, int64_t count, const REAL *g, REAL *w, REAL *u,
-                                      REAL *v) {
+EXPORT CLONES void NAME(dfanp_update)(const NAME(hyperparameters) *o, REAL lr, int64_t count, const REAL *g, REAL *w, REAL *s0,
+                                      REAL *s1) {
     const int64_t piece = 4096, pieces = (count + piece - 1) / piece;
 #pragma omp parallel for schedule(static) if (pieces > 8)
     for (int64_t p = 0; p < pieces; p++) {
         const int64_t from = p * piece, here = MIN(piece, count - from);
-        NAME(update_run)(*o, lr, here, g + from, w + from, u ? u + from : u, v ? v + from : v);
+        NAME(update_run)(*o, lr, here, g + from, w + from, s0 ? s0 + from : s0, s1 ? s1 + from : s1);
     }
 }
 
 /* The gradient X.T @ delta, some rows at a time, each applied to W and its state while it is in the second-level cache:
- * the gradient never exists whole. delta (n, H) is row-major, like W and its state u, v (D, H). */
-EXPORT CLONES void NAME(dfanp_descend)(const bank *from, const batch *X, const REAL *table, REAL shift, int64_t H,
-                                       const REAL *delta, const NAME(rule) *o, REAL lr, REAL *W, REAL *u, REAL *v) {
+ * the gradient never exists whole. delta (n, H) is row-major, like W and its state s0, s1 (D, H). */
+EXPORT CLONES void NAME(dfanp_fused_update)(const bank *from, const batch *X, const REAL *table, REAL shift, int64_t H,
+                                       const REAL *delta, const NAME(hyperparameters) *o, REAL lr, REAL *W, REAL *s0, REAL *s1) {
     const int64_t n = X->n, D = X->k * from->pixels, panels = (H + PANEL - 1) / PANEL, wide = panels * PANEL;
     const int64_t chunks = (D + CHUNK - 1) / CHUNK;
     REAL *packed = aligned_alloc(64, sizeof(REAL) * wide * (size_t)(n + 1)), *sums = packed + n * wide;
@@ -162,8 +162,8 @@ EXPORT CLONES void NAME(dfanp_descend)(const bank *from, const batch *X, const R
                 NAME(gradient)(X->by_pixel + first, X->in_pixel, rows, table, packed + P * n * PANEL, sums + P * PANEL, g);
                 for (int64_t r = 0; r < rows; r++) {
                     const int64_t place = (first + r) * H + P * PANEL;
-                    NAME(update_run)(*o, lr, MIN(PANEL, H - P * PANEL), g + r * PANEL, W + place, u ? u + place : u,
-                                     v ? v + place : v);
+                    NAME(update_run)(*o, lr, MIN(PANEL, H - P * PANEL), g + r * PANEL, W + place, s0 ? s0 + place : s0,
+                                     s1 ? s1 + place : s1);
                 }
             }
         }

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from . import compiled
+from .mirror import FLAGS, NUMBERS
 
 
 def loops():
@@ -71,22 +72,22 @@ class Numba(compiled.Compiled):
         in_, out = (lists.by_block, lists.in_block), (lists.by_pixel, lists.in_pixel)
         self.loops.transpose(bank.pixels, bank.blocks, bank.block, *in_, *out)
 
-    def rule(self, numbers, dtype):
-        kind, outside, unscaled, *reals = numbers.values()
-        return kind, outside, unscaled, np.array(reals, dtype)
+    def numbers(self, hyperparameters, dtype):
+        flags, reals = ([hyperparameters[name] for name in names] for names in (FLAGS, NUMBERS))
+        return *map(int, flags), np.array(reals, dtype)
 
     def multiply(self, digits, lists, W, a):
         bank, shift = digits.nonzero, a.dtype.type(digits.shift)
         sizes = bank.pixels, bank.blocks, bank.block
         self.loops.product(*sizes, lists.by_block, lists.in_block, digits.table, shift, W, a)
 
-    def fuse(self, digits, lists, delta, rule, lr, W, state):
+    def fuse(self, digits, lists, delta, numbers, lr, W, state):
         shift, lr = delta.dtype.type(digits.shift), delta.dtype.type(lr)
         pixels = lists.by_pixel, lists.in_pixel, digits.table, shift
-        self.loops.descend(*pixels, delta, *rule, lr, *flat(W, state))
+        self.loops.fused_update(*pixels, delta, *numbers, lr, *flat(W, state))
 
-    def apply(self, rule, lr, g, theta, state):
-        self.loops.update(*rule, theta.dtype.type(lr), g.reshape(-1), *flat(theta, state))
+    def apply(self, numbers, lr, g, theta, state):
+        self.loops.update(*numbers, theta.dtype.type(lr), g.reshape(-1), *flat(theta, state))
 
 
 def flat(theta, state):

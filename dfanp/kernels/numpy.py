@@ -26,24 +26,43 @@ class Plain(Tier):
         """Return X @ W for StackedDigits or an array X, (n, H) or (R, n, H)."""
         return dense(X) @ W
 
-    def descend(self, optimizer, gradient, theta, s, lr, step, epoch):
-        """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""
-        self.update(optimizer, gradient.dense(), theta, s, lr, step, epoch)
+    def update_all(self, optimizer, parameters, t, replicas=None):
+        for g, *one in parameters:
+            self.update(optimizer, dense(g), *one, t, replicas)
 
-    def update(self, optimizer, g, theta, s, lr, step, epoch):
+    def fused_update(self, optimizer, gradient, theta, s, lr, t):
+        """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""
+        self.update(optimizer, gradient.dense(), theta, s, lr, t)
+
+    def update(self, optimizer, g, theta, s, lr, t, replicas=None):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by the gradient `g` of their shape."""
-        for g_part, theta_part, s_part in self.pieces(g, theta, s, lr):
+        for g_part, theta_part, state, rate in self.parts(optimizer, g, theta, vars(s), lr, replicas):
             if optimizer.weight_decay:
                 g_part = g_part + optimizer.weight_decay * theta_part
-            optimizer.update(self.xp, theta_part, g_part, s_part, lr, step, epoch)
+            part = SimpleNamespace(**state)
+            optimizer.update(self.xp, theta_part, g_part, part, rate, t)
+            for slot, array in state.items():  # one that was bound anew, where it should have changed in place
+                if getattr(part, slot) is not array:
+                    array[...] = getattr(part, slot)
 
-    def pieces(self, g, theta, s, lr):
-        """Yield (g, theta, s) whole, or for large arrays of NumPy as views of PIECE parameters: the update is elementwise."""
-        arrays = (g, theta, *vars(s).values())
-        if self.xp is not np or not isinstance(lr, float) or not all(a.flags.c_contiguous for a in arrays):
-            yield g, theta, s
-            return
-        flat = [a.reshape(-1) for a in arrays]
-        for start in range(0, flat[0].size, PIECE):
-            g_part, theta_part, *state = (a[start : start + PIECE] for a in flat)
-            yield g_part, theta_part, SimpleNamespace(**dict(zip(vars(s), state, strict=True)))
+    def parts(self, optimizer, g, theta, state, lr, replicas):
+        """Yield (g, theta, state, lr) as ``update`` of an optimizer takes them: views, in which it changes the arrays in place.
+
+        For an elementwise one large arrays of NumPy are cut into PIECE parameters each. Any other gets each replica alone: it
+        may ask for a norm, or a shape.
+        """
+        arrays = (g, theta, *state.values())
+        named = lambda views: dict(zip(state, views, strict=True))
+        if not optimizer.cut and replicas:
+            for r in range(replicas):
+                g_part, theta_part, *views = (a[r, ...] for a in arrays)
+                yield g_part, theta_part, named(views), lr if isinstance(lr, float) else lr[r, ...]
+        elif (
+            optimizer.cut and self.xp is np and isinstance(lr, float) and all(a.flags.c_contiguous for a in arrays)
+        ):
+            flat = [a.reshape(-1) for a in arrays]
+            for start in range(0, flat[0].size, PIECE):
+                g_part, theta_part, *views = (a[start : start + PIECE] for a in flat)
+                yield g_part, theta_part, named(views), lr
+        else:
+            yield g, theta, state, lr

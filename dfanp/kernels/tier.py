@@ -1,20 +1,43 @@
 """What all tiers share: the operations as they are defined, unless a tier has a faster way."""
 
 from contextlib import nullcontext
+from typing import NamedTuple
 
 from ..inputs import WeightGradient
 
 
+class Learning(NamedTuple):
+    """What a kernel needs to learn in an epoch.
+
+    Attributes:
+        optimizer, state: an ``Optimizer`` that the tier has a kernel for, and its ``State``.
+        M: the matrix that carries e back, (1, H) or (R, 1, H); None for W1.T.
+        epoch: 1, 2, …, for the optimizer's ``clock``.
+    """
+
+    optimizer: object
+    state: object
+    M: object
+    epoch: int
+
+
 class Tier:
-    """A tier of the kernel table. A subclass has ``name``, ``xp``, ``product``, ``descend`` and ``update``.
+    """A tier of the kernel table. A subclass has ``name``, ``xp``, ``product``, ``fused_update`` and ``update``.
+
+    A tier takes for granted that it may compute what it is asked for; ``Kernels`` decides that.
 
     Attributes:
         blas_threads: of BLAS beside the kernels; None leaves it as many as the backend has.
-        pass_over: a whole pass in one call; None where ``Training.pass_by_steps`` is all there is.
+        tolerance: by how much a result may differ from the definition's, as a share of its largest number; by dtype.
+        fused_epoch: all steps of an epoch in one call; None where a tier has no such kernel.
+        rules: names of the rules that it knows: their signal is e @ M with M = W1.T, or B for a rule with B.
+        activations, losses: names of those that it knows. optimizers: likewise, of what ``Optimizer.kernel`` says.
     """
 
     blas_threads = None
-    pass_over = None
+    tolerance = {"float32": 1e-3, "float64": 1e-9}
+    fused_epoch = None
+    rules = activations = losses = optimizers = ()
 
     def set_threads(self, threads):
         """Use that many threads from now on, where the tier has threads of its own."""
@@ -23,27 +46,34 @@ class Tier:
         """Return the context in which this tier computes."""
         return nullcontext()
 
-    def update_all(self, optimizer, parameters, step, epoch):
+    def gradient(self, gradient):
+        """Return a WeightGradient as an array, (D, H) or (R, D, H)."""
+        return gradient.dense()
+
+    def update_all(self, optimizer, parameters, t, replicas=None):
         """Do one step of `optimizer` on several parameters.
 
         Args:
             parameters: (gradient, theta, state, lr) of each, the gradient an array or a WeightGradient; theta and its state change
                 in place.
+            t: see ``Optimizer.clock``. replicas: the length of the replica axis that all arrays have, or None.
         """
         for g, *one in parameters:
-            (self.descend if isinstance(g, WeightGradient) else self.update)(optimizer, g, *one, step, epoch)
+            (self.fused_update if isinstance(g, WeightGradient) else self.update)(optimizer, g, *one, t)
 
     def output(self, loss, z, y, learning=True):
-        """Return the error e of the output, shape of z (None unless `learning`), and what the examples come to.
+        """Return the error e of the output, shape of z (None unless `learning`), and totals over the examples.
 
         Args:
             loss: a Loss. z: logits (n, d_L) or (R, n, d_L). y: targets of that shape, or without R.
 
         Returns:
-            e, and the loss summed over the examples and the number that are right: float64 (2,) or (2, R).
+            e, and the loss summed over the examples and the number that are right (0 for a loss without ``correct``): float64
+            (2,) or (2, R).
         """
         xp = self.xp
+        each = loss.per_example(xp, z, y)
+        right = xp.zeros_like(each) if loss.correct is None else loss.correct(xp, z, y)
         # Cast before the sum: one that casts in pieces would sum replicas and solo runs in different orders.
-        each = loss.per_example(xp, z, y), loss.correct(xp, z, y)
-        told = xp.stack([xp.sum(xp.astype(value, xp.float64), axis=-1) for value in each])
-        return loss.error(xp, z, y) if learning else None, told
+        totals = xp.stack([xp.sum(xp.astype(value, xp.float64), axis=-1) for value in (each, right)])
+        return loss.error(xp, z, y) if learning else None, totals

@@ -16,9 +16,9 @@ class Arrays:
 
     Args:
         X, y: training inputs (n, D) and targets (n, d_L), finite; a 1-d y is taken as one output. They are copied. For
-            "bce" targets lie in [0, 1]; for "cross-entropy" they are one-hot, or rows that sum to 1.
+            "bce" targets lie in [0, 1]; for "cross-entropy" they are one-hot, or rows that sum to 1 (``Loss.check``).
         X_test, y_test: the test set; None tests on the training set.
-        loss: a name in ``dfanp.losses.LOSSES``.
+        loss: a ``Loss`` or its name.
         dtype: ``"float32"`` or ``"float64"``.
         backend: a ``Backend``; None takes the CPU.
 
@@ -27,7 +27,7 @@ class Arrays:
     """
 
     def __init__(self, X, y, X_test=None, y_test=None, loss="bce", dtype="float32", backend=None):
-        losses.get(loss)
+        loss = losses.get(loss)
         by_name("dtype", dtype, dict.fromkeys(DTYPES))
         if (X_test is None) != (y_test is None):
             raise ValueError("X_test and y_test go together: give both or neither")
@@ -74,13 +74,9 @@ def checked(X, y, name_X, name_y, loss, dtype):
     for name, a in ((name_X, X), (name_y, y)):
         if not np.isfinite(a).all():
             raise ValueError(f"{name} must be finite in {dtype}, got NaN or infinity")
-    if loss == "bce" and (y.min() < 0 or y.max() > 1):
-        raise ValueError(f"{name_y} must lie in [0, 1] for the loss 'bce', got {y.min():g} to {y.max():g}")
-    if loss == "cross-entropy" and (y.shape[1] < 2 or not np.allclose(y.sum(axis=1), 1, atol=1e-4) or y.min() < 0):
-        raise ValueError(
-            f"{name_y} must have rows that sum to 1 over two or more classes for 'cross-entropy'; numpy.eye(classes)[labels] "
-            "makes them from labels"
-        )
+    wanted = loss.check(y) if loss.check is not None else None
+    if wanted is not None:
+        raise ValueError(f"{name_y} must {wanted} (the loss {loss.name!r})")
     return X, y
 
 

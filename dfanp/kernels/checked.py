@@ -1,0 +1,227 @@
+"""A tier's kernels where they agree with the definitions, and the definitions where they do not.
+
+The first time in a process that a kernel is about to stand in for a definition (a rule, an activation, a loss, an optimizer with
+the words among its hyperparameters, for a dtype), both compute the same few steps on a tiny example. If they differ, the definition
+is what runs: a line that a reader has edited, a method that a subclass has overridden, a card or a compiler that computes
+something else. ``auto`` says so in one line; a tier that was asked for by name is an error then.
+"""
+
+import warnings
+from copy import copy
+from dataclasses import fields, replace
+
+import numpy as np
+
+from ..errors import BackendError
+from ..inputs import Bank, StackedDigits, WeightGradient
+from .tier import Tier
+
+# What was compared so far in this process -> None, or how the kernel differs.
+VERDICTS = {}
+
+
+class KernelWarning(UserWarning):
+    """A kernel does not compute what the code defines, so the definition is computed in its place."""
+
+
+class Kernels:
+    """The operations of the kernel table for a Backend: each by its tier's kernel, or as it is defined.
+
+    Args:
+        tier, plain: the tier, and the one that is the definition, on the same arrays.
+        by_name: whether the tier was asked for by its name: then to compute anything else is an error.
+
+    Attributes:
+        name: of the tier. notes: a line for each kernel that was turned down.
+    """
+
+    def __init__(self, tier, plain, by_name=True):
+        self.tier, self.plain, self.by_name, self.backend = tier, plain, by_name, None
+        self.name, self.notes, self._updates = tier.name, [], {}
+
+    def __getattr__(self, name):
+        if name in ("set_threads", "precision", "blas_threads"):
+            return getattr(self.tier, name)
+        raise AttributeError(f"Kernels has no attribute {name!r}")
+
+    def product(self, X, W):
+        """Return X @ W for StackedDigits or an array X, (n, H) or (R, n, H); W is not changed."""
+        if not isinstance(X, StackedDigits):
+            return X @ W
+        return (self.tier if self.multiplies(X.dtype, W.ndim, len(X.shape)) else self.plain).product(X, W)
+
+    def gradient(self, gradient):
+        """Return a WeightGradient as an array, (D, H) or (R, D, H); an array as it is."""
+        if not isinstance(gradient, WeightGradient):
+            return gradient
+        sizes = gradient.X.dtype, gradient.delta.ndim, len(gradient.X.shape)
+        return (self.tier if self.multiplies(*sizes) else self.plain).gradient(gradient)
+
+    def update_all(self, optimizer, parameters, t, replicas=None):
+        """Do one step of `optimizer` on several parameters: see ``Tier.update_all``."""
+        if self.updates(optimizer, parameters[0][1], replicas):
+            self.tier.update_all(optimizer, parameters, t)
+        else:
+            each = [(self.gradient(g), *more) for g, *more in parameters]
+            self.plain.update_all(optimizer, each, t, replicas)
+
+    def output(self, loss, z, y, learning=True, built_in=None):
+        """Return the error and the totals of the output: see ``Tier.output``.
+
+        Args:
+            built_in: the name of the loss, if it is one of dfanp's: no other has a kernel.
+        """
+        if built_in in self.tier.losses and type(self.tier).output is not Tier.output:
+            agrees = self.agrees(
+                ("output", loss, name_of(z.dtype), z.shape[-1] > 1, z.ndim, y.ndim),
+                f"the loss {loss.name}",
+                name_of(z.dtype),
+                lambda tier: output_of(tier, self.backend, loss, z, y),
+            )
+            return (self.tier if agrees else self.plain).output(loss, z, y, learning)
+        return self.plain.output(loss, z, y, learning)
+
+    def multiplies(self, dtype, axes, X_axes):
+        """Whether the tier multiplies stacked digits as they are defined, for weights and examples of so many axes."""
+        return self.tier is self.plain or self.agrees(
+            ("product", StackedDigits.dense, WeightGradient.dense, dtype, axes, X_axes),
+            "products of stacked digits",
+            dtype,
+            lambda tier: products_of(tier, self.backend, dtype, axes, X_axes),
+        )
+
+    def updates(self, optimizer, theta, replicas):
+        """Whether the tier may do the updates of an optimizer, on arrays like theta."""
+        if self.tier is self.plain:
+            return False
+        # The very optimizer and its update, so that a step costs a look-up.
+        key = id(optimizer), type(optimizer).update, theta.dtype, replicas
+        found = self._updates.get(key)
+        if found is None or found[0] is not optimizer:
+            self._updates[key] = found = optimizer, self._updates_as_defined(optimizer, name_of(theta.dtype), replicas)
+        return found[1]
+
+    def _updates_as_defined(self, optimizer, dtype, replicas):
+        name = optimizer.kernel
+        if name is None or name.upper() not in self.tier.optimizers:
+            return False
+        return self.agrees(
+            ("update", *form_of(optimizer), dtype, replicas is not None),
+            f"the updates of {type(optimizer).__name__}",
+            dtype,
+            lambda tier: updates_of(tier, self.backend, optimizer, dtype, replicas),
+        )
+
+    def agrees(self, key, what, dtype, compute):
+        """Whether the tier computes the same as the definition, by ``compute(tier)``, arrays by name, for either.
+
+        Args:
+            key: what must be compared only once in a process. what: for people, what is compared. dtype: of the arrays.
+
+        Raises:
+            BackendError: it does not, and the tier was asked for by name.
+        """
+        key = type(self.tier), key
+        if key not in VERDICTS:
+            with np.errstate(all="ignore"):
+                VERDICTS[key] = difference(compute(self.tier), compute(self.plain), self.tier.tolerance[dtype])
+        if VERDICTS[key] is None:
+            return True
+        line = f"the {self.name} kernels do not compute {what} as the code defines it ({VERDICTS[key]})"
+        if self.by_name:
+            raise BackendError(f"{line}; use --kernels auto or numpy (kernels='auto')")
+        if line not in self.notes:
+            self.notes.append(line)
+            warnings.warn(f"{line}: the definition is computed instead", KernelWarning, stacklevel=2)
+        return False
+
+
+def difference(mine, definition, limit):
+    """Return None if arrays, host ones under names, agree to `limit` times the largest number; else the first that does not."""
+    for name, wanted in definition.items():
+        scale = np.abs(wanted).max(initial=0)
+        if mine[name].shape != wanted.shape:
+            return f"{name} has the shape {mine[name].shape} and not {wanted.shape}"
+        apart = np.abs(mine[name] - wanted)
+        if not (apart <= limit * scale).all() and not np.array_equal(mine[name], wanted, equal_nan=True):
+            worst = np.nanmax(apart) / scale if scale else np.inf
+            return f"{name} differs by {worst:.2g} of its size"
+    return None
+
+
+def name_of(dtype):
+    """Return the name of an array's dtype, in any namespace."""
+    return str(dtype).rpartition(".")[2]
+
+
+def form_of(optimizer):
+    """Return what of an optimizer decides which kernel it has, and not how large its steps are."""
+    words = tuple(getattr(optimizer, each.name) for each in fields(optimizer) if isinstance(each.default, str))
+    methods = type(optimizer).update, type(optimizer).step, type(optimizer).init
+    return type(optimizer), methods, words, optimizer.weight_decay > 0, isinstance(optimizer.lr, float)
+
+
+def comparable(optimizer, replicas):
+    """Return an optimizer like this one, at a rate whose steps stand out from rounding."""
+    return replace(optimizer, lr=0.1 if isinstance(optimizer.lr, float) else tuple(0.1 + 0.02 * r for r in range(replicas)))
+
+
+def digits(backend, dtype, axes=2):
+    """Return nine examples of two images of six pixels, half of them black; of two replicas with three axes."""
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(1, 256, (8, 6), dtype=np.uint8) * (rng.random((8, 6)) < 0.5).astype(np.uint8)
+    picks = rng.integers(0, 8, (2, 9, 2)[3 - axes :])
+    return StackedDigits(Bank(pixels, 80.0, 90.0, dtype, backend), backend.asarray(picks))
+
+
+def products_of(tier, backend, dtype, axes, X_axes):
+    """Return products of weights and of deltas, of so many axes, with tiny stacked digits, by a tier."""
+    rng, X = np.random.default_rng(6), digits(backend, dtype, X_axes)
+    W, delta = (backend.asarray(rng.normal(size=(2, d, 5)[3 - axes :]), dtype) for d in (12, 9))
+    found = {"X @ W": tier.product(X, W)}
+    if axes >= X_axes:
+        found["X.T @ delta"] = tier.gradient(WeightGradient(X, delta))
+    return on_host(backend, found)
+
+
+def updates_of(tier, backend, optimizer, dtype, replicas):
+    """Return what two updates change, by a tier, of weights below and above a hidden layer, and of biases."""
+    rng, R = np.random.default_rng(7), 2 if replicas else None
+    optimizer, leading = comparable(optimizer, 2), (2,) if replicas else ()
+    normal = lambda *shape: rng.normal(size=(*leading, *shape))
+    array = lambda *shape: backend.asarray(normal(*shape), dtype)
+    hosts = {"W0": normal(12, 5), "W1": normal(5, 3), "b0": normal(5)}
+    before, after = ({name: backend.asarray(host.copy(), dtype) for name, host in hosts.items()} for _ in range(2))
+    state, X = optimizer.init(backend, after, R), digits(backend, dtype, 2 + bool(replicas))
+    for t in (1, 2):
+        gradients = WeightGradient(X, array(9, 5) / 4), array(5, 3), array(5)
+        each = [(g, after[n], state.slots[n], state.lr[n]) for n, g in zip(after, gradients, strict=True)]
+        tier.update_all(optimizer, each, t)
+    found = {name: after[name] - before[name] for name in after}
+    found |= {f"{slot} of {n}": a for n, s in state.slots.items() for slot, a in vars(s).items()}
+    return on_host(backend, found)
+
+
+def output_of(tier, backend, loss, z, y):
+    """Return error and totals of some logits with axes like those of z and y, by a tier."""
+    rng, outputs = np.random.default_rng(8), 1 if z.shape[-1] == 1 else 3
+    shape = lambda like: (2, 7, outputs)[3 - like.ndim :]
+    dtype = name_of(z.dtype)
+    logits = backend.asarray(rng.normal(size=shape(z)), dtype)
+    classes = np.arange(np.prod(shape(y)[:-1])).reshape(shape(y)[:-1]) % max(outputs, 2)
+    targets = backend.asarray(np.eye(outputs)[classes] if outputs > 1 else classes[..., None], dtype)
+    e, totals = tier.output(loss, logits, targets)
+    return on_host(backend, {"e": e, "totals": totals})
+
+
+def on_host(backend, arrays):
+    """Return name -> NumPy array, a copy."""
+    return {name: np.array(backend.to_host(array)) for name, array in arrays.items()}
+
+
+def defined(backend):
+    """Return a Backend like this one whose kernels are the definitions."""
+    found = copy(backend)
+    found.kernels = Kernels(backend.kernels.plain, backend.kernels.plain)
+    found.kernels.backend = found
+    return found

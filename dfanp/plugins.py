@@ -1,0 +1,107 @@
+"""Files of your own definitions for the command line: ``dfanp parity --plugin FILE.py``, or the variable DFANP_PLUGINS.
+
+A plugin is a Python file that gives things their names by ``dfanp.register``. Settings keep its name and SHA-256, so that a run is not
+resumed with another version of it; a worker loads what the process that started it has loaded. Reading a record loads nothing.
+"""
+
+import hashlib
+import importlib
+import sys
+import types
+from pathlib import Path
+
+from .errors import PluginError, first_line
+from .registry import REGISTRIES
+
+LOADED = {}  # path of a file -> its SHA-256
+SHARED = {}  # name of an importable module that workers import too -> None
+
+
+def load(path, sha256=None):
+    """Run the file `path`, which registers its things; once for each content that it has.
+
+    Args:
+        sha256: what the file must have; None takes it as it is.
+
+    Raises:
+        PluginError: the file cannot be read, fails, registers nothing, or has another SHA-256. Nothing of it is then registered.
+    """
+    path = Path(path).absolute()
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise PluginError(f"the plugin {path} cannot be read ({error.strerror or error})") from None
+    digest = hashlib.sha256(source).hexdigest()
+    if sha256 not in (None, digest):
+        raise PluginError(f"the plugin {path} was changed meanwhile: its SHA-256 is {digest}, not {sha256}")
+    if LOADED.get(path) == digest:
+        return
+    before = [dict(registry._things) for registry in REGISTRIES]
+    try:
+        execute(path, source)
+        if not any(registry._things != things for registry, things in zip(REGISTRIES, before, strict=False)):
+            raise PluginError(f"the plugin {path} registers nothing: it should call dfanp.register")
+    except BaseException:
+        for registry, things in zip(REGISTRIES, before, strict=False):
+            registry._things.clear()
+            registry._things.update(things)
+        raise
+    LOADED[path] = digest
+
+
+def execute(path, source):
+    """Run the source of a plugin as a module of its own."""
+    name = f"dfanp_plugin_{path.stem}"
+    module = types.ModuleType(name)
+    module.__file__ = str(path)
+    before = sys.modules.get(name)
+    sys.modules[name] = module  # where classes look their module up
+    try:
+        exec(compile(source, str(path), "exec"), vars(module))
+    except (PluginError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # SystemExit too: a file that is loaded must not end the program
+        sys.modules.pop(name) if before is None else sys.modules.__setitem__(name, before)
+        lines, trace = [getattr(error, "lineno", None)], error.__traceback__
+        while trace is not None:
+            lines += [trace.tb_lineno] if trace.tb_frame.f_code.co_filename == str(path) else []
+            trace = trace.tb_next
+        where = f"line {lines[-1]}: " if lines[-1] else ""
+        raise PluginError(f"the plugin {path} fails ({where}{type(error).__name__}: {first_line(error)})") from None
+
+
+def share(module):
+    """Let workers import the importable module of this name too: for one that registers things."""
+    SHARED[module] = None
+
+
+def loaded():
+    """Return what a worker needs to know the same names: the modules to import, and (path, SHA-256) of the files."""
+    return tuple(SHARED), tuple((str(path), digest) for path, digest in LOADED.items())
+
+
+def load_all(needed):
+    """Load what ``loaded`` returned in another process."""
+    modules, files = needed
+    for module in modules:
+        importlib.import_module(module)
+    for path, digest in files:
+        load(path, digest)
+
+
+def digests():
+    """Return what settings keep of the files that are loaded: "NAME SHA-256" of each, in order of names."""
+    return tuple(sorted(f"{path.name} {digest}" for path, digest in LOADED.items()))
+
+
+def require(wanted):
+    """Raise a PluginError unless all files that settings keep (see ``digests``) are loaded."""
+    here = digests()
+    for each in wanted:
+        name, _, digest = each.rpartition(" ")
+        if each in here:
+            continue
+        other = next((one.rpartition(" ")[2] for one in here if one.rpartition(" ")[0] == name), None)
+        if other:
+            raise PluginError(f"this run was made with another version of the plugin {name}: SHA-256 {digest}, not {other}")
+        raise PluginError(f"this run needs the plugin {name} (SHA-256 {digest}): name it with --plugin {name}")

@@ -1,0 +1,114 @@
+"""Names for things: what the command line, settings and records call a rule, an activation, a loss, an optimizer.
+
+The library takes the things themselves wherever it takes a name. ``register`` gives a thing of your own a name:
+
+    >>> import dfanp
+    >>> sign = dfanp.Rule("sign", signal=lambda at: at.delta @ at.xp.sign(at.W.mT))
+    >>> dfanp.register(sign) is sign, dfanp.rules.get("sign") is sign
+    (True, True)
+    >>> dfanp.rules.RULES.remove("sign")
+"""
+
+from collections.abc import Mapping
+
+from .errors import by_name, shown
+
+REGISTRIES = []  # every Registry, in the order in which their modules were imported
+
+
+class Registry(Mapping):
+    """name -> thing, of one kind. It lists plain names; those with hyperparameters in them, such as
+    ``adam:count=epochs``, are only found.
+
+    Args:
+        what: the kind, for messages ("rule", "optimizer").
+        fits: ``fits(thing)``, whether a thing is of this kind.
+        things: those that dfanp has itself; each has a ``name``.
+    """
+
+    def __init__(self, what, fits, things):
+        self.what, self.fits = what, fits
+        self._things = {thing.name: thing for thing in things}
+        self._own = dict(self._things)
+        REGISTRIES.append(self)
+
+    def __getitem__(self, name):
+        return self._things[name]
+
+    def __contains__(self, name):
+        return name in self._things
+
+    def __iter__(self):
+        return (name for name in self._things if ":" not in name)
+
+    def __len__(self):
+        return sum(1 for _ in self)
+
+    def get(self, thing):
+        """Return the thing called `thing`, or `thing` itself if it is one of this kind.
+
+        Raises:
+            ValueError: there is none of that name; the message lists the names and suggests the nearest.
+        """
+        return thing if self.fits(thing) else by_name(self.what, thing, self)
+
+    def built_in(self, thing):
+        """Return the name of a thing that dfanp has itself, the very object; None for any other.
+
+        Kernels are looked up by it, so that they can stand in for no other thing of that name.
+        """
+        name = getattr(thing, "name", None)
+        return name if isinstance(name, str) and self._own.get(name) is thing else None
+
+    def add(self, thing):
+        """Give a thing its name. One that was registered before under that name gives way to it.
+
+        Raises:
+            ValueError: the name is no name, or that of a thing which dfanp has itself.
+        """
+        name = getattr(thing, "name", None)
+        if not isinstance(name, str) or not name or not name.isprintable() or set(name) & set(" ,/"):
+            raise ValueError(f"the name of a {self.what} must be text without spaces, commas or slashes, got {shown(name)}")
+        if name in self._own and self._own[name] is not thing:
+            raise ValueError(f"dfanp has a {self.what} {name!r} of its own: choose another name")
+        self._things[name] = thing
+
+    def remove(self, name):
+        """Forget a thing that was registered; those that dfanp has itself stay."""
+        if name not in self._own:
+            self._things.pop(name, None)
+
+
+def register(thing):
+    """Give a rule, an activation, a loss, an optimizer, a baseline or a problem's settings its name.
+
+    It is then taken by that name in settings and on the command line, listed in its help and completed by the shell.
+    Records keep the name, not the thing: who reads them must register it again (``dfanp --plugin`` does).
+
+    Args:
+        thing: a ``Rule``, ``Activation``, ``Loss``, a subclass of ``Optimizer``, a ``Baseline``, or a subclass of
+            ``TrainingSettings``; its ``name`` is the name.
+
+    Returns:
+        `thing`, so that a class can be decorated with it.
+
+    Raises:
+        TypeError: it is none of these. ValueError: see ``Registry.add``.
+    """
+    for registry in REGISTRIES:
+        if registry.fits(thing):
+            registry.add(thing)
+            return thing
+    kinds = ", ".join(registry.what for registry in REGISTRIES)
+    raise TypeError(f"there are names for things of these kinds: {kinds}; got {shown(thing)}")
+
+
+def provider(kind, name):
+    """Return the class that gives the class `kind` its attribute `name`."""
+    return next(each for each in kind.__mro__ if name in vars(each))
+
+
+def overrides(thing, base, names):
+    """Return those of `names` that an object, or its class, defines in another way than the class `base` does."""
+    own = getattr(thing, "__dict__", {})
+    return [name for name in names if name in own or getattr(type(thing), name) is not getattr(base, name)]
