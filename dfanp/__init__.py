@@ -13,7 +13,7 @@ Read the modules in this order: activations, losses, feedback, network, rules, o
 
 from .activations import Activation
 from .backend import Backend
-from .errors import BackendError, DataError, DfanpError, PluginError, RecordError
+from .errors import BackendError, DataError, DfanpError, PluginError, RecordError, RecordWarning
 from .feedback import Feedback
 from .kernels import KernelWarning
 from .losses import Loss
@@ -48,6 +48,7 @@ __all__ = [
     "RMSProp",
     "Record",
     "RecordError",
+    "RecordWarning",
     "Rule",
     "Synthetic",
     "Training",

@@ -14,6 +14,7 @@ from .backend import Backend, first_line
 from .baselines import BASELINES
 from .errors import RecordError
 from .problems import load
+from .problems.folders import named_folder
 from .progress import read_progress, write_final, write_progress
 from .runs import rows_of, training_on
 from .store import Result, key_of
@@ -74,9 +75,13 @@ def resolved(settings, data_dir=None):
     return found
 
 
-@lru_cache
 def _dataset(name, data_dir):
-    return None if name is None else load(name, data_dir)
+    return None if name is None else _loaded(name, named_folder(data_dir))
+
+
+@lru_cache
+def _loaded(name, folder):
+    return load(name, folder)
 
 
 @lru_cache

@@ -4,27 +4,23 @@
     log.jsonl         a line an epoch and seed, as soon as the epoch is done
     timings.jsonl     the seconds of each epoch: apart, so that the log of a resumed run has the same bytes
     checkpoint.npz    parameters, B, optimizer state, epoch: what ``Training.arrays`` returns; no pickle
+    .lock             while a process writes to the folder
 
 An epoch is logged first and its checkpoint renamed into place after that. Whatever moment a run is cut off at, the
 folder is that of an earlier epoch plus at most some log lines beyond it, which are dropped on the way back in.
 """
 
 import json
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from .errors import RecordError, first_line
+from .files import LOCK, FolderLock, write_whole
 from .jsonl import append_lines, cut_off, loads, parse_lines
 from .logs import parse_log
 from .npz import read_header
-
-try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-except ImportError:  # not a POSIX system: two processes on one folder are then not told apart
-    flock = None
 
 SCHEMA = 1
 # Settings that runs had in earlier versions, with the value of those that have none of it now.
@@ -55,7 +51,7 @@ class Locked:
     def close(self):
         """Give the lock back."""
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.release()
             self._lock = None
 
 
@@ -78,7 +74,7 @@ class RunFolder(Locked):
         self.path = Path(path)
         with failures(self.path, "be opened"):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = lock_folder(self.path, "another process is writing to this run")
+            self._lock = FolderLock(self.path, "another process is writing to this run")
             try:
                 self.environment = self._agree(json.loads(canonical(config)), environment)
             except BaseException:
@@ -89,7 +85,8 @@ class RunFolder(Locked):
         """Write config.json, or check that the one there has the same config; return the environment it tells."""
         path = self.path / "config.json"
         if not path.exists():
-            others = [each.name for each in self.path.iterdir() if not each.name.endswith(".partial")]
+            own = lambda name: name == LOCK or name.endswith(".partial")
+            others = [each.name for each in self.path.iterdir() if not own(each.name)]
             if others:
                 raise RecordError(
                     f"{self.path}: holds no run but other files ({others[0]}, …); name an empty or new folder"
@@ -141,26 +138,6 @@ class RunFolder(Locked):
             write_whole(self.path / "checkpoint.npz", lambda file: np.savez(file, **arrays))
 
 
-def lock_folder(path, busy):
-    """Return a descriptor that holds the lock of a folder until it is closed (None where files cannot be locked).
-
-    Raises:
-        RecordError: another process has it; the message begins with `busy`.
-    """
-    if flock is None:
-        return None
-    lock = os.open(path, os.O_RDONLY)
-    try:
-        flock(lock, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise RecordError(f"{path}: {busy}; wait for it or name another folder") from None
-    except BaseException:
-        os.close(lock)
-        raise
-    return lock
-
-
 class failures:
     """Turns an OSError inside a ``with`` block into a RecordError of one line."""
 
@@ -173,35 +150,6 @@ class failures:
     def __exit__(self, kind, error, traceback):
         if isinstance(error, OSError):
             raise RecordError(f"{self.path}: the run cannot {self.what} ({error.strerror or error})") from None
-
-
-def write_whole(path, write, writer=""):
-    """Call ``write(file)`` on a file of another name, sync it, rename it to `path`: never half a file.
-
-    Args:
-        writer: part of the other name, where several processes may write `path`.
-    """
-    partial = path.with_name(f"{path.name}{writer}.partial")
-    try:
-        with open(partial, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(path):
-    """Make the renaming of files in a folder last, where the system lets a folder be synced."""
-    if os.name == "posix":
-        folder = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def read_config(folder):

@@ -17,6 +17,7 @@ from . import plugins
 from .backend import usable_cores
 from .errors import RecordError
 from .jobs import Outcome, halves, jobs_of, resolved, train
+from .problems.folders import named_folder
 from .store import Store, key_of
 
 
@@ -40,6 +41,7 @@ class Sweep:
     """
 
     def __init__(self, settings, path, workers=1, threads=None, data_dir=None, keep=False, cluster=None):
+        data_dir = named_folder(data_dir)  # workers have another environment, and those of a cluster another place to start from
         self.settings = resolved(settings, data_dir)
         self.jobs, self.workers, self.cluster = jobs_of(self.settings, data_dir), workers, cluster
         self.data_dir, self.path = data_dir, Path(path).absolute()

@@ -15,7 +15,8 @@ replicas share them). All are arrays of the problem's backend, or ``StackedDigit
 """
 
 from .arrays import Arrays
-from .datasets import Dataset, load
+from .datasets import load
+from .images import Dataset
 from .parity import Parity
 from .synthetic import Synthetic
 

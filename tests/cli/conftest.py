@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from dfanp.problems import datasets
+from dfanp.problems import folders
 
 
 @pytest.fixture(autouse=True)
 def empty_cache(monkeypatch, tmp_path):
     """No test sees, or writes to, the cache of whoever runs it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(datasets, "cache", lambda: tmp_path / "cache" / "dfanp")
+    monkeypatch.setattr(folders, "cache", lambda: tmp_path / "cache" / "dfanp")
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ import pytest
 from sklearn.datasets import load_digits
 
 from dfanp import DataError, load
-from dfanp.problems import datasets
+from dfanp.problems import datasets, folders
 
 from .test_idx import idx
 
 
 @pytest.fixture(autouse=True)
 def empty_cache(monkeypatch, tmp_path):
-    monkeypatch.setattr(datasets, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(folders, "cache", lambda: tmp_path / "cache")
 
 
 @pytest.fixture
