@@ -177,6 +177,22 @@ class Training:
             if not self.diverged:
                 yield record
 
+    def prepare(self):
+        """Draw the examples of the next epoch, and find out now which kernels may compute it: otherwise ``run_epoch`` does.
+
+        Raises:
+            BackendError: a tier that was asked for by its name does not compute what the code defines.
+        """
+        if self._drawn is None:
+            self._drawn = self.drawn(self.epoch + 1)
+        (_, (X, _), (X_test, _)), W = self._drawn, self.network.W[0]
+        with self.backend.pinned():
+            if self.may_fuse(X, self.epoch + 1) and self.may_fuse(X_test, None):
+                return
+            if isinstance(X, StackedDigits):
+                self.backend.kernels.multiplies(X.dtype, W.ndim, len(X.shape))
+            self.backend.kernels.updates(self.optimizer, W, self.network.replicas)
+
     def run_epoch(self):
         """Train one epoch, test, and return the Record; ``epoch`` and ``status`` are updated last, together."""
         if self._torn:
