@@ -38,11 +38,15 @@ from .registry import Registry, overrides, provider
 
 @dataclass
 class State:
-    """What an optimizer remembers: ``step`` counts updates, ``slots[name]`` holds the named arrays of a parameter."""
+    """What an optimizer remembers: ``step`` counts updates, ``slots[name]`` holds the named arrays of a parameter.
+
+    ``replicas`` is the length of the axis that all parameters have first, or None.
+    """
 
     step: int = 0
     slots: dict = field(default_factory=dict)
     lr: dict = field(default_factory=dict)  # per parameter: a number, or an array that broadcasts along the replicas
+    replicas: int | None = None
 
 
 def hyperparameter(default, wanted, fits):
@@ -135,7 +139,7 @@ class Optimizer:
             raise ValueError(
                 f"lr has {len(self.lr)} values, one for each replica, but there are {replicas or 'no'} replicas"
             )
-        state = State()
+        state = State(replicas=replicas)
         for name, theta in parameters.items():
             zeros = {slot: backend.xp.zeros_like(theta) for slot in self.slots}
             state.slots[name] = SimpleNamespace(**zeros)
@@ -155,7 +159,7 @@ class Optimizer:
         """
         state.step += 1
         each = [(g, parameters[name], state.slots[name], state.lr[name]) for name, g in gradients.items()]
-        backend.kernels.update_all(self, each, self.clock(state.step, epoch))
+        backend.kernels.update_all(self, each, self.clock(state.step, epoch), state.replicas)
 
     def clock(self, step, epoch):
         """Return the t of the equations, 1, 2, …, at an update (counted from 1) in an epoch: the number of the update."""

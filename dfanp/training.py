@@ -330,7 +330,10 @@ class Training:
         return kernels.agrees(key, what, net.dtype, lambda tier: self.tiny_epoch(tier, stacked, learns))
 
     def tiny_epoch(self, tier, stacked, learns):
-        """Return what three steps and a test make of a tiny network by these rules, name -> array: in one call of a tier, or by steps."""
+        """Return what three steps and a test make of a tiny network by these rules, name -> array: in one call of a tier, or by steps.
+
+        None where the tier has no kernel for such a network, whatever its size.
+        """
         backend, R = defined(self.backend), 2 if self.network.replicas else None
         rng, dtype = np.random.default_rng(9), self.network.dtype
         X = digits(backend, dtype, 3 if R else 2)
@@ -353,7 +356,7 @@ class Training:
             changed = tiny.arrays()
             found |= {name: changed[name] - before[name] for name in changed if changed[name].dtype.kind == "f"}
         found["test totals"] = run(X, y, None)
-        return on_host(backend, found)
+        return None if any(array is None for array in found.values()) else on_host(backend, found)
 
     def fused_epoch(self, tier, X, y, learning_in):
         """Return what ``epoch_by_steps`` returns, from one call of a tier; None if these examples are too many for one."""
