@@ -11,7 +11,7 @@ import types
 from pathlib import Path
 
 from .errors import PluginError, first_line
-from .registry import REGISTRIES
+from .registry import registered, restore
 
 LOADED = {}  # path of a file -> its SHA-256
 SHARED = {}  # name of an importable module that workers import too -> None
@@ -36,15 +36,13 @@ def load(path, sha256=None):
         raise PluginError(f"the plugin {path} was changed meanwhile: its SHA-256 is {digest}, not {sha256}")
     if LOADED.get(path) == digest:
         return
-    before = [dict(registry._things) for registry in REGISTRIES]
+    before = registered()
     try:
         execute(path, source)
-        if not any(registry._things != things for registry, things in zip(REGISTRIES, before, strict=False)):
+        if registered() == before:
             raise PluginError(f"the plugin {path} registers nothing: it should call dfanp.register")
     except BaseException:
-        for registry, things in zip(REGISTRIES, before, strict=False):
-            registry._things.clear()
-            registry._things.update(things)
+        restore(before)
         raise
     LOADED[path] = digest
 
