@@ -22,7 +22,7 @@ import numpy as np
 from . import activations, alignment, losses, rules
 from .errors import shown
 from .feedback import Feedback
-from .inputs import StackedDigits, rows
+from .inputs import StackedDigits
 from .kernels.checked import comparable, defined, digits, form_of, on_host
 from .kernels.mirror import number
 from .kernels.tier import Learning
@@ -258,7 +258,7 @@ class Training:
         batch_size = TEST_BATCH if learning_in is None else self.batch_size
         for start in range(0, n, batch_size):
             stop = min(start + batch_size, n)
-            batch = rows(X, start, stop), y[..., start:stop, :]
+            batch = X[..., start:stop, :], y[..., start:stop, :]
             totals = totals + (self.evaluate(*batch) if learning_in is None else self.learn(*batch, learning_in))
         return totals
 
@@ -370,7 +370,7 @@ class Training:
     def measure_alignment(self):
         """Return ``{"feedback": […], "gradient": […]}`` at the present weights, on the device."""
         X, y = self._probe
-        X = rows(X, 0, X.shape[-2])
+        X = X[..., :, :]  # stacked digits anew, so that what they make dense is not kept
         gradient = alignment.gradient_alignment(self.rule, self.network, self.B, self.loss, X, y, self.draws)
         return {"feedback": alignment.feedback_alignment(self.rule, self.network, self.B), "gradient": gradient}
 
