@@ -350,13 +350,15 @@ class Training:
         layers = "output" if self.first else "all"
         tiny = Training(net, problem, self.rule, comparable(self.optimizer, 2), batch_size=4, layers=layers)
         run = tiny.epoch_by_steps if tier is backend.kernels.plain else lambda *what: tiny.fused_epoch(tier, *what)
-        before, found = tiny.arrays(), {}
+        before, totals = tiny.arrays(), {}
         if learns:
-            found["totals"] = run(X, y, 1)
-            changed = tiny.arrays()
-            found |= {name: changed[name] - before[name] for name in changed if changed[name].dtype.kind == "f"}
-        found["test totals"] = run(X, y, None)
-        return None if any(array is None for array in found.values()) else on_host(backend, found)
+            totals["totals"] = run(X, y, 1)
+        after = tiny.arrays()
+        totals["test totals"] = run(X, y, None)
+        if any(each is None for each in totals.values()):
+            return None
+        changes = {name: after[name] - before[name] for name in after if after[name].dtype.kind == "f"}
+        return on_host(backend, totals) | changes
 
     def fused_epoch(self, tier, X, y, learning_in):
         """Return what ``epoch_by_steps`` returns, from one call of a tier; None if these examples are too many for one."""
