@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from dfanp.errors import DfanpError
+
 AFTER_START = 0.7  # seconds; half of the kills come so long after it, the others while it starts
 SAVE_AFTER = 0.05  # seconds between two savings of a job's progress: often, so that kills fall into them
 
@@ -71,6 +73,8 @@ def survive(kills, workers=(1, 2), seed=0, say=lambda text: None):
     Raises:
         Different: what the docstring of this module promises is not so.
     """
+    if not hasattr(os, "killpg"):
+        raise DfanpError("this system cannot kill a process with its workers at once, so there is nothing to measure")
     rng, hit, finished, done = random.Random(seed), 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         quiet = Path(folder) / "undisturbed"

@@ -147,7 +147,7 @@ def start(plan, say):
         "times": {title: summary(each) for title, each in times.items()},
         "import_beyond_numpy": more,
     }
-    for tier in plan.tiers:
+    for tier in plan.tiers if startup.WATCHES else ():
         say(f"peak memory, {tier}")
         settings = plan.settings("dfa", "rmsprop", tier=tier)
         shown = {"data": plan.data, "tier": tier, "threads": plan.threads}

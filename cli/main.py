@@ -11,6 +11,7 @@ import sys
 import click
 
 from .helping import LazyGroup
+from .notices import notices
 
 COMMANDS = {  # in the order of the help, each with what it does
     "parity": "Train on the parity of k digits.",
@@ -78,7 +79,8 @@ def run(args=None):
     try:
         if "_DFANP_COMPLETE" in os.environ:
             from . import completion  # noqa: F401  (tells click how bash is answered)
-        code = cli.main(args, prog_name="dfanp", standalone_mode=False) or 0
+        with notices():
+            code = cli.main(args, prog_name="dfanp", standalone_mode=False) or 0
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as stop:

@@ -3,9 +3,9 @@
 import contextlib
 import functools
 import math
+import os
 
 import click
-from click.shell_completion import CompletionItem
 
 from .helping import Option
 from .names import Name, completing, last_of
@@ -69,25 +69,49 @@ def usage_errors():
         raise click.UsageError(str(error)) from None
 
 
-class Place(click.ParamType):
-    """A path that the library reads or writes, and says itself what is wrong with it; the shell completes it.
+class Place(click.Path):
+    """A path that the library reads or writes, a leading ~ expanded; the shell completes it.
 
     Args:
-        kind: "dir" or "file".
+        kind: "dir", "file" or "path" (either), for what is there already.
     """
 
-    def __init__(self, kind):
-        self.name = self.kind = kind
+    def __init__(self, kind="path"):
+        super().__init__(file_okay=kind != "dir", dir_okay=kind != "file", readable=False)
+
+    def convert(self, value, param, ctx):
+        if completing(ctx):
+            return value
+        path = os.path.expanduser(value)
+        if path.startswith("~"):
+            self.fail(
+                f"{value!r}: there is no such user (for a file of this name write {'./' + value!r})", param, ctx
+            )
+        return super().convert(path, param, ctx)
+
+
+class DataSet(Name):
+    """The name of a data set, or images of the user's own: idx:DIR."""
+
+    @property
+    def choices(self):
+        return (*super().choices, "idx:DIR")
 
     def shell_complete(self, ctx, param, incomplete):
-        return [CompletionItem(incomplete, type=self.kind)]
+        return [item for item in super().shell_complete(ctx, param, incomplete) if item.value != "idx:DIR"]
+
+    def convert(self, value, param, ctx):
+        kind, colon, folder = value.partition(":")
+        if kind != "idx" or not colon:
+            return super().convert(value, param, ctx)
+        return kind + colon + Place("dir").convert(folder, param, ctx)
 
 
 data_set = option(
     "--data",
-    type=Name(["auto"], "problems.datasets.NAMES"),
+    type=DataSet(["auto"], "problems.datasets.NAMES"),
     default="auto",
-    help="auto: MNIST where it is, else the embedded digits.",
+    help="auto: MNIST where it is, else the embedded digits; idx:DIR: images of your own, in four files like MNIST's.",
 )
 data_dir = option(
     "--data-dir",
@@ -95,7 +119,7 @@ data_dir = option(
     envvar="DFANP_DATA",
     show_envvar=True,
     metavar="DIR",
-    help="Folder that has the data set's IDX files, itself or in a folder of its name.  [default: the cache]",
+    help="Folder that has the data set's IDX files, itself, in a folder of its name, or as torchvision keeps them.  [default: the cache]",
 )
 
 
@@ -113,7 +137,7 @@ def load_plugins(ctx, param, paths):
 plugin = option(
     "--plugin",
     multiple=True,
-    type=click.Path(),
+    type=Place("file"),
     metavar="FILE.py",
     envvar="DFANP_PLUGINS",
     show_envvar=True,

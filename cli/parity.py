@@ -48,7 +48,7 @@ def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **giv
     device = Backend(device, kernels=given["kernels"]).device  # first: what is absent is all there is to say
     name = datasets.resolve(data, data_dir)
     dataset = load(name, data_dir)
-    say(f"data      {datasets.TITLES[name]}")
+    say(f"data      {datasets.title(name)}")
     if data == "auto" and name == "digits":
         say("          (MNIST is not here: `dfanp data fetch mnist` gets it, --data-dir names a folder that has it)")
     if lr is None:

@@ -7,14 +7,14 @@ import json
 import click
 
 from .names import Setting
-from .options import Whole, as_json, option
+from .options import Place, Whole, as_json, option
 from .terminal import echo, status, table
 
 COLUMNS = ("epochs done", "test accuracy", "score", "seconds", "status")
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
+@click.argument("folder", metavar="DIR", type=Place("dir"))
 @option(
     "--where",
     multiple=True,

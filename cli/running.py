@@ -126,7 +126,7 @@ run_options = (
     ),
     option(
         "--out",
-        type=click.Path(file_okay=False),
+        type=Place("dir"),
         metavar="DIR",
         help="Keep the run here; go on with it if it stands there.",
     ),

@@ -15,7 +15,7 @@ from .terminal import moves
 OPTIONS = (
     option(
         "--out",
-        type=click.Path(file_okay=False),
+        type=Place("dir"),
         required=True,
         metavar="DIR",
         help="Keep the results here; what is there is not run again.",

@@ -11,7 +11,7 @@ import numpy as np
 @cache
 def source(name):
     """Return the text of a CUDA file of this folder, with the files that it includes in their places."""
-    lines = (Path(__file__).parent / name).read_text().splitlines()
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
     return "\n".join(source(line.split('"')[1]) if line.startswith("#include") else line for line in lines)
 
 

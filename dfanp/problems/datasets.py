@@ -212,7 +212,7 @@ def digits_table():
     installed = importlib.util.find_spec("sklearn")
     file = installed and Path(installed.origin).parent / "datasets" / "data" / "digits.csv.gz"
     if file and file.is_file():
-        return np.loadtxt(file, dtype=np.uint8, delimiter=",")
+        return np.loadtxt(file, dtype=np.uint8, delimiter=",", encoding="utf-8")
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)

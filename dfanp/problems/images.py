@@ -48,8 +48,13 @@ class Dataset:
         """Return a Dataset without the test images: every `every`-th training image of each class is its test set.
 
         Hyperparameters are chosen on it, so that the real test images never choose anything.
+
+        Raises:
+            DataError: no class has so many.
         """
         held = every_nth(self.train.labels, every)
+        if not held.any():
+            raise DataError(f"{self.name}: nothing can be held out, no class has {every} training images")
         return Dataset(f"{self.name}, held out", self.train[~held], self.train[held], self.mean, self.std, self.side)
 
 
