@@ -100,12 +100,23 @@ def tiny():
 
 @pytest.fixture
 def make_training(tiny):
-    """Make a small Training on parity: ``make_training(seed=…, rule=…, …)``."""
+    """Make a small Training on parity: ``make_training(seed=…, rule=…, …)``, or one of another class, ``kind``."""
 
-    def make(seed=0, rule="dfa", optimizer=None, hidden=(7,), k=2, backend=None, dtype="float32", bias=False, **more):
+    def make(
+        seed=0,
+        rule="dfa",
+        optimizer=None,
+        hidden=(7,),
+        k=2,
+        backend=None,
+        dtype="float32",
+        bias=False,
+        kind=dfanp.Training,
+        **more,
+    ):
         problem = dfanp.Parity(tiny, k, train_size=50, test_size=30, dtype=dtype, backend=backend)
         network = dfanp.MLP((problem.features, *hidden, 1), "relu", bias, dtype, seed, backend)
         more.setdefault("batch_size", 16)
-        return dfanp.Training(network, problem, rule, optimizer or dfanp.RMSProp(0.01), **more)
+        return kind(network, problem, rule, optimizer or dfanp.RMSProp(0.01), **more)
 
     return make
