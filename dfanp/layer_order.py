@@ -34,7 +34,7 @@ def in_order(shapes, stored):
     if len(found) == 1 and not (stored and fits):
         return found[0]
     if not found:
-        raise ValueError(f"the layers do not fit onto each other: shapes {shown([*shapes.values()])}")
+        raise ValueError(f"the layers do not fit onto each other: {shown(shapes)} (layers=(…) gives another order)")
     how = (
         "contradicts the numbers in their names" if stored and fits else "cannot be told from their names and shapes"
     )

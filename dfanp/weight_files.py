@@ -68,7 +68,7 @@ def write_npz(file, arrays, activation):
 def read_safetensors(path, wanted):
     """Return the arrays of a file whose name is ``wanted(name)``, and the activation that it names, or None."""
     content, found = path.read_bytes(), {}
-    for name, tensor in safetensors().deserialize(content):
+    for name, tensor in sorted(safetensors().deserialize(content), key=lambda named: named[0]):  # in any order
         if not wanted(name):
             continue
         if tensor["dtype"] not in DTYPES:

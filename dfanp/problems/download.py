@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from ..errors import DataError, by_name
-from ..files import replace
+from ..files import FULL, UNWRITABLE, replace
 from . import folders
 from .datasets import checked, sound
 from .sources import FILES, SOURCES
@@ -72,7 +72,7 @@ def fetch_file(name, file, scratch, say):
                 )
             )
         except Exception as error:  # requests', urllib3's, pooch's and the system's errors: the next mirror may do
-            if isinstance(error, OSError) and error.errno in (28, 30, 122):  # full or read-only disk, quota
+            if isinstance(error, OSError) and error.errno in (*FULL, *UNWRITABLE):  # what no other mirror would help
                 raise
             failures.append(f"{host}: {reason(error)}")
             continue
