@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..jobs import resolved
 from ..problems import load
-from ..records import write_whole
+from ..records import present, write_whole
 from ..store import key_of
 from ..sweeps import Sweep
 from .experiment import record
@@ -61,7 +61,7 @@ class Reproduction:
 
     def analysis(self, experiment, mode, series):
         """Return what an experiment makes of the final weights of its runs."""
-        file = lambda settings: self.path / "checkpoints" / f"{key_of(settings.config())}.npz"
+        file = lambda settings: self.sweep.store.checkpoint(key_of(settings.config()))
         return experiment.analyse(series, mode, self.scale, file, load(self.scale.data, self.data_dir))
 
 
@@ -70,6 +70,8 @@ def earlier_analysis(path, told):
     try:
         there = json.loads(path.read_bytes())
         analysis = there.pop("analysis")
+        for each in there["series"]:
+            each["config"] = present(each["config"])
     except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
         return None
     return analysis if there == told and isinstance(analysis, dict) else None
