@@ -1,8 +1,8 @@
-"""Files that are never half written, folders that one process at a time writes to, and what is done where a file system cannot.
+"""Files that are never half written, and folders that one process at a time writes to.
 
-That a file is whole is asked of every file system: it is written under another name, and renamed. That it outlives a power cut (``fsync``
-of the file and of its folder) and that a second process is noticed (a lock) is had where the file system has the operation: shared folders of
-virtual machines and some network drives have not. Where there are no locks a RecordWarning says so.
+A file is written under another name and renamed: every file system can do that. Others of their operations some lack, such as shared
+folders of virtual machines and network drives. Where files or folders cannot be synced, a power cut may undo the last write; where there
+are no locks, a second process is not noticed, and a RecordWarning says so.
 """
 
 import errno
@@ -25,15 +25,15 @@ except ImportError:
     msvcrt = None
 
 WINDOWS = os.name == "nt"
-LACKING = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # says a file system of what it has not
+LACKING = {
+    errno.EINVAL,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+}  # errors of operations that a file system lacks
 UNWRITABLE, FULL = {errno.EROFS, errno.EACCES, errno.EPERM}, {errno.ENOSPC, errno.EDQUOT}
-WAITS = (
-    0.01,
-    0.03,
-    0.1,
-    0.3,
-    1.0,
-)  # seconds between attempts to rename a file that another program has open, on Windows
+# Seconds between attempts to rename a file that another program has open, on Windows.
+WAITS = (0.01, 0.03, 0.1, 0.3, 1.0)
 ATTEMPTS = 100  # to lock a file that another process removes between our opening and locking it
 LOCK = ".lock"  # in a folder while a process writes to it, or after one was killed
 
@@ -170,9 +170,9 @@ class FolderLock:
 
 
 def goes_without(path, error):
-    """Tell that a folder has no lock."""
-    told = f"{path}: cannot be locked ({error.strerror or error}), so another process that writes here would not be noticed"
-    warnings.warn(told, RecordWarning, stacklevel=4)
+    """Warn that a folder has no lock."""
+    unnoticed = "so another process that writes here would not be noticed"
+    warnings.warn(f"{path}: cannot be locked ({error.strerror or error}), {unnoticed}", RecordWarning, stacklevel=4)
 
 
 def lock(descriptor):

@@ -18,7 +18,7 @@ from .network import DTYPES, MLP
 from .records import failures
 from .weight_files import read_npz, read_safetensors, widened, write_npz, write_safetensors
 
-# ending -> how such a file is read and written, and whether it keeps the order of its arrays: safetensors sorts them
+# ending -> functions that read and write such a file, and whether it keeps the order of its arrays (safetensors sorts them)
 FORMATS = {".npz": (read_npz, write_npz, True), ".safetensors": (read_safetensors, write_safetensors, False)}
 SUFFIXES = tuple(FORMATS)
 PYTORCH = (".pt", ".pth", ".bin", ".ckpt")

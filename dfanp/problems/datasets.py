@@ -15,13 +15,13 @@ from ..errors import DataError, by_name
 from .folders import (
     checked_folder,
     expanded,
+    expectation,
     find,
     found_in,
     layouts,
     named_folder,
     places,
     versions,
-    wanted,
 )
 from .idx import OtherContent, read_idx
 from .images import Dataset, Images, assembled, every_nth, moments
@@ -96,7 +96,7 @@ def absent(name, folder):
     if named:
         looked += f", in its {', '.join((name, *SOURCES[name].folders))}, and in raw of each"
     remedy = "--data-dir or DFANP_DATA names a folder that has it"
-    return f"{name} is not here ({looked}; {wanted(place)}): {fetching(name, folder)} ({SOURCES[name].megabytes} MB), {remedy}"
+    return f"{name} is not here ({looked}; {expectation(place)}): {fetching(name, folder)} ({SOURCES[name].megabytes} MB), {remedy}"
 
 
 def fetching(name, folder):
@@ -120,14 +120,14 @@ def read(name, folder=None):
 
 def missing(place, file):
     """Return what to say of one of the four files that a folder lacks."""
-    return f"{place}: {file} (or {file}.gz) is missing: {wanted(place)}"
+    return f"{place}: {file} (or {file}.gz) is missing: {expectation(place)}"
 
 
 def sound(name, file, paths, folder=None):
     """Return the first of `paths` that is the published `file` of a data set, and its array.
 
     Raises:
-        DataError: none is; it tells what is wrong with each, and what to do about it.
+        DataError: none is; it says what is wrong with each, and what to do about it.
     """
     faults = []
     for path in paths:
@@ -135,13 +135,13 @@ def sound(name, file, paths, folder=None):
             return path, checked(name, file, path)
         except DataError as error:
             faults.append(error)
-    told = "; ".join(map(str, faults))
+    each = "; ".join(map(str, faults))
     if not any(isinstance(fault, OtherContent) for fault in faults):
-        raise DataError(f"{told}; {fetching(name, folder)}")
+        raise DataError(f"{each}; {fetching(name, folder)}")
     others = [other for other in SOURCES if other != name and any(is_of(other, file, path) for path in paths)]
     own = f"--data {OWN}DIR takes images of your own"
     what = f"it is that of {others[0]}: --data {others[0]} takes it" if others else own
-    raise DataError(f"{told}; {what}, {fetching(name, folder)}")
+    raise DataError(f"{each}; {what}, {fetching(name, folder)}")
 
 
 def is_of(name, file, path):
@@ -158,7 +158,7 @@ def checked(name, file, path):
     source = SOURCES[name]
     if not source.md5:
         return read_idx(path, source.sha256[file])
-    array = read_idx(path)  # a broken file is told as such
+    array = read_idx(path)  # first: of a broken file, say that it is broken
     if path.suffix != ".gz":
         raise OtherContent(f"{path}: only the published .gz file can be checked: put that beside it")
     with open(path, "rb") as stream:

@@ -106,7 +106,7 @@ def versions(place, file):
     return [path for path in paths if os.path.isfile(path)]  # a pipe of that name would be waited for
 
 
-def wanted(folder):
+def expectation(folder):
     """Return what a folder should have, and what it has, for a message."""
     *first, last = FILES.values()
     try:
@@ -114,4 +114,4 @@ def wanted(folder):
     except OSError:
         there = []
     listed = ", ".join(there[:MOST_LISTED]) + (", …" if len(there) > MOST_LISTED else "")
-    return f"wanted are {', '.join(first)} and {last}, plain or .gz; the folder has {listed or 'nothing'}"
+    return f"expected {', '.join(first)} and {last}, plain or .gz; the folder has {listed or 'nothing'}"

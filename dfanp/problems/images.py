@@ -78,13 +78,13 @@ def assembled(name, found, normalisation):
         if len(pixels) != len(labels) or len(labels) == 0:
             raise DataError(f"{path.parent}: {len(pixels)} {part} images, but {len(labels)} labels")
         if pixels.shape[1:] != (side, side) or side == 0:
-            told = " × ".join(map(str, pixels.shape[1:]))
+            pixels_of = " × ".join(map(str, pixels.shape[1:]))
             raise DataError(
-                f"{path}: images are to be square, and those to test on as large as those to train on, got {told} pixels"
+                f"{path}: images must be square, and test images as large as training images, got {pixels_of} pixels"
             )
         if labels.max() >= LABELS:
             raise DataError(
-                f"{place}: labels are to be 0 … {LABELS - 1}, got {labels.max()} (dfanp.Arrays takes any targets)"
+                f"{place}: labels must be 0 … {LABELS - 1}, got {labels.max()} (dfanp.Arrays takes any targets)"
             )
         sets[part] = Images(pixels.reshape(len(pixels), -1), labels)
     mean, std = normalisation or moments(sets["train"].pixels)

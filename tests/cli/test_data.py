@@ -110,7 +110,7 @@ def test_images_of_ones_own_are_trained_on(dfanp, images, tmp_path, monkeypatch)
     for file in FILES.values():
         (place / f"{file}.gz").unlink()
     result = dfanp("parity", *SMALL, "--data", f"idx:{place}")
-    assert result.code == 1 and "is missing: wanted are" in result.err and "fetch" not in result.err
+    assert result.code == 1 and "is missing: expected" in result.err and "fetch" not in result.err
     result = dfanp("parity", *SMALL, "--data", "ixd:kana")
     assert result.code == 2 and "is not one of auto, digits, mnist, fashion-mnist, idx:DIR" in result.err
 

@@ -228,7 +228,7 @@ def test_absent_data_say_where_and_how(tmp_path):
 def test_a_folder_that_is_named_is_never_passed_over(tmp_path, monkeypatch):
     """By an argument or by the variable, with nothing in it or with other things."""
     for number in range(9):
-        wanted = r"mnist is not here .looked in .*in its mnist, MNIST, and in raw of each; wanted are train-images-idx3-ubyte, .*; the folder has "
+        wanted = r"mnist is not here .looked in .*in its mnist, MNIST, and in raw of each; expected train-images-idx3-ubyte, .*; the folder has "
         wanted += "0, 1, 2, 3, 4, 5, …" if number > 6 else ", ".join(map(str, range(number))) or "nothing"
         with pytest.raises(DataError, match=f"{wanted}.*--data digits takes the embedded digits"):
             datasets.resolve("auto", tmp_path)
@@ -304,12 +304,12 @@ def test_of_ones_own_files_the_sound_ones_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("changed, message", [
-    ({"train_images": np.zeros((6, 3, 4), np.uint8)}, "images are to be square.* got 3 × 4 pixels"),
-    ({"test_images": np.zeros((6, 4, 4), np.uint8)}, "as large as those to train on, got 4 × 4 pixels"),
+    ({"train_images": np.zeros((6, 3, 4), np.uint8)}, "images must be square.* got 3 × 4 pixels"),
+    ({"test_images": np.zeros((6, 4, 4), np.uint8)}, "as large as training images, got 4 × 4 pixels"),
     ({"train_images": np.zeros((6, 0, 0), np.uint8)}, "got 0 × 0 pixels"),
     ({"train_images": np.full((6, 3, 3), 7, np.uint8)}, "all pixels are 7"),
     ({"train_images": np.zeros((6, 9), np.uint8)}, r"holds uint8 of shape .6, 9., not train images"),
-    ({"test_labels": np.arange(5, 11, dtype=np.uint8)}, "labels are to be 0 … 9, got 10"),
+    ({"test_labels": np.arange(5, 11, dtype=np.uint8)}, "labels must be 0 … 9, got 10"),
     ({"test_labels": np.zeros(5, np.uint8)}, "6 test images, but 5 labels"),
 ])  # fmt: skip
 def test_images_of_ones_own_in_another_form(tmp_path, changed, message):
@@ -321,7 +321,7 @@ def test_images_of_ones_own_in_another_form(tmp_path, changed, message):
 def test_images_of_ones_own_that_are_not_there(tmp_path):
     with pytest.raises(
         DataError,
-        match="train-images-idx3-ubyte .or train-images-idx3-ubyte.gz. is missing: wanted are .*has nothing",
+        match="train-images-idx3-ubyte .or train-images-idx3-ubyte.gz. is missing: expected .*has nothing",
     ):
         load(f"idx:{tmp_path}")
     with pytest.raises(DataError, match="the data folder is absent"):
