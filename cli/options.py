@@ -111,7 +111,7 @@ data_set = option(
     "--data",
     type=DataSet(["auto"], "problems.datasets.NAMES"),
     default="auto",
-    help="auto: MNIST where it is, else the embedded digits; idx:DIR: images of your own, in four files like MNIST's.",
+    help="auto: MNIST where it is, else the embedded digits; idx:DIR: images of your own, in files like MNIST's.",
 )
 data_dir = option(
     "--data-dir",
@@ -119,7 +119,8 @@ data_dir = option(
     envvar="DFANP_DATA",
     show_envvar=True,
     metavar="DIR",
-    help="Folder that has the data set's IDX files, itself, in a folder of its name, or as torchvision keeps them.  [default: the cache]",
+    help="Folder that has the data set's IDX files, itself, in a folder of its name, or as torchvision keeps them."
+    "  [default: the cache]",
 )
 
 

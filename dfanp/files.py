@@ -1,8 +1,8 @@
 """Files that are never half written, and folders that one process at a time writes to.
 
-A file is written under another name and renamed: every file system can do that. Others of their operations some lack, such as shared
-folders of virtual machines and network drives. Where files or folders cannot be synced, a power cut may undo the last write; where there
-are no locks, a second process is not noticed, and a RecordWarning says so.
+A file is written under another name and renamed: every file system can do that. Some lack other operations, such as
+shared folders of virtual machines and network drives. Where files or folders cannot be synced, a power cut may undo
+the last write; where there are no locks, a second process is not noticed, and a RecordWarning says so.
 """
 
 import errno
@@ -67,7 +67,10 @@ def write_whole(path, write, writer=""):
 
 
 def target(path):
-    """Return where a link leads at its end, and any other path as it is: to rename a file over a link would leave its target as it was."""
+    """Return where a link leads at its end, and any other path as it is.
+
+    A file that is renamed over a link would replace the link, and leave its target as it was.
+    """
     path = Path(path)
     if not path.is_symlink():
         return path
@@ -78,7 +81,11 @@ def target(path):
 
 
 def replace(source, path):
-    """Rename a file over `path`. Windows refuses that while any program, such as a virus scanner, has either open: it is given a second."""
+    """Rename a file over `path`.
+
+    Windows refuses that while a program, such as a virus scanner, has either file open: it is tried again for a
+    second.
+    """
     for wait in WAITS if WINDOWS else ():
         try:
             return os.replace(source, path)
@@ -116,8 +123,9 @@ def sync_folder(path):
 class FolderLock:
     """The lock of a folder, held until ``release``; the system gives it back if the process dies.
 
-    It is that of a file in the folder, which is removed again: unlike the folder itself, a file can be locked on Windows and on network
-    drives, there against processes on other machines, too. Where no file can be made, there is no lock, and nothing that it would guard.
+    It is that of a file in the folder, which is removed again: unlike the folder itself, a file can be locked on
+    Windows and on network drives, there against processes on other machines, too. Where no file can be made, there is
+    no lock, and nothing that it would guard.
 
     Args:
         path: of the folder. busy: begins the message where another process has it.
@@ -176,7 +184,7 @@ def goes_without(path, error):
 
 
 def lock(descriptor):
-    """Lock an open file unless another process (or another opening of the file in this one) has locked it; return whether it is ours.
+    """Lock an open file, unless it is locked, be it through another descriptor here; return whether it was free.
 
     Raises:
         OSError: the file system, or Python, has no locks (ENOSYS).

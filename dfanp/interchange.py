@@ -1,8 +1,8 @@
 """Weights in and out: PyTorch's state dicts, .npz and .safetensors files.
 
-A state dict is that of ``torch.nn.Sequential(Linear, activation, Linear, …)``: layer l is named 2·l, its ``weight`` is W.T, (d_out, d_in).
-Files hold the same names and arrays, and beside them the name of the activation, so that a network is whole in one. Files of others
-hold no activation, and their layers may have other names.
+A state dict is that of ``torch.nn.Sequential(Linear, activation, Linear, …)``: layer l is named 2·l, its ``weight``
+is W.T, (d_out, d_in). Files hold the same names and arrays, and beside them the name of the activation, so that a
+network is whole in one. Files of others hold no activation, and their layers may have other names.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from .network import DTYPES, MLP
 from .records import failures
 from .weight_files import read_npz, read_safetensors, widened, write_npz, write_safetensors
 
-# ending -> functions that read and write such a file, and whether it keeps the order of its arrays (safetensors sorts them)
+# ending -> functions that read and write such a file, and whether it keeps the order of its arrays
 FORMATS = {".npz": (read_npz, write_npz, True), ".safetensors": (read_safetensors, write_safetensors, False)}
 SUFFIXES = tuple(FORMATS)
 PYTORCH = (".pt", ".pth", ".bin", ".ckpt")
@@ -43,15 +43,16 @@ def from_state_dict(state, activation="relu", backend=None, layers=None):
     """Return the MLP with the weights of a state dict; the dict is not changed.
 
     Args:
-        state: name -> array or tensor, float32 or float64 (float16 and bfloat16 become float32). Names end in ".weight" or ".bias"; what
-            is before that names the layer: "0.weight", "0.bias", "2.weight", … or "encoder.0.weight", …, "head.weight". Layers follow on
-            each other as in the dict.
-        activation: of the hidden layers, which a state dict does not tell. backend: a ``Backend``; None takes the CPU.
-        layers: the names of the layers, first to last, such as ("encoder.0", "head"); others of the dict are then left out.
+        state: name -> array or tensor, float32 or float64 (float16 and bfloat16 become float32). Names end in
+            ".weight" or ".bias"; what is before that names the layer: "0.weight", "0.bias", "2.weight", … or
+            "encoder.0.weight", …, "head.weight". Layers follow on each other as in the dict.
+        activation: of the hidden layers, which a state dict does not say.
+        backend: a ``Backend``; None takes the CPU.
+        layers: names of layers, first to last, such as ("encoder.0", "head"); others of the dict are then left out.
 
     Raises:
-        TypeError: `state` is no dict. ValueError: an array is missing, too many, not finite, or does not fit the others; or the
-            numbers in the names of the layers contradict their order, and their shapes do not decide.
+        TypeError: `state` is no dict. ValueError: an array is missing, too many, not finite, or does not fit the
+            others; or the numbers in the names of the layers contradict their order, and their shapes do not decide.
     """
     if not isinstance(state, Mapping):
         raise TypeError(f"state must be a dict, such as module.state_dict(), got {shown(state)}")
@@ -142,8 +143,8 @@ def save(network, path):
     An activation that is not registered under its name is left out: ``load`` then asks for it.
 
     Raises:
-        ValueError: another ending, another network, or one whose weights are not finite. RecordError: the file cannot be written;
-            what was there is still there.
+        ValueError: another ending, another network, or one whose weights are not finite. RecordError: the file cannot
+            be written; what was there is still there.
     """
     path, state, activation = checked_path(path), state_dict(network), network.activation
     for name, array in state.items():
@@ -155,16 +156,19 @@ def save(network, path):
 
 
 def load(path, activation=None, backend=None, layers=None):
-    """Return the MLP in a file that ``save`` wrote, or another program. Nothing is unpickled, and no more is read than the file has.
+    """Return the MLP in a file that ``save`` wrote, or another program.
+
+    Nothing is unpickled, and no more memory is taken than the file really holds.
 
     Args:
         path: a .npz or .safetensors file that holds a state dict (see ``from_state_dict``).
         activation: of the hidden layers; None takes the one that the file names (those of other programs name none).
-        backend, layers: as in ``from_state_dict``. A .safetensors file does not keep the order of its layers: where their names and shapes
-            do not tell it, `layers` has to.
+        backend, layers: as in ``from_state_dict``. A .safetensors file does not keep the order of its layers: where
+            their names and shapes leave it open, `layers` has to give it.
 
     Raises:
-        ValueError: another ending, or an unknown activation. RecordError: the file cannot be read, or does not hold such a network.
+        ValueError: another ending, or an unknown activation. RecordError: the file cannot be read, or does not hold
+            such a network.
     """
     path, layers = checked_path(path), checked_layers(layers)
     read, _, stored = FORMATS[path.suffix]

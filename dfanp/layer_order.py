@@ -1,7 +1,7 @@
-"""In which order the layers of a state dict follow on each other: as it has them, by the numbers in their names, or by their shapes.
+"""The order of the layers of a state dict: as they are stored, by the numbers in their names, or by their shapes.
 
-A state dict has its layers as they were made. A file may have sorted their names, and numbers count within a part of a network only:
-"encoder.2" and "classifier.0" say nothing of each other. What is left open is never guessed.
+A state dict has its layers as they were made. A file may have sorted their names, and numbers count within a part of
+a network only: "encoder.2" and "classifier.0" say nothing about each other. What is left open is never guessed.
 """
 
 import re
@@ -17,7 +17,7 @@ def in_order(shapes, stored):
 
     Args:
         shapes: name -> (d_out, d_in) of a layer's weight, in the order of the state dict or file.
-        stored: whether that is the order in which somebody put them: then it is taken, if names and shapes do not contradict it.
+        stored: whether that order means anything; it is then taken, unless names or shapes contradict it.
 
     Raises:
         ValueError: no order fits the shapes and the numbers, or several do.
@@ -53,9 +53,9 @@ def groups(names):
 
 
 def chains(shapes, most=2):
-    """Return the orders, `most` at most, in which each layer takes what the one before puts out, and numbers count up in each group.
+    """Return orders in which each layer fits onto the one before, and the numbers ascend in each group.
 
-    A search that takes too long ends with the most: undecided.
+    At most `most` of them; so many are returned, too, where the search takes too long: undecided.
     """
     alike = groups(shapes)
     place, path, taken, found, steps = [0] * len(alike), [], [], [], 0

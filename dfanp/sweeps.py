@@ -41,7 +41,7 @@ class Sweep:
     """
 
     def __init__(self, settings, path, workers=1, threads=None, data_dir=None, keep=False, cluster=None):
-        data_dir = named_folder(data_dir)  # workers have another environment, and those of a cluster another place to start from
+        data_dir = named_folder(data_dir)  # workers may have another environment and current folder
         self.settings = resolved(settings, data_dir)
         self.jobs, self.workers, self.cluster = jobs_of(self.settings, data_dir), workers, cluster
         self.data_dir, self.path = data_dir, Path(path).absolute()

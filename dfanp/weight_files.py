@@ -13,7 +13,7 @@ from .npz import read_header, size_of
 from .problems.idx import DEFLATE_LIMIT
 
 ACTIVATION = "activation"
-# Types of safetensors; half precision becomes float32 (``widened``). bfloat16 are the upper halves of float32, which NumPy does not know.
+# Types of safetensors. A bfloat16, which NumPy does not know, is the upper half of a float32.
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
@@ -51,7 +51,7 @@ def read_npz(path, wanted):
 
 
 def text_of(array):
-    """Return the text in an array: its letters as bytes, as we write them, or a text of NumPy; None if it is neither."""
+    """Return the text in an array: its letters as bytes, as we write them, or a text of NumPy; else None."""
     if array.dtype.kind == "U" and array.size == 1:
         return str(array.reshape(-1)[0])
     if array.dtype == np.uint8 and array.ndim == 1:

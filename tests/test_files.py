@@ -140,7 +140,8 @@ def test_one_has_the_lock_and_leaves_nothing_behind(tmp_path):
 
 
 def test_a_process_that_is_killed_gives_the_lock_back(tmp_path):
-    code = f"from dfanp.files import FolderLock; lock = FolderLock({str(tmp_path)!r}, ''); print('held', flush=True); input()"
+    held = f"lock = FolderLock({str(tmp_path)!r}, ''); print('held', flush=True); input()"
+    code = f"from dfanp.files import FolderLock; {held}"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
         assert process.stdout.readline() == b"held\n"

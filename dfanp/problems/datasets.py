@@ -1,7 +1,8 @@
 """The image sets that problems draw from.
 
-MNIST and Fashion-MNIST are files that a user has or fetches (``folders.py``, ``download.py``); the 8 × 8 digits come with
-scikit-learn and are always there. Images of your own are read from four files of MNIST's form. Nothing here goes to the network.
+MNIST and Fashion-MNIST are files that a user has or fetches (``folders.py``, ``download.py``); the 8 × 8 digits come
+with scikit-learn and are always there. Images of your own are read from four files in MNIST's form. Nothing here goes
+to the network.
 """
 
 import hashlib
@@ -38,10 +39,11 @@ def load(name, folder=None):
     """Return the Dataset called `name`.
 
     Args:
-        name: ``"digits"``, ``"mnist"`` or ``"fashion-mnist"``; or ``"idx:DIR"`` for images of your own: four files in DIR (or in its
-            folder ``raw``), named like MNIST's and in their form: uint8 images (n, side, side) and labels (n,) in 0 … 9.
-        folder: where the files are, see ``folders``; None takes the folder that the variable DFANP_DATA names, or else the cache.
-            Not read for ``"digits"``. A DIR that is not there is looked for in it, too.
+        name: ``"digits"``, ``"mnist"`` or ``"fashion-mnist"``; or ``"idx:DIR"`` for images of your own: four files in
+            DIR (or in its folder ``raw``), named like MNIST's and in their form: uint8 images (n, side, side) and
+            labels (n,) in 0 … 9.
+        folder: where the files are, see ``folders``; None takes the folder that the variable DFANP_DATA names, or
+            else the cache. Not read for ``"digits"``. A DIR that is not there is looked for in it, too.
 
     Raises:
         ValueError: an unknown name. DataError: the files are not there, not what was published, or not in this form.
@@ -95,8 +97,9 @@ def absent(name, folder):
     looked = f"looked in {place}"
     if named:
         looked += f", in its {', '.join((name, *SOURCES[name].folders))}, and in raw of each"
-    remedy = "--data-dir or DFANP_DATA names a folder that has it"
-    return f"{name} is not here ({looked}; {expectation(place)}): {fetching(name, folder)} ({SOURCES[name].megabytes} MB), {remedy}"
+    fetch = f"{fetching(name, folder)} ({SOURCES[name].megabytes} MB)"
+    other = "--data-dir or DFANP_DATA names a folder that has it"
+    return f"{name} is not here ({looked}; {expectation(place)}): {fetch}, {other}"
 
 
 def fetching(name, folder):
@@ -108,7 +111,7 @@ def fetching(name, folder):
 
 
 def read(name, folder=None):
-    """Return the Dataset `name`, a key of SOURCES, from the files in ``places``: of each the first version that is as published."""
+    """Return the Dataset `name`, a key of SOURCES: of each file the first version in ``places`` that is sound."""
     where, found = places(name, folder), {}
     for part, file in FILES.items():
         paths = [path for place in where for path in versions(place, file)]
@@ -171,13 +174,13 @@ def checked(name, file, path):
 
 
 def own_folder(name, folder=None):
-    """Return the folder of ``idx:DIR``: DIR, or DIR in the folder that the user names; a DataError if it is not there."""
+    """Return the folder of ``idx:DIR``: DIR, or DIR in the folder that the user names; a DataError without either."""
     own, named = expanded(name.removeprefix(OWN)), named_folder(folder)
     return checked_folder(named / own if named and not own.is_dir() else own)
 
 
 def read_own(name, folder):
-    """Return the Dataset of the four files in `folder`; a DataError says which is missing, broken or of another form."""
+    """Return the Dataset of four files in `folder`; a DataError says which is missing, broken or of another form."""
     place, found = found_in(layouts(folder), partly=True) or folder, {}
     for part, file in FILES.items():
         faults = [missing(place, file)]

@@ -20,7 +20,8 @@ def fetch(name, folder=None, say=lambda message: None):
 
     Args:
         name: ``"mnist"`` or ``"fashion-mnist"``.
-        folder: to keep it in (``folder/name``); None takes the folder that the variable DFANP_DATA names, or else the cache of this user.
+        folder: to keep it in (``folder/name``); None takes the folder that the variable DFANP_DATA names, or else the
+            cache of this user.
         say: called with a line of progress.
 
     Raises:

@@ -26,7 +26,7 @@ def cache():
 
 
 def named_folder(folder=None):
-    """Return the folder that the user names, an absolute Path: `folder`, or else the variable DFANP_DATA; None without either.
+    """Return the folder that the user names, an absolute Path: `folder`, or else what DFANP_DATA names; or None.
 
     Raises:
         DataError: what is named is no folder's name.
@@ -53,7 +53,7 @@ def checked_folder(folder, named_by=""):
 
 
 def places(name, folder=None):
-    """Return the folders that may hold `name`, a key of SOURCES; without a folder that the user names, that of the cache.
+    """Return the folders that may hold `name`, a key of SOURCES: in the folder that the user names, or in the cache.
 
     Raises:
         DataError: the folder that is named is not a readable folder.
@@ -66,7 +66,7 @@ def places(name, folder=None):
 
 
 def layouts(folder, names=()):
-    """Return the folders that may hold four files: of one of `names` in `folder`, or itself; or "raw" in one of these."""
+    """Return the folders that may hold the four files: `folder`, those of `names` in it, and "raw" in each."""
     bases = [*(folder / name for name in names), folder]
     return [place for base in bases for place in (base, base / "raw")]
 
@@ -74,9 +74,9 @@ def layouts(folder, names=()):
 def find(name, folder=None):
     """Return the first of ``places`` that holds the files of `name`, or None; no file is read.
 
-    Of the cache all four are asked (an interrupted fetch leaves fewer). Of a folder that the user names, one that has all is taken
-    before one that has any: ``datasets.read`` then tells which are missing. MNIST and Fashion-MNIST use the same file names: which of the
-    two a folder holds, it tells by the digests.
+    The cache must have all four (an interrupted fetch leaves fewer). In a folder that the user names, a place that
+    has all is taken before one that has any: ``datasets.read`` then says which are missing. MNIST and Fashion-MNIST
+    use the same file names: which of the two a folder holds, it finds out by the digests.
 
     Raises:
         DataError: a folder is there but cannot be read.
@@ -85,7 +85,7 @@ def find(name, folder=None):
 
 
 def found_in(where, partly):
-    """Return the first of some folders that has all four files; if there is none, and `partly`, the first that has any; else None."""
+    """Return the first of some folders that has all four files; if `partly`, else one that has any; or None."""
     some = None
     for place in where:
         if place.is_dir() and not os.access(place, os.R_OK | os.X_OK):

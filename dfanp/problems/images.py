@@ -67,7 +67,7 @@ def every_nth(labels, n):
 
 
 def assembled(name, found, normalisation):
-    """Return the Dataset of four arrays, part -> (path, array), in the form of ``load``; a DataError unless they are so."""
+    """Return the Dataset of four arrays, part -> (path, array); a DataError says which is of another form."""
     for part, (path, array) in found.items():
         if array.dtype != np.uint8 or array.ndim != (3 if part.endswith("images") else 1):
             raise DataError(f"{path}: holds {array.dtype} of shape {array.shape}, not {part.replace('_', ' ')}")

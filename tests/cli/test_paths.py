@@ -136,7 +136,7 @@ sys.exit(max(codes))
 
 @pytest.mark.slow
 def test_commands_on_a_system_that_is_not_posix(tmp_path):
-    """No fcntl and no fork; a console that writes cp1252; no file is read or written in the encoding of the system."""
+    """No fcntl and no fork, a console that writes cp1252, and no file is in the encoding of the system."""
     lines = [
         ["parity", *SMALL, "--out", "run", "--plot", "a.png"],
         ["parity", *SMALL, "--out", "run"],

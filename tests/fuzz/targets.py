@@ -106,7 +106,11 @@ def run_folder(data, folder):
 
 
 def weight_file(data, folder):
-    """Write a file of weights: .npz, or after a first byte of 128 or more .safetensors (odd: its header has the right length); return its path."""
+    """Write a file of weights, and return its path.
+
+    It is a .npz; after a first byte of 128 or more a .safetensors, whose header has the right length if the byte is
+    odd.
+    """
     path, content = folder / "weights.npz", wrapped(data)
     if data[:1] >= b"\x80":
         header, _, values = data[1:].partition(BREAK)
@@ -135,7 +139,7 @@ def weights(data, folder):
 
 
 def others_weights(data, folder):
-    """Weights of another program: in a file, or after a first two bytes of 0 and an odd one as a state dict (see ``state_of``)."""
+    """Weights of another program: in a file, or after 0 and an odd byte as a state dict (see ``state_of``)."""
     if data[:1] == b"\0" and data[1:2] and data[1] % 2:
         state, layers = state_of(data)
         network = interchange.from_state_dict(state, "tanh", layers=layers)
@@ -163,7 +167,8 @@ def same_values(one, other):
 def state_of(data):
     """Return the state dict that an input stands for, and the layers that are named, or None.
 
-    After two bytes come arrays, parted by BREAK: a name, a 0, and bytes for its dtype, its dimensions, each of them, and its value.
+    After two bytes come arrays, separated by BREAK: a name, a 0, and bytes for dtype, number of dimensions, three
+    dimensions and value.
     """
     state = {}
     for part in data[2:].split(BREAK)[:64]:

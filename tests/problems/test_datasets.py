@@ -119,7 +119,7 @@ def test_the_other_data_set_is_told_from_both_sides(forge):
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 @pytest.mark.parametrize("root", ["", "ROOT", "ROOT/raw"])
 def test_reads_what_torchvision_left(forge, name, root, tmp_path):
-    """Both data sets below one root, whose .gz files lie beside the plain ones; the root, a data set's folder or raw is named."""
+    """Both data sets below one root, .gz beside plain files; named is the root, a data set's folder in it, or raw."""
     titles = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
     for number, (each, title) in enumerate(titles.items()):
         place = forge(each, n=4 + number, place=tmp_path / title / "raw")
@@ -228,7 +228,8 @@ def test_absent_data_say_where_and_how(tmp_path):
 def test_a_folder_that_is_named_is_never_passed_over(tmp_path, monkeypatch):
     """By an argument or by the variable, with nothing in it or with other things."""
     for number in range(9):
-        wanted = r"mnist is not here .looked in .*in its mnist, MNIST, and in raw of each; expected train-images-idx3-ubyte, .*; the folder has "
+        wanted = "mnist is not here .looked in .*in its mnist, MNIST, and in raw of each; "
+        wanted += "expected train-images-idx3-ubyte, .*; the folder has "
         wanted += "0, 1, 2, 3, 4, 5, …" if number > 6 else ", ".join(map(str, range(number))) or "nothing"
         with pytest.raises(DataError, match=f"{wanted}.*--data digits takes the embedded digits"):
             datasets.resolve("auto", tmp_path)
