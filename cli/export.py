@@ -2,7 +2,7 @@
 
 import click
 
-from .options import Place, Whole, data_dir, option, usage_errors
+from .options import Place, Whole, data_dir, option, plugin, usage_errors
 
 
 @click.command()
@@ -10,6 +10,7 @@ from .options import Place, Whole, data_dir, option, usage_errors
 @option("--out", required=True, type=Place("file"), metavar="FILE", help="A .safetensors or .npz file.")
 @option("--seed", type=Whole(min=0), help="Of a run with repeats.  [default: its first]")
 @data_dir
+@plugin
 def export(run, out, seed, data_dir):
     """Write the weights of a run as PyTorch names them.
 

@@ -77,7 +77,7 @@ class Names(Name):
 
 
 class Optimizer(Name):
-    """An optimizer's name, with hyperparameters where they are not the default: adam:count=epochs."""
+    """An optimizer's name, with hyperparameters where they are not the default: adam:beta1=0.8."""
 
     def __init__(self):
         super().__init__(table="optimizers.OPTIMIZERS")
@@ -124,9 +124,9 @@ class Setting(click.ParamType):
     def shell_complete(self, ctx, param, incomplete):
         from dataclasses import fields
 
-        from dfanp.settings import ParitySettings, SyntheticSettings
+        from dfanp.experiments.published import KINDS
 
-        known = dict.fromkeys(each.name for kind in (ParitySettings, SyntheticSettings) for each in fields(kind))
+        known = dict.fromkeys(each.name for kind in KINDS.values() for each in fields(kind))
         found = [
             CompletionItem(f"{name}{self.after}") for name in known if name.startswith(incomplete.rpartition(",")[2])
         ]

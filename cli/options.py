@@ -97,6 +97,31 @@ data_dir = option(
     metavar="DIR",
     help="Folder that has the data set's IDX files, itself or in a folder of its name.  [default: the cache]",
 )
+
+
+def load_plugins(ctx, param, paths):
+    """Load the files of --plugin, and what the experiments as they were published have beyond dfanp's own."""
+    if ctx.resilient_parsing and not paths:
+        return
+    from dfanp import plugins
+    from dfanp.experiments import published  # noqa: F401  (registers its things)
+
+    for path in paths:
+        plugins.load(path)
+
+
+plugin = option(
+    "--plugin",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE.py",
+    envvar="DFANP_PLUGINS",
+    show_envvar=True,
+    is_eager=True,
+    expose_value=False,
+    callback=load_plugins,
+    help="Load your own rules, activations, losses and optimizers from this file, by their names; may be repeated.",
+)
 as_json = option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")
 quiet = option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
 threads = lambda help: option("--threads", type=THREADS, help=help)

@@ -2,7 +2,7 @@
 
 import click
 
-from .options import COUNT, Whole, data_dir, data_set, option
+from .options import COUNT, Whole, data_dir, data_set, option, usage_errors
 from .running import checked_files, options, run_options, train, training_options
 
 
@@ -35,6 +35,7 @@ def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **giv
     See also: dfanp tune parity, dfanp represent, dfanp export, dfanp plot.
     """
     from dfanp import Backend
+    from dfanp.experiments.published import settings_of
     from dfanp.experiments.rates import default_rate
     from dfanp.problems import datasets, load
     from dfanp.settings import ParitySettings
@@ -51,9 +52,10 @@ def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **giv
     if data == "auto" and name == "digits":
         say("          (MNIST is not here: `dfanp data fetch mnist` gets it, --data-dir names a folder that has it)")
     if lr is None:
-        lr, source = default_rate(name, given["method"], given["opt"], given["feedback"])
+        with usage_errors():
+            lr, source = default_rate(name, given["method"], given["opt"], given["feedback"])
     else:
         source = "given"
     say(f"lr        {lr:g} ({source})")
-    settings = ParitySettings(lr=lr, data=name, device=device, **given)
+    settings = settings_of(ParitySettings, lr=lr, data=name, device=device, **given)
     return train(settings, out, threads, dataset, plot, as_json, quiet)

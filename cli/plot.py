@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from .names import Name
-from .options import Place, Whole, option, usage_errors
+from .options import Place, Whole, option, plugin, usage_errors
 
 
 @click.command(context_settings={"show_default": True})
@@ -19,6 +19,7 @@ from .options import Place, Whole, option, usage_errors
     "where there are several.",
 )
 @option("--last", type=Whole(min=1), default=10, help="Against the rate: the mean of so many last epochs.")
+@plugin
 def plot(folders, out, x, last):
     """Draw runs and sweeps: means over the seeds, with 95 % intervals, a curve for each setting.
 

@@ -2,7 +2,7 @@
 
 import click
 
-from .options import Place, data_dir, option, quiet, usage_errors
+from .options import Place, data_dir, option, plugin, quiet, usage_errors
 
 
 @click.command()
@@ -10,6 +10,7 @@ from .options import Place, data_dir, option, quiet, usage_errors
 @option("--out", required=True, type=Place("file"), metavar="FILE", help="The page: an .html file.")
 @option("--title", metavar="TEXT", help="Of the page.  [default: the problem and the methods]")
 @data_dir
+@plugin
 @quiet
 def report(runs, out, title, data_dir, quiet):
     """Make one page about some runs: an HTML file that is whole in itself.

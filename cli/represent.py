@@ -6,7 +6,7 @@ import sys
 import click
 
 from .names import Name
-from .options import Place, Whole, as_json, data_dir, option, quiet, usage_errors
+from .options import Place, Whole, as_json, data_dir, option, plugin, quiet, usage_errors
 from .terminal import table as table_of
 
 
@@ -28,6 +28,7 @@ from .terminal import table as table_of
     help="Draw the representations, before and after training, to a .png, .svg or .pdf.",
 )
 @data_dir
+@plugin
 @as_json
 @quiet
 def represent(run, layer, place, seed, samples, kind, plot, data_dir, as_json, quiet):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import Whole, as_json, data_dir, option, quiet, threads, usage_errors
+from .options import Whole, as_json, data_dir, option, plugin, quiet, threads, usage_errors
 from .running import options, where_options
 from .sweeping import follow
 
@@ -25,6 +25,7 @@ reproduction_options = options(
     threads("Of each worker.  [default: the cores, divided]"),
     option("--cluster", metavar="ADDRESS", help="Train on the workers of this Dask scheduler, tcp://host:port."),
     *where_options,
+    plugin,
     as_json,
     quiet,
 )

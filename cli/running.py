@@ -2,12 +2,26 @@
 
 import json
 import sys
+import warnings
 
 import click
 
 from .main import Interrupted
 from .names import Name, Optimizer
-from .options import COUNT, Place, PositiveNumber, Real, Whole, Widths, as_json, option, quiet, threads, usage_errors
+from .options import (
+    COUNT,
+    Place,
+    PositiveNumber,
+    Real,
+    Whole,
+    Widths,
+    as_json,
+    option,
+    plugin,
+    quiet,
+    threads,
+    usage_errors,
+)
 from .terminal import bar, echo, moves, status, table, wrapped
 
 MANY = 50  # epochs; of more, a line a second is told
@@ -21,15 +35,15 @@ def training_options(opt, epochs, batch_size, epochs_help, batch_help, lr=TUNED)
     return options(
         option(
             "--method",
-            type=Name(table="runs.METHODS"),
+            type=Name(table="runs.methods"),
             default="dfa",
-            help="Learning rule (bp, fa, dfa), or a lazy baseline: a gate or features that are random and stay.",
+            help="Learning rule (bp, fa, dfa, one of a plugin), or a lazy baseline: a gate or features that are random and stay.",
         ),
         option(
             "--opt",
             type=Optimizer(),
             default=opt,
-            help="Optimizer; hyperparameters follow its name, as in momentum:momentum=0.95 or adam:count=epochs.",
+            help="Optimizer; hyperparameters follow its name, as in momentum:momentum=0.95 or adam:beta1=0.8.",
         ),
         option(
             "--lr",
@@ -54,7 +68,7 @@ def training_options(opt, epochs, batch_size, epochs_help, batch_help, lr=TUNED)
             "--feedback",
             type=Name(table="feedback.DISTRIBUTIONS"),
             default="uniform",
-            help="Distribution of B (fa, dfa).",
+            help="Distribution of B, for rules that have one.",
         ),
         option("--seed", type=Whole(min=0), default=0, help="Of weights, B and the data of an epoch."),
         option(
@@ -69,6 +83,7 @@ def training_options(opt, epochs, batch_size, epochs_help, batch_help, lr=TUNED)
             metavar="EPOCHS",
             help="Draw new weights (of the next seed) after so many epochs, and keep B and the optimizer's state.",
         ),
+        plugin,
     )
 
 
@@ -144,6 +159,7 @@ def checked_files(out, plot):
 
 def train(settings, out, threads, dataset, plot, as_json, quiet):
     """Train the run of `settings`, say how it goes and what came of it; return the exit code."""
+    from dfanp import KernelWarning
     from dfanp.runs import Run
 
     def say(message):
@@ -152,12 +168,15 @@ def train(settings, out, threads, dataset, plot, as_json, quiet):
 
     with usage_errors():
         run = Run(settings, out, threads, dataset)
-    with run:
+    with run, warnings.catch_warnings():
+        warnings.simplefilter("ignore", KernelWarning)  # said below, in a line
         backend = run.training.backend
         threads = f", {backend.threads} threads" if backend.threads else ""
         say(f"device    {backend.device} ({backend.name}, {backend.kernels.name} kernels{threads})")
         if run.rows:
             say(f"resuming  {out} after epoch {run.kept}")
+        for note in backend.kernels.notes:
+            say(f"          ({note}: the definition is computed instead)")
         for what, now in run.changed.items():
             if what == "threads":
                 say(f"          (on {backend.threads} BLAS threads, as it began)")

@@ -42,6 +42,7 @@ def synthetic(lr, labels, device, threads, out, plot, as_json, quiet, **given):
     See also: dfanp tune synthetic, dfanp plot, dfanp export.
     """
     from dfanp import Backend
+    from dfanp.experiments.published import settings_of
     from dfanp.settings import SyntheticSettings
 
     plot = checked_files(out, plot)
@@ -51,5 +52,5 @@ def synthetic(lr, labels, device, threads, out, plot, as_json, quiet, **given):
         if not quiet:
             click.echo(f"lr        {lr:g} (Demirbilek 2021, for every optimizer)", err=True)
     labels = labels or ("thesis" if given["c"] == 3 else "random")
-    settings = SyntheticSettings(lr=lr, labels=labels, device=device, **given)
+    settings = settings_of(SyntheticSettings, lr=lr, labels=labels, device=device, **given)
     return train(settings, out, threads, None, plot, as_json, quiet)

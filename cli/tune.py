@@ -17,7 +17,7 @@ from .terminal import bad, echo, good
 from .terminal import table as table_of
 
 # Options of `dfanp parity` that are one value for the whole sweep, and those that a sweep has no use for.
-ONE_VALUE = ("bias", "align", "data", "data_dir", "device", "kernels", "tf32")
+ONE_VALUE = ("bias", "align", "data", "data_dir", "device", "kernels", "tf32", "plugin")
 LEFT_OUT = ("repeats", "out", "plot", "threads", "as_json", "quiet")
 MOST = 100_000  # runs of a sweep
 AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)  # the grid of rates without --lr, times the default rate
@@ -80,12 +80,14 @@ def parity(score, data, data_dir, device, **given):
     See also: dfanp results, dfanp plot, dfanp represent.
     """
     from dfanp import Backend
+    from dfanp.experiments.published import settings_of
     from dfanp.experiments.rates import default_rate
     from dfanp.problems import datasets
     from dfanp.settings import ParitySettings
 
     device, name = Backend(device).device, datasets.resolve(data, data_dir)
-    base = ParitySettings(lr=1.0, data=name, device=device, held_out=score == "held-out")
+    held_out = score == "held-out"
+    base = settings_of(ParitySettings, lr=1.0, data=name, device=device, held_out=held_out, **published(given))
     middle = lambda each: default_rate(each.data, each.method, each.opt, each.feedback).lr
     return run(base, middle, data_dir, **given)
 
@@ -115,14 +117,24 @@ def synthetic(device, labels, **given):
     See also: dfanp results, dfanp plot, dfanp synthetic.
     """
     from dfanp import Backend
+    from dfanp.experiments.published import settings_of
     from dfanp.settings import SyntheticSettings
 
-    base = SyntheticSettings(lr=1.0, device=Backend(device).device)
+    base = settings_of(SyntheticSettings, lr=1.0, device=Backend(device).device, **published(given))
     if not labels and set(given["c"]) != {3}:  # the thesis labels nine disks
         labels = ("random",)
     if labels:
         given["labels"] = tuple(one for each in labels for one in assignments(each, given["c"]))
     return run(base, lambda each: DEFAULT_LR, None, **given)
+
+
+def published(given):
+    """Take out of the options `given` those that only the published runs have; return them as values of one setting."""
+    redraw, align = given.pop("redraw"), given["align"]
+    if redraw is None:
+        return {"align": align}
+    given["redraw"] = redraw
+    return {"align": align, "redraw": redraw[0]}
 
 
 def run(

@@ -1,6 +1,7 @@
 """What a sweep is divided into: runs that are trained together, and how one process trains them."""
 
 import time
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -13,6 +14,7 @@ from . import optimizers, plugins
 from .backend import Backend, first_line
 from .baselines import BASELINES
 from .errors import RecordError
+from .kernels import KernelWarning
 from .problems import load
 from .progress import read_progress, write_final, write_progress
 from .runs import rows_of, training_on
@@ -154,7 +156,9 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=(
         with suppress(OSError):  # a full disk: then a crash has fewer suspects, no more
             marker.touch()
         plugins.load_all(definitions)
-        return _train(job, folder, threads, data_dir, keep)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", KernelWarning)  # the Outcome has it among its notes
+            return _train(job, folder, threads, data_dir, keep)
     except MemoryError as error:
         state = "divided" if len(job.keys) > 1 else "failed"
         return Outcome(job, state, error=f"too large for the memory ({first_line(error)})")

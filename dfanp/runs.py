@@ -1,6 +1,7 @@
 """One run from its settings: build it, run it, keep its records, go on where it stopped."""
 
 import platform
+import warnings
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from . import baselines, optimizers, plugins
 from .backend import Backend, check_threads, gpu_name
 from .errors import RecordError, by_name, shown
 from .feedback import Feedback
+from .kernels import KernelWarning
 from .network import MLP
 from .records import RunFolder, read_checkpoint
 from .rules import RULES
@@ -104,15 +106,17 @@ def row_of(solo):
 
 
 def environment(backend):
-    """Return a dict that says where a run runs: versions, machine, array library, BLAS threads."""
-    told = {
+    """Return a dict that says where a run runs: versions, machine, array library, BLAS threads, what no kernel computes."""
+    found = {
         "dfanp": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
         backend.name: backend.xp.__version__,
         "threads": backend.threads,
     }
-    return told | ({} if backend.device == "cpu" else {"gpu": gpu_name(backend.xp)})
+    notes = backend.kernels.notes
+    gpu = {} if backend.device == "cpu" else {"gpu": gpu_name(backend.xp)}
+    return found | gpu | ({"by definition": list(notes)} if notes else {})
 
 
 class Run:
@@ -141,6 +145,9 @@ class Run:
         backend = Backend(settings.device, threads, settings.kernels)
         dataset = dataset or settings.dataset()
         self.training = build(settings, backend, dataset)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", KernelWarning)  # kept in the environment
+            self.training.prepare()
         self.settings = replace(settings.agreed(dataset), kernels=backend.kernels.name)
         self.environment = environment(backend)
         if out is not None:

@@ -16,8 +16,8 @@ from ..errors import BackendError
 from ..inputs import Bank, StackedDigits, WeightGradient
 from .tier import Tier
 
-# What was compared so far in this process -> None, or how the kernel differs.
-VERDICTS = {}
+# What was compared so far in this process -> None, or how the kernel differs, or that it leaves this to the definition.
+VERDICTS, DECLINED = {}, object()
 
 
 class KernelWarning(UserWarning):
@@ -98,7 +98,10 @@ class Kernels:
         key = id(optimizer), type(optimizer).update, theta.dtype, replicas
         found = self._updates.get(key)
         if found is None or found[0] is not optimizer:
-            self._updates[key] = found = optimizer, self._updates_as_defined(optimizer, name_of(theta.dtype), replicas)
+            self._updates[key] = found = (
+                optimizer,
+                self._updates_as_defined(optimizer, name_of(theta.dtype), replicas),
+            )
         return found[1]
 
     def _updates_as_defined(self, optimizer, dtype, replicas):
@@ -117,6 +120,7 @@ class Kernels:
 
         Args:
             key: what must be compared only once in a process. what: for people, what is compared. dtype: of the arrays.
+            compute: where it returns None, the tier has no kernel for this, and that is no disagreement.
 
         Raises:
             BackendError: it does not, and the tier was asked for by name.
@@ -124,9 +128,10 @@ class Kernels:
         key = type(self.tier), key
         if key not in VERDICTS:
             with np.errstate(all="ignore"):
-                VERDICTS[key] = difference(compute(self.tier), compute(self.plain), self.tier.tolerance[dtype])
-        if VERDICTS[key] is None:
-            return True
+                mine, limit = compute(self.tier), self.tier.tolerance[dtype]
+                VERDICTS[key] = DECLINED if mine is None else difference(mine, compute(self.plain), limit)
+        if VERDICTS[key] is None or VERDICTS[key] is DECLINED:
+            return VERDICTS[key] is None
         line = f"the {self.name} kernels do not compute {what} as the code defines it ({VERDICTS[key]})"
         if self.by_name:
             raise BackendError(f"{line}; use --kernels auto or numpy (kernels='auto')")
@@ -163,7 +168,9 @@ def form_of(optimizer):
 
 def comparable(optimizer, replicas):
     """Return an optimizer like this one, at a rate whose steps stand out from rounding."""
-    return replace(optimizer, lr=0.1 if isinstance(optimizer.lr, float) else tuple(0.1 + 0.02 * r for r in range(replicas)))
+    return replace(
+        optimizer, lr=0.1 if isinstance(optimizer.lr, float) else tuple(0.1 + 0.02 * r for r in range(replicas))
+    )
 
 
 def digits(backend, dtype, axes=2):
