@@ -40,7 +40,7 @@ class Kernels:
         self.name, self.notes, self._updates = tier.name, [], {}
 
     def __getattr__(self, name):
-        if name in ("set_threads", "precision", "blas_threads"):
+        if name in ("precision", "blas_threads"):
             return getattr(self.tier, name)
         raise AttributeError(f"Kernels has no attribute {name!r}")
 
