@@ -9,6 +9,7 @@ The library takes the things themselves wherever it takes a name. ``register`` g
     >>> dfanp.rules.RULES.remove("sign")
 """
 
+import copyreg
 from collections.abc import Mapping
 
 from .errors import by_name, shown
@@ -31,6 +32,8 @@ class Registry(Mapping):
         self._things = {thing.name: thing for thing in things}
         self._own = dict(self._things)
         REGISTRIES.append(self)
+        for kind in {type(thing) for thing in things if isinstance(thing, tuple)}:
+            copyreg.pickle(kind, self._reduced)
 
     def __getitem__(self, name):
         return self._things[name]
@@ -59,6 +62,11 @@ class Registry(Mapping):
         """
         name = getattr(thing, "name", None)
         return name if isinstance(name, str) and self._own.get(name) is thing else None
+
+    def _reduced(self, thing):
+        """Return how a thing is copied and pickled: what dfanp has itself stays the very object, and so keeps its kernels."""
+        name = self.built_in(thing)
+        return object.__reduce_ex__(thing, 2) if name is None else (own, (type(thing), name))
 
     def add(self, thing):
         """Give a thing its name. One that was registered before under that name gives way to it.
@@ -119,6 +127,11 @@ def restore(before):
     """Give names to what had them when ``registered`` was called, and to nothing else."""
     for registry in REGISTRIES:
         registry._things = dict(before.get(registry.what, registry._own))
+
+
+def own(kind, name):
+    """Return the thing of the class `kind` that dfanp itself has under a name."""
+    return next(each for registry in REGISTRIES for each in [registry._own.get(name)] if type(each) is kind)
 
 
 def provider(kind, name):
