@@ -26,7 +26,7 @@ An optimizer of your own is a subclass with an ``update``; it is a frozen datacl
     SignSGD(lr=0.1, weight_decay=0.0)
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from types import SimpleNamespace
 from typing import ClassVar, dataclass_transform
 
@@ -66,7 +66,9 @@ def positive(default):
 
 def choice(default, other):
     """Return the field of a hyperparameter that is one of two words."""
-    return hyperparameter(default, f"{default!r} or {other!r}", lambda x: isinstance(x, str) and x in (default, other))
+    return hyperparameter(
+        default, f"{default!r} or {other!r}", lambda x: isinstance(x, str) and x in (default, other)
+    )
 
 
 def root(xp, v, eps, placement):
@@ -107,7 +109,12 @@ class Optimizer:
         super().__init_subclass__(**more)
         if "name" not in vars(cls):
             cls.name = cls.__name__.lower()
+        if "lr" in vars(cls):  # a default; it stays the first argument
+            cls.lr = field(default=cls.lr, kw_only=False)
         dataclass(frozen=True, kw_only=True)(cls)
+        for each in fields(cls)[1:]:
+            if each.default is MISSING and each.default_factory is MISSING:
+                raise TypeError(f"the hyperparameter {each.name} of {cls.__name__} must have a default")
         # Kept here, since a class that is decorated with @dataclass once more loses it.
         cls.ranges = {each.name: each.metadata for each in fields(cls) if each.metadata}
 
@@ -261,7 +268,7 @@ class Adadelta(Optimizer):
     step taken, lr included; ``"unscaled"``: the step before lr, as PyTorch does. They agree at lr = 1.
     """
 
-    lr: float | tuple = field(default=1.0, kw_only=False)
+    lr: float | tuple = 1.0
     rho: float = fraction(0.9)
     eps: float = positive(1e-8)
     accumulate: str = choice("scaled", "unscaled")

@@ -135,6 +135,19 @@ def test_a_plugin_that_fails_is_one_line(dfanp, tmp_path, source, said):
     assert result.err.startswith(f"dfanp: the plugin {path} ") and said in result.err
 
 
+@pytest.mark.parametrize("command", ["parity", "tune parity"])
+def test_a_rule_that_fails_while_it_trains_is_one_line_too(dfanp, tmp_path, command):
+    path = tmp_path / "late.py"
+    path.write_text('import dfanp\ndfanp.register(dfanp.Rule("late", lambda at:\n    at.missing))\n')
+    more = ("--out", tmp_path / "out") if command != "parity" else ()
+    result = dfanp(*command.split(), *SMALL, "--plugin", path, "--method", "late", "--epochs", "1", "--quiet", *more)
+    shown = result.err if command == "parity" else result.out
+    assert result.code == 1 and "'At' object has no attribute 'missing'" in shown
+    assert result.err.count("\n") == (1 if command == "parity" else 0)
+    if command == "parity":
+        assert result.err.startswith(f"dfanp: the plugin {path} fails (line 3: AttributeError: ")
+
+
 def test_what_a_failing_plugin_registered_is_forgotten(tmp_path):
     path = tmp_path / "half.py"
     path.write_text(FEEDBACK.read_text() + "\nraise RuntimeError('half way')\n")
