@@ -28,7 +28,9 @@ class Result(NamedTuple):
     """A finished run.
 
     Attributes:
-        key: see ``key_of``. config: a dict of JSON values. status: "done" or "diverged".
+        key: see ``key_of``.
+        config: a dict of JSON values.
+        status: "done" or "diverged".
         rows: a dict an epoch, as in the log of a run, without its seed.
     """
 
@@ -55,8 +57,10 @@ class Store(Locked):
         write: whether to write to it: it is made if it is not there, and locked until ``close``.
 
     Attributes:
-        results: key -> Result, oldest first. failures: key -> (config, message), the last one of each run without a
-            result. seconds: key -> seconds.
+        results: key -> Result, oldest first.
+        failures: key -> (config, message), the last one of each run without a
+            result.
+        seconds: key -> seconds.
 
     Raises:
         RecordError: the folder is no store, is damaged, is in use, or cannot be read or written.

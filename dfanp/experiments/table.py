@@ -11,7 +11,9 @@ class Row(NamedTuple):
     """A published number and ours.
 
     Attributes:
-        figure, run: which. published: the mean test accuracy. ours: mode -> (mean, half-width of the 95 % interval, or None).
+        figure, run: which.
+        published: the mean test accuracy.
+        ours: mode -> (mean, half-width of the 95 % interval, or None).
     """
 
     figure: str
