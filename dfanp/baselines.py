@@ -4,7 +4,7 @@
     ntk-step   h = (X W0) * (X G > 0)      the same with the gate of Daniely & Malach 2020
     gaussian   h = relu(X W0)              W0 ~ N(0, variance 6/(D + H)); W1 alone is trained (Demirbilek 2021)
     fourier    h = cos(u w + b)            w ~ N(0, variance 16/D), b ~ U(0, 2 pi), u the pixels in [0, 1] (Daniely & Malach 2020)
-    relu       h = relu(X W0)              W0 as in ``MLP``; W1 alone is trained
+    relu       h = relu(X W0)              W0 as in MLP; W1 alone is trained
     linear     h = X W0                    the same without an activation: a linear model
 
 All have one linear output on top and no biases that are trained. A first layer that never changes is multiplied with each image
@@ -47,7 +47,8 @@ class Projection:
     """X @ W for a W that never changes. Of StackedDigits each image is multiplied once for each place that it can stand in.
 
     Args:
-        W: (D, H) or (R, D, H). backend: where it lives.
+        W: (D, H) or (R, D, H).
+        backend: where it lives.
     """
 
     def __init__(self, W, backend):
@@ -97,7 +98,8 @@ class Features(MLP):
     """Random features: the output layer on top of a hidden layer that is drawn and stays. ``W0`` (and ``b0``) never change.
 
     Args:
-        sizes: (D, H, d_L). kind: "gaussian", "fourier", "relu" or "linear", see above.
+        sizes: (D, H, d_L).
+        kind: "gaussian", "fourier", "relu" or "linear", see above.
         scale, offset: X · scale + offset are the inputs in [0, 1], which fourier takes.
         dtype, seed, backend: as in ``MLP``.
     """
@@ -139,7 +141,8 @@ class NTK(MLP):
     """A linear layer behind a gate that is drawn and stays: what is left of a relu network whose units never switch.
 
     Args:
-        sizes: (D, H, d_L). gate: "sigmoid" or "step".
+        sizes: (D, H, d_L).
+        gate: "sigmoid" or "step".
         dtype, seed, backend: as in ``MLP``.
 
     ``G0`` has the shape of W0, is drawn like it, and never changes.

@@ -92,7 +92,8 @@ def shares(happened, groups, count):
     """Return for each of the groups 0 … count - 1 the share of examples in which something happened, NaN for an empty group.
 
     Args:
-        happened: a boolean for each example, (n,). groups: the group of each, (n,); or (n, k), where an example is in k of them.
+        happened: a boolean for each example, (n,).
+        groups: the group of each, (n,); or (n, k), where an example is in k of them.
     """
     if groups.ndim > 1:
         happened, groups = np.repeat(happened, groups.shape[1]), groups.reshape(-1)

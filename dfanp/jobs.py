@@ -49,8 +49,10 @@ class Outcome(NamedTuple):
 
     Attributes:
         state: "done", "stopped" (it goes on from its progress), "divided" (it was too large for the memory: its halves are trained
-            instead) or "failed". error: a line, of one that is divided or failed.
-        seconds: of training, by this and earlier starts. notes: a line for each kernel that was turned down (``Kernels.notes``).
+            instead) or "failed".
+        error: a line, of one that is divided or failed.
+        seconds: of training, by this and earlier starts.
+        notes: a line for each kernel that was turned down (``Kernels.notes``).
     """
 
     job: Job
@@ -150,7 +152,9 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=(
     Between two epochs it looks for a file ``stop`` in the folder: with that it saves its progress and ends.
 
     Args:
-        folder: of the sweep. threads: of the kernels; the numpy tier, whose bits hang on it, takes 1. keep: keys of the runs whose final arrays are kept.
+        folder: of the sweep.
+        threads: of the kernels; the numpy tier, whose bits hang on it, takes 1.
+        keep: keys of the runs whose final arrays are kept.
         definitions: what the process that asks has loaded: ``plugins.loaded``.
     """
     folder = Path(folder)

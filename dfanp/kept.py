@@ -16,14 +16,20 @@ class Kept:
     """What stands in a folder of a run, or in a file KEY.npz in the checkpoints of a sweep that was told to keep them.
 
     Args:
-        path: of either. data_dir: see ``problems.load``.
+        path: of either.
+        data_dir: see ``problems.load``.
 
     Attributes:
-        settings: of ``dfanp.settings``. seeds: that were trained. dataset: the Dataset, or None. title: for people.
-        epoch: that the checkpoint is of. alive: of the seeds, those that have not diverged.
+        settings: of ``dfanp.settings``.
+        seeds: that were trained.
+        dataset: the Dataset, or None.
+        title: for people.
+        epoch: that the checkpoint is of.
+        alive: of the seeds, those that have not diverged.
 
     Raises:
-        RecordError: there is no such run, it is damaged, or it has no checkpoint yet. DataError: its data are not here.
+        RecordError: there is no such run, it is damaged, or it has no checkpoint yet.
+        DataError: its data are not here.
     """
 
     def __init__(self, path, data_dir=None):

@@ -15,7 +15,8 @@ def run_jobs(task, jobs, workers, cluster=None, alone=False):
     """Yield ``task(job)`` for each job, in the order in which they end.
 
     Args:
-        task: a function that can be pickled. workers: processes; 1 is this one, unless `alone`.
+        task: a function that can be pickled.
+        workers: processes; 1 is this one, unless `alone`.
         cluster: the address of a Dask scheduler; workers None then takes all that it has.
         alone: whether the jobs get a process of their own.
 

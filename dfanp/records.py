@@ -130,7 +130,9 @@ class RunFolder(Locked):
         """Add the lines of one epoch to the logs, then put its checkpoint in place; on the disk when this returns.
 
         Args:
-            rows: dicts, a line each. seconds: of the epoch. arrays: ``Training.arrays()``.
+            rows: dicts, a line each.
+            seconds: of the epoch.
+            arrays: ``Training.arrays()``.
         """
         with failures(self.path, "be written"):
             append_lines(self.path / "log.jsonl", rows)

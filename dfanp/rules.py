@@ -35,10 +35,14 @@ class At:
 
     Attributes:
         xp: the array namespace.
-        W: the weights above the layer, (d_l, d_{l+1}). B: its feedback matrix, or None.
+        W: the weights above the layer, (d_l, d_{l+1}).
+        B: its feedback matrix, or None.
         h: the activations of the layer, (n, d_l).
-        delta: the delta of the layer above, (n, d_{l+1}). e: the output error, (n, d_L), the mean over n in it.
-        y: the targets, (n, d_L). n: how many examples. l: the number of the layer, 1 … L-1.
+        delta: the delta of the layer above, (n, d_{l+1}).
+        e: the output error, (n, d_L), the mean over n in it.
+        y: the targets, (n, d_L).
+        n: how many examples.
+        l: the number of the layer, 1 … L-1.
         rng: random arrays of the network's dtype on its device, ``at.rng.normal(size=at.h.shape[-2:])``: see
             ``streams.Draws``. They depend on the seed, the step and the layer alone.
 
@@ -68,8 +72,11 @@ class AfterStep(NamedTuple):
     """What ``Rule.after_step`` gets once the optimizer's step is done; it may change the arrays of W and B in place.
 
     Attributes:
-        xp: the array namespace. W: the L weight matrices. B: the feedback matrices, of the lowest hidden layer first.
-        h: what every layer put out before the step, h[0] the input. e, y: output error and targets, (n, d_L).
+        xp: the array namespace.
+        W: the L weight matrices.
+        B: the feedback matrices, of the lowest hidden layer first.
+        h: what every layer put out before the step, h[0] the input.
+        e, y: output error and targets, (n, d_L).
         lr: the learning rate, a number, or with a rate for each replica an array (R, 1, 1).
         rng: as in ``At``.
     """

@@ -31,7 +31,10 @@ def build(settings, backend=None, dataset=None):
         dataset: a ``Dataset`` in place of theirs, already loaded.
 
     Raises:
-        PluginError: they name a plugin that is not loaded. ValueError: a setting is out of its range. DataError: the data are not there. BackendError: the device is not.
+        PluginError: they name a plugin that is not loaded.
+        ValueError: a setting is out of its range.
+        DataError: the data are not there.
+        BackendError: the device is not.
     """
     plugins.require(settings.plugins)
     backend = backend or Backend(settings.device, kernels=settings.kernels)
@@ -132,12 +135,15 @@ class Run:
     Attributes:
         settings: as given, with the data's digest and the tier of the kernels.
         training: the ``Training``.
-        rows: all log lines so far, those of an earlier start included. seconds: epoch -> its time.
+        rows: all log lines so far, those of an earlier start included.
+        seconds: epoch -> its time.
         kept: how many epochs are in the folder (without one: done).
-        environment: see ``environment``; that of the first start. changed: what of it is another now, name -> value.
+        environment: see ``environment``; that of the first start.
+        changed: what of it is another now, name -> value.
 
     Raises:
-        ValueError, DataError, BackendError: see ``build``. RecordError: see ``RunFolder``.
+        ValueError, DataError, BackendError: see ``build``.
+        RecordError: see ``RunFolder``.
     """
 
     def __init__(self, settings, out=None, threads=None, dataset=None):

@@ -30,7 +30,9 @@ class Result(NamedTuple):
     """A finished run.
 
     Attributes:
-        key: see ``key_of``. config: a dict of JSON values. status: "done" or "diverged".
+        key: see ``key_of``.
+        config: a dict of JSON values.
+        status: "done" or "diverged".
         rows: a dict an epoch, as in the log of a run, without its seed.
     """
 
@@ -57,8 +59,10 @@ class Store(Locked):
         write: whether to write to it: it is made if it is not there, and locked until ``close``.
 
     Attributes:
-        results: key -> Result, oldest first. failures: key -> (config, message), the last one of each run without a
-            result. seconds: key -> seconds.
+        results: key -> Result, oldest first.
+        failures: key -> (config, message), the last one of each run without a
+            result.
+        seconds: key -> seconds.
         former: key that a run had in an earlier version, under which its line and its final arrays were written -> its key.
 
     Raises:

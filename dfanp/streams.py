@@ -69,7 +69,9 @@ class Draws:
     Floats have `dtype`; whole numbers and truth values stay what they are.
 
     Args:
-        seed: a whole number, or R of them. step, l: see ``streams.rule``. backend, dtype: of the arrays.
+        seed: a whole number, or R of them.
+        step, l: see ``streams.rule``.
+        backend, dtype: of the arrays.
     """
 
     def __init__(self, seed, step, l, backend, dtype):

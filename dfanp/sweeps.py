@@ -30,14 +30,18 @@ class Sweep:
         workers: processes that train; 1 trains in this one. With `cluster`, tasks at once (None: all it has).
         threads: of the kernels, in each worker; None divides this machine's cores. The numpy tier takes 1, so that its bits do
             not depend on the workers.
-        data_dir: see ``problems.load``. keep: whether to keep the final arrays of each run; or those of `settings` to keep them of.
+        data_dir: see ``problems.load``.
+        keep: whether to keep the final arrays of each run; or those of `settings` to keep them of.
         cluster: the address of a Dask scheduler whose workers see the folder under the same name.
 
     Attributes:
-        store: the ``Store``. jobs: all Jobs. stopping: whether ``stop`` was called.
+        store: the ``Store``.
+        jobs: all Jobs.
+        stopping: whether ``stop`` was called.
 
     Raises:
-        RecordError: see ``Store``. ValueError, DataError, BackendError: see ``resolved``.
+        RecordError: see ``Store``.
+        ValueError, DataError, BackendError: see ``resolved``.
     """
 
     def __init__(self, settings, path, workers=1, threads=None, data_dir=None, keep=False, cluster=None):

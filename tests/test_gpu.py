@@ -65,7 +65,7 @@ def test_the_first_hundred_steps_agree_with_the_cpu(opt, rule, tier):
 
 
 def test_twenty_epochs_agree_with_the_cpu(mnist_folder):
-    optimizer, finals = dfanp.RMSProp(0.00044), []
+    optimizer, finals = dfanp.RMSProp(0.00022), []
     for device in ("gpu", "cpu"):
         training = parity_training(device, "auto", (0, 1, 2), optimizer, data="mnist", data_dir=mnist_folder)
         finals.append(np.mean([np.mean(record.test_accuracy) for record in training.epochs(20)][-5:]))

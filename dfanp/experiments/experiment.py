@@ -19,9 +19,14 @@ class Scale:
     """How large the experiments are: ``full()`` as in the thesis, ``quick()`` to see that they work.
 
     Attributes:
-        data: of the parity runs. train_size, test_size: examples in their epochs. most_epochs: of any run but the next's.
-        most_passes: of the synthetic problem. seeds: of each setting. assignments: of labels that the disks get.
-        samples: digits whose representations are looked at. kernels, device: of all runs.
+        data: of the parity runs.
+        train_size, test_size: examples in their epochs.
+        most_epochs: of any run but the next's.
+        most_passes: of the synthetic problem.
+        seeds: of each setting.
+        assignments: of labels that the disks get.
+        samples: digits whose representations are looked at.
+        kernels, device: of all runs.
     """
 
     data: str = "mnist"
@@ -56,8 +61,11 @@ class Series:
     """What is drawn as one curve, or one point of it: the runs of one setting.
 
     Attributes:
-        label: in the legend. settings: of its runs, one a seed; or one run with ``redraw`` that holds all repeats.
-        panel: of the figure. x: where on the axis, for a point. published: the mean test accuracy that was published, of the
+        label: in the legend.
+        settings: of its runs, one a seed; or one run with ``redraw`` that holds all repeats.
+        panel: of the figure.
+        x: where on the axis, for a point.
+        published: the mean test accuracy that was published, of the
             last epoch.
     """
 
@@ -73,9 +81,13 @@ class Experiment:
     """A figure of the thesis, or one that it leaves to others.
 
     Attributes:
-        name: of the figure. title: what it asks. draws: how its record is drawn, a name in ``dfanp_figures``.
-        series: ``series(mode, scale)``, a list of Series. modes: those that differ.
-        measures: what of each epoch's row the record has. last: whether of the last epoch alone.
+        name: of the figure.
+        title: what it asks.
+        draws: how its record is drawn, a name in ``dfanp_figures``.
+        series: ``series(mode, scale)``, a list of Series.
+        modes: those that differ.
+        measures: what of each epoch's row the record has.
+        last: whether of the last epoch alone.
         keep: whether the final weights are needed, for `analyse`: ``analyse(series, mode, scale, checkpoint, dataset)`` returns
             what the record has beside the curves, name -> list; ``checkpoint(settings)`` is the file of a run's final arrays.
     """
@@ -139,7 +151,8 @@ def record(experiment, mode, series, results):
     """Return the record of an experiment, but for its analysis: a dict of JSON values from which its figure is drawn.
 
     Args:
-        series: ``experiment.series(mode, scale)``, resolved. results: key -> Result.
+        series: ``experiment.series(mode, scale)``, resolved.
+        results: key -> Result.
     """
     lines = []
     for each in series:

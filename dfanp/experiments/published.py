@@ -87,7 +87,8 @@ def published_alignment(rule, network, B, h, e):
     the rows; a row that is zero counts 0. h and e are of the weights before the step, the W1 that BP takes here is the one after it.
 
     Args:
-        network: with one hidden layer, after the step. h, e: of the batch, before the step.
+        network: with one hidden layer, after the step.
+        h, e: of the batch, before the step.
     """
     xp, slope = network.backend.xp, network.slope(h, 1)
     at = rules.At(xp, network.W[1], B[0] if B else None, h[1], e, e)

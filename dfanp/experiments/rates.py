@@ -26,8 +26,9 @@ THESIS_SGD_BY_FEEDBACK = {
     "standard-gaussian": 0.001,
 }
 THESIS_LAZY = 0.05  # of every lazy method, with Adadelta
-# MNIST at k = 3, seed 0, on held-out training images, mean accuracy of the last ten of 20 epochs; each grid doubles from rate to
-# rate: `dfanp tune parity --data mnist --method bp,dfa --opt sgd,momentum,nesterov,adagrad,adadelta,rmsprop,adam --out tuned`.
+# MNIST at k = 3, on held-out training images, mean accuracy of the last ten of 20 epochs. One seed chose them (0), on grids that
+# double from rate to rate: `dfanp tune parity --data mnist --method bp,dfa --opt sgd,momentum,nesterov,adagrad,adadelta,rmsprop,adam
+# --out tuned`. DFA with RMSProp is the exception, in SOURCES: that seed chose 0.00044, and twelve others refute it.
 MNIST = {
     "bp": {
         "sgd": 0.12,
@@ -44,11 +45,15 @@ MNIST = {
         "nesterov": 0.0036,
         "adagrad": 0.018,
         "adadelta": 0.95,
-        "rmsprop": 0.00044,
+        "rmsprop": 0.00022,
         "adam": 0.0003,
     },
 }
-# The same by `--method dfa --opt sgd --feedback …`.
+# (data, rule, optimizer) -> the source of a rate that is not the choice of its grid. Final test accuracy over twelve seeds, 20 epochs:
+# 0.779 at 0.00022 (standard deviation 0.011, worst seed 0.751), 0.761 at 0.00044 (0.028, 0.696); mean of the last ten epochs 0.762
+# and 0.738 (paired t-test: p = 0.015).
+SOURCES = {("mnist", "dfa", "rmsprop"): "Demirbilek 2021, MNIST at k = 3; over twelve seeds better than twice that"}
+# As MNIST, by `--method dfa --opt sgd --feedback …`.
 MNIST_SGD_BY_FEEDBACK = {
     "uniform": 0.018,
     "standard-uniform": 0.003,
@@ -102,7 +107,10 @@ DISKS = {
     "output": dict(sgd=1.0, momentum=3.0, nesterov=1.0, adagrad=0.3, adadelta=1.0, rmsprop=0.01, adam=0.01),
 }
 # MNIST at k = 3 with RMSProp, held out as above, the last five of ten epochs, by activation, where it is not the rate of relu.
-ACTIVATIONS = {"bp": {"sigmoid": 0.0008}, "dfa": {"sigmoid": 0.0008}}
+ACTIVATIONS = {
+    "bp": {"sigmoid": 0.0008},
+    "dfa": {"sigmoid": 0.0008, "leaky-relu": 0.00044, "tanh": 0.00044, "identity": 0.00044},
+}
 TABLES = {"digits": (DIGITS, DIGITS_SGD_BY_FEEDBACK), "mnist": (MNIST, MNIST_SGD_BY_FEEDBACK)}
 
 
@@ -130,7 +138,8 @@ def default_rate(data, method, opt, feedback="uniform"):
         return Rate(default, f"the default of {opt}")
     source += " at k = 3" + (", for BP" if method in LAZY[name] else "")
     feeds_back = method in rules.RULES and rules.get(method).feedback_shape is not None
-    lr = rates["dfa" if feeds_back else "bp"][opt]
+    row = "dfa" if feeds_back else "bp"
+    lr, source = rates[row][opt], SOURCES.get((name, row, opt), source)
     if method in rules.RULES and rules.RULES.built_in(rules.get(method)) is None:
         source += f", for {'DFA' if feeds_back else 'BP'}: {method} may want another one"
     if feeds_back and feedback != "uniform" and opt in ("sgd", "momentum", "nesterov"):

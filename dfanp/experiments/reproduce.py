@@ -18,8 +18,10 @@ class Reproduction:
     """Experiments in some modes, trained in a folder.
 
     Args:
-        tasks: a list of (Experiment, mode). scale: a ``Scale``.
-        path: of the folder: a sweep's, with ``records`` in it. workers, threads, data_dir, cluster: as in ``Sweep``.
+        tasks: a list of (Experiment, mode).
+        scale: a ``Scale``.
+        path: of the folder: a sweep's, with ``records`` in it.
+        workers, threads, data_dir, cluster: as in ``Sweep``.
 
     Attributes:
         sweep: the Sweep of all their runs, those that are most work first.

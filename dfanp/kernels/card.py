@@ -27,7 +27,8 @@ class Card:
     """The current device of CuPy.
 
     Attributes:
-        multiprocessors: how many. shared: bytes of shared memory that a block can have.
+        multiprocessors: how many.
+        shared: bytes of shared memory that a block can have.
     """
 
     def __init__(self, cupy):

@@ -32,7 +32,8 @@ class Kernels:
         by_name: whether the tier was asked for by its name: then to compute anything else is an error.
 
     Attributes:
-        name: of the tier. notes: a line for each kernel that was turned down.
+        name: of the tier.
+        notes: a line for each kernel that was turned down.
     """
 
     def __init__(self, tier, plain, by_name=True):
@@ -119,7 +120,9 @@ class Kernels:
         """Whether the tier computes the same as the definition, by ``compute(tier)``, arrays by name, for either.
 
         Args:
-            key: what must be compared only once in a process. what: for people, what is compared. dtype: of the arrays.
+            key: what must be compared only once in a process.
+            what: for people, what is compared.
+            dtype: of the arrays.
             compute: where it returns None, the tier has no kernel for this, and that is no disagreement.
 
         Raises:

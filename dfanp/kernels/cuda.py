@@ -83,7 +83,8 @@ class Cuda(Tier):
     """The operations of the kernel table on a GPU.
 
     Args:
-        xp: CuPy. card: a ``Card``; None takes CuPy's device.
+        xp: CuPy.
+        card: a ``Card``; None takes CuPy's device.
     """
 
     name = "cuda"
@@ -175,7 +176,9 @@ class Cuda(Tier):
         """Return e, shape of z (None unless `learning`), and the totals of ``Tier.output``, in one launch.
 
         Args:
-            loss: a Loss. z: logits (n, d_L) or (R, n, d_L). y: targets of that shape, or without R.
+            loss: a Loss.
+            z: logits (n, d_L) or (R, n, d_L).
+            y: targets of that shape, or without R.
         """
         *replicas, n, outputs = z.shape
         z, y = self.contiguous(z), y if self.card.strides(y)[-2:] == [outputs, 1] else self.contiguous(y)

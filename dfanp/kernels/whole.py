@@ -21,7 +21,9 @@ class WholeEpochs:
     objects and methods) and the kernel agrees with it on a tiny network.
 
     Args:
-        training: the Training. base: its class, without what a subclass overrides. network: the same of its network, MLP.
+        training: the Training.
+        base: its class, without what a subclass overrides.
+        network: the same of its network, MLP.
         forward: the names of the methods of `network` that define the forward pass.
     """
 

@@ -3,7 +3,7 @@
 A problem is anything with these attributes and methods (see ``Arrays`` for the shortest one):
 
     features, outputs   the widths d_0 and d_L of a network for it
-    loss                its ``Loss``, or the name of one
+    loss                its Loss, or the name of one
     dtype, backend      of its arrays
     train_size          examples in a training epoch
     train(seed, epoch)  the training set of an epoch: inputs X (n, D) and targets y (n, d_L), in the order of training

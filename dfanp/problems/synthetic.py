@@ -33,7 +33,8 @@ class Synthetic(Arrays):
         dtype, backend: as in ``Arrays``.
 
     Attributes:
-        labels: the labels of the disks, a tuple. test_disks: the number of each test point's disk.
+        labels: the labels of the disks, a tuple.
+        test_disks: the number of each test point's disk.
 
     Raises:
         ValueError: a size or the labels are not as above.

@@ -77,7 +77,7 @@ def test_every_name_is_accepted(dfanp):
 
 def test_the_default_lr_is_printed_with_its_source(dfanp, mnist_folder):
     result = dfanp(*QUICK, "--data-dir", mnist_folder, "--epochs", "1")
-    assert "lr        0.00044 (tuned on held-out MNIST" in result.err and "mnist: DFA" in result.out
+    assert "lr        0.00022 (Demirbilek 2021, MNIST at k = 3; " in result.err and "mnist: DFA" in result.out
 
 
 def test_out_resumes_and_refuses(dfanp, tmp_path):
