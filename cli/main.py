@@ -116,10 +116,12 @@ def run(args=None):
         return 1
     except Exception as error:
         from dfanp.errors import DfanpError
+        from dfanp.plugins import blame
 
-        if not isinstance(error, DfanpError):
+        line = str(error) if isinstance(error, DfanpError) else blame(error)
+        if line is None:
             raise
-        complain(str(error))
+        complain(line)
         return 1
 
 

@@ -81,7 +81,7 @@ class Projection:
             alone, found = StackedDigits(bank, self.backend.asarray(np.arange(images)[:, None])), []
             for place in range(self.W.shape[-2] // pixels):
                 W = self.W[..., place * pixels : (place + 1) * pixels, :]
-                parts = [alone.rows(start, min(start + CHUNK, images)) for start in range(0, images, CHUNK)]
+                parts = [alone[start : min(start + CHUNK, images), :] for start in range(0, images, CHUNK)]
                 products = xp.concat([self.backend.kernels.product(part, W) for part in parts], axis=-2)
                 found.append(xp.reshape(products, (-1, self.W.shape[-1])))
             self._tables[id(bank)] = bank, found  # with the bank, so that its id stays its own

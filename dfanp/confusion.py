@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import losses
-from .inputs import StackedDigits, rows
+from .inputs import StackedDigits
 from .problems import synthetic
 
 BATCH = 1000  # examples a forward pass
@@ -60,7 +60,7 @@ def answers(network, problem, X, y):
     if loss is not losses.bce or problem.outputs != 1:
         raise ValueError(f"answers are those of one output under 'bce', got {problem.outputs} under {loss.name!r}")
     host, n = problem.backend.to_host, X.shape[-2]
-    passes = (network.forward(rows(X, at, min(at + BATCH, n))) for at in range(0, n, BATCH))
+    passes = (network.forward(X[..., at : min(at + BATCH, n), :]) for at in range(0, n, BATCH))
     below, logits = (
         np.concatenate(part) for part in zip(*((host(h[-2]), host(h[-1])[:, 0]) for h in passes), strict=True)
     )

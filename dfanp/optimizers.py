@@ -26,7 +26,7 @@ An optimizer of your own is a subclass with an ``update``; it is a frozen datacl
     SignSGD(lr=0.1, weight_decay=0.0)
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from types import SimpleNamespace
 from typing import ClassVar, dataclass_transform
 
@@ -38,11 +38,15 @@ from .registry import Registry, overrides, provider
 
 @dataclass
 class State:
-    """What an optimizer remembers: ``step`` counts updates, ``slots[name]`` holds the named arrays of a parameter."""
+    """What an optimizer remembers: ``step`` counts updates, ``slots[name]`` holds the named arrays of a parameter.
+
+    ``replicas`` is the length of the axis that all parameters have first, or None.
+    """
 
     step: int = 0
     slots: dict = field(default_factory=dict)
     lr: dict = field(default_factory=dict)  # per parameter: a number, or an array that broadcasts along the replicas
+    replicas: int | None = None
 
 
 def hyperparameter(default, wanted, fits):
@@ -103,7 +107,12 @@ class Optimizer:
         super().__init_subclass__(**more)
         if "name" not in vars(cls):
             cls.name = cls.__name__.lower()
+        if "lr" in vars(cls):  # a default; it stays the first argument
+            cls.lr = field(default=cls.lr, kw_only=False)
         dataclass(frozen=True, kw_only=True)(cls)
+        for each in fields(cls)[1:]:
+            if each.default is MISSING and each.default_factory is MISSING:
+                raise TypeError(f"the hyperparameter {each.name} of {cls.__name__} must have a default")
         # Kept here, since a class that is decorated with @dataclass once more loses it.
         cls.ranges = {each.name: each.metadata for each in fields(cls) if each.metadata}
 
@@ -135,7 +144,7 @@ class Optimizer:
             raise ValueError(
                 f"lr has {len(self.lr)} values, one for each replica, but there are {replicas or 'no'} replicas"
             )
-        state = State()
+        state = State(replicas=replicas)
         for name, theta in parameters.items():
             zeros = {slot: backend.xp.zeros_like(theta) for slot in self.slots}
             state.slots[name] = SimpleNamespace(**zeros)
@@ -155,7 +164,7 @@ class Optimizer:
         """
         state.step += 1
         each = [(g, parameters[name], state.slots[name], state.lr[name]) for name, g in gradients.items()]
-        backend.kernels.update_all(self, each, self.clock(state.step, epoch))
+        backend.kernels.update_all(self, each, self.clock(state.step, epoch), state.replicas)
 
     def clock(self, step, epoch):
         """Return the t of the equations, 1, 2, …, at an update (counted from 1) in an epoch: the number of the update."""
@@ -257,7 +266,7 @@ class Adadelta(Optimizer):
     step taken, lr included; ``"unscaled"``: the step before lr, as PyTorch does. They agree at lr = 1.
     """
 
-    lr: float | tuple = field(default=1.0, kw_only=False)
+    lr: float | tuple = 1.0
     rho: float = fraction(0.9)
     eps: float = positive(1e-8)
     accumulate: str = choice("scaled", "unscaled")

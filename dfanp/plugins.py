@@ -11,7 +11,7 @@ import types
 from pathlib import Path
 
 from .errors import PluginError, first_line
-from .registry import REGISTRIES
+from .registry import registered, restore
 
 LOADED = {}  # path of a file -> its SHA-256
 SHARED = {}  # name of an importable module that workers import too -> None
@@ -36,15 +36,13 @@ def load(path, sha256=None):
         raise PluginError(f"the plugin {path} was changed meanwhile: its SHA-256 is {digest}, not {sha256}")
     if LOADED.get(path) == digest:
         return
-    before = [dict(registry._things) for registry in REGISTRIES]
+    before = registered()
     try:
         execute(path, source)
-        if not any(registry._things != things for registry, things in zip(REGISTRIES, before, strict=False)):
+        if registered() == before:
             raise PluginError(f"the plugin {path} registers nothing: it should call dfanp.register")
     except BaseException:
-        for registry, things in zip(REGISTRIES, before, strict=False):
-            registry._things.clear()
-            registry._things.update(things)
+        restore(before)
         raise
     LOADED[path] = digest
 
@@ -62,12 +60,22 @@ def execute(path, source):
         raise
     except BaseException as error:  # SystemExit too: a file that is loaded must not end the program
         sys.modules.pop(name) if before is None else sys.modules.__setitem__(name, before)
-        lines, trace = [getattr(error, "lineno", None)], error.__traceback__
-        while trace is not None:
-            lines += [trace.tb_lineno] if trace.tb_frame.f_code.co_filename == str(path) else []
-            trace = trace.tb_next
-        where = f"line {lines[-1]}: " if lines[-1] else ""
-        raise PluginError(f"the plugin {path} fails ({where}{type(error).__name__}: {first_line(error)})") from None
+        unplaced = f"the plugin {path} fails ({type(error).__name__}: {first_line(error)})"
+        raise PluginError(blame(error, [path]) or unplaced) from None
+
+
+def blame(error, paths=None):
+    """Return a line about an error that came up in the code of a plugin; None if it was in none of these files (default: the loaded)."""
+    paths, where, trace = list(map(str, LOADED if paths is None else paths)), None, error.__traceback__
+    if isinstance(error, SyntaxError) and error.filename in paths:
+        where = error.filename, error.lineno
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename in paths:
+            where = trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
+    if where is None:
+        return None
+    return f"the plugin {where[0]} fails (line {where[1]}: {type(error).__name__}: {first_line(error)})"
 
 
 def share(module):

@@ -103,6 +103,17 @@ def register(thing):
     raise TypeError(f"there are names for things of these kinds: {kinds}; got {shown(thing)}")
 
 
+def registered():
+    """Return all that has a name now, for ``restore``."""
+    return {registry.what: dict(registry._things) for registry in REGISTRIES}
+
+
+def restore(before):
+    """Give names to what had them when ``registered`` was called, and to nothing else."""
+    for registry in REGISTRIES:
+        registry._things = dict(before.get(registry.what, registry._own))
+
+
 def provider(kind, name):
     """Return the class that gives the class `kind` its attribute `name`."""
     return next(each for each in kind.__mro__ if name in vars(each))

@@ -67,7 +67,7 @@ def of_layer(network, problem, layer, seed=0, samples=10_000):
     samples, host, parts = min(samples, X.shape[-2]), network.backend.to_host, []
     for start in range(0, samples, 1000):
         stop = min(start + 1000, samples)
-        part = X.rows(start, stop) if isinstance(X, StackedDigits) else X[start:stop, :]
+        part = X[start:stop, :]
         parts.append(np.asarray(host(network.forward(part)[layer]), float))
     y = host(y)[:samples]
     labels = {"target": (y[:, 0] > 0.5).astype(int) if y.shape[1] == 1 else y.argmax(axis=1)}

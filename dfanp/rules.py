@@ -27,7 +27,6 @@ A rule of your own is one more such line:
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .inputs import weight_gradient
 from .registry import Registry
 
 
@@ -158,7 +157,7 @@ def gradients(rule, network, B, h, e, y=None, first=0, draws=None):
     xp, W = network.backend.xp, network.W
     found, delta = {}, e
     for l in reversed(range(first, len(W))):
-        found[f"W{l}"] = weight_gradient(xp, h[l], delta)
+        found[f"W{l}"] = h[l].mT @ delta
         if network.bias:
             found[f"b{l}"] = xp.sum(delta, axis=-2)
         if l > first:

@@ -22,7 +22,7 @@ import numpy as np
 from . import activations, alignment, losses, rules
 from .errors import shown
 from .feedback import Feedback
-from .inputs import StackedDigits, rows
+from .inputs import StackedDigits
 from .kernels.checked import comparable, defined, digits, form_of, on_host
 from .kernels.mirror import number
 from .kernels.tier import Learning
@@ -258,7 +258,7 @@ class Training:
         batch_size = TEST_BATCH if learning_in is None else self.batch_size
         for start in range(0, n, batch_size):
             stop = min(start + batch_size, n)
-            batch = rows(X, start, stop), y[..., start:stop, :]
+            batch = X[..., start:stop, :], y[..., start:stop, :]
             totals = totals + (self.evaluate(*batch) if learning_in is None else self.learn(*batch, learning_in))
         return totals
 
@@ -330,7 +330,10 @@ class Training:
         return kernels.agrees(key, what, net.dtype, lambda tier: self.tiny_epoch(tier, stacked, learns))
 
     def tiny_epoch(self, tier, stacked, learns):
-        """Return what three steps and a test make of a tiny network by these rules, name -> array: in one call of a tier, or by steps."""
+        """Return what three steps and a test make of a tiny network by these rules, name -> array: in one call of a tier, or by steps.
+
+        None where the tier has no kernel for such a network, whatever its size.
+        """
         backend, R = defined(self.backend), 2 if self.network.replicas else None
         rng, dtype = np.random.default_rng(9), self.network.dtype
         X = digits(backend, dtype, 3 if R else 2)
@@ -347,13 +350,15 @@ class Training:
         layers = "output" if self.first else "all"
         tiny = Training(net, problem, self.rule, comparable(self.optimizer, 2), batch_size=4, layers=layers)
         run = tiny.epoch_by_steps if tier is backend.kernels.plain else lambda *what: tiny.fused_epoch(tier, *what)
-        before, found = tiny.arrays(), {}
+        before, totals = tiny.arrays(), {}
         if learns:
-            found["totals"] = run(X, y, 1)
-            changed = tiny.arrays()
-            found |= {name: changed[name] - before[name] for name in changed if changed[name].dtype.kind == "f"}
-        found["test totals"] = run(X, y, None)
-        return on_host(backend, found)
+            totals["totals"] = run(X, y, 1)
+        after = tiny.arrays()
+        totals["test totals"] = run(X, y, None)
+        if any(each is None for each in totals.values()):
+            return None
+        changes = {name: after[name] - before[name] for name in after if after[name].dtype.kind == "f"}
+        return on_host(backend, totals) | changes
 
     def fused_epoch(self, tier, X, y, learning_in):
         """Return what ``epoch_by_steps`` returns, from one call of a tier; None if these examples are too many for one."""
@@ -367,7 +372,7 @@ class Training:
     def measure_alignment(self):
         """Return ``{"feedback": […], "gradient": […]}`` at the present weights, on the device."""
         X, y = self._probe
-        X = rows(X, 0, X.shape[-2])
+        X = X[..., :, :]  # stacked digits anew, so that what they make dense is not kept
         gradient = alignment.gradient_alignment(self.rule, self.network, self.B, self.loss, X, y, self.draws)
         return {"feedback": alignment.feedback_alignment(self.rule, self.network, self.B), "gradient": gradient}
 

@@ -11,6 +11,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import dfanp
+from dfanp import backend
+from dfanp.kernels import Kernels
+
+from .kernels.emulated import emulated_backend
 
 pytestmark = pytest.mark.slow
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -44,6 +48,25 @@ def test_the_readme_as_a_session():
     assert len(blocks) > 5
     session = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, "README.md", "README.md", 0)
     assert not failures_of(session)
+
+
+@pytest.mark.parametrize("tier", ["numpy", "native", "numba", "cuda"])
+def test_what_a_reader_writes_runs_on_every_tier(tier, monkeypatch):
+    """"Write your own", with a tier in the place of the one that "auto" takes."""
+    kernels = (emulated_backend() if tier == "cuda" else dfanp.Backend("cpu", kernels=tier)).kernels
+
+    def resolve(name, xp, device):
+        chosen = Kernels(kernels.tier, kernels.plain)
+        used.append(chosen)
+        return chosen
+
+    used = []
+    monkeypatch.setattr(backend, "resolve", resolve)
+    own = README.partition("## Write your own")[2].partition("\n## ")[0]
+    examples = "\n".join(re.findall(r"```python\n(.*?)```", own, re.DOTALL))
+    session = doctest.DocTestParser().get_doctest(examples, {}, "Write your own", "README.md", 0)
+    assert len(session.examples) >= 12 and not failures_of(session)
+    assert used and not any(each.notes for each in used)
 
 
 @pytest.mark.parametrize("module", modules_with_examples())

@@ -1,6 +1,7 @@
 """Every optimizer against its equation, written out with plain floats, and against PyTorch where it has the same variant."""
 
 from dataclasses import replace
+from itertools import product
 from math import sqrt
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import dfanp
 from dfanp import optimizers
+from dfanp.experiments.published import EpochAdam
 
 LR, EPS = 0.05, 1e-3  # an eps that is felt, so that its place is tested
 
@@ -113,7 +115,7 @@ def test_variants():
 
 
 def test_adam_counted_in_epochs_corrects_by_the_epoch():
-    by_steps, by_epochs = dfanp.Adam(LR), dfanp.Adam(LR, count="epochs")
+    by_steps, by_epochs = dfanp.Adam(LR), EpochAdam(LR)
     theta = {"W0": np.ones((1, 1))}
     backend = dfanp.Backend("cpu", kernels="numpy")
     state = by_epochs.init(backend, theta)
@@ -167,8 +169,27 @@ def test_a_rate_for_each_replica_is_the_solo_run(name):
     joint, _ = run(optimizers.get(name)(rates), start=start)
     for r, rate in enumerate(rates):
         assert np.array_equal(joint[r], run(optimizers.get(name)(rate), start=start[r])[0])
-    with pytest.raises(ValueError, match="lr has 2 values, one a replica, but there are no replicas"):
+    with pytest.raises(ValueError, match="lr has 2 values, one for each replica, but there are no replicas"):
         run(optimizers.get(name)(rates), start=start[0][:2])
+
+
+class UnitStep(dfanp.Optimizer):
+    """theta -= lr · g / |g|, the norm of the whole parameter: not elementwise."""
+
+    def update(self, xp, theta, g, s, lr, t):
+        theta -= lr * g / xp.sqrt(xp.sum(g * g))
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "auto"])
+@pytest.mark.parametrize("rates", [0.05, (0.01, 0.07)])
+def test_an_update_that_takes_a_norm_gets_each_replica_alone(kernels, rates):
+    rng, backend, optimizer = np.random.default_rng(0), dfanp.Backend("cpu", kernels=kernels), UnitStep(rates)
+    before, gradients = ({"W0": rng.normal(size=(2, 3, 4)), "b0": rng.normal(size=(2, 4))} for _ in range(2))
+    after = {name: theta.copy() for name, theta in before.items()}
+    optimizer.step(backend, after, gradients, optimizer.init(backend, after, 2))
+    for name, r in product(before, range(2)):
+        g, rate = gradients[name][r], np.broadcast_to(rates, 2)[r]
+        np.testing.assert_allclose(before[name][r] - after[name][r], rate * g / np.linalg.norm(g), rtol=1e-10)
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.float32, int])
@@ -203,7 +224,8 @@ def test_updates_in_place_and_leaves_the_gradient(name):
         (lambda: dfanp.RMSProp(0.1, rho=float("nan")), "rho must be in"),
         (lambda: dfanp.RMSProp(0.1, eps=0), "eps must be above 0"),
         (lambda: dfanp.RMSProp(0.1, eps_placement="between"), "eps_placement must be 'inside' or 'outside'"),
-        (lambda: dfanp.Adam(0.1, count="days"), "count must be 'steps' or 'epochs'"),
+        (lambda: dfanp.Adadelta(accumulate="twice"), "accumulate must be 'scaled' or 'unscaled'"),
+        (lambda: dfanp.RMSProp(0.1, eps_placement=["inside"]), "eps_placement must be 'inside' or 'outside'"),
         (lambda: optimizers.get("rmspropp"), "unknown optimizer 'rmspropp'.*did you mean 'rmsprop'"),
     ],
 )

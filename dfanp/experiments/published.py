@@ -15,7 +15,7 @@ from numbers import Integral
 from .. import rules
 from ..alignment import cosine, feedback_alignment
 from ..errors import shown
-from ..inputs import dense, rows, weight_gradient
+from ..inputs import dense
 from ..optimizers import Adam
 from ..plugins import share
 from ..registry import register
@@ -72,8 +72,8 @@ class PublishedTraining(Training):
         n, totals = X.shape[-2], 0.0
         last = (ceil(n / self.batch_size) - 1) * self.batch_size
         if last:
-            totals = self.run_steps(rows(X, 0, last), y[..., :last, :], epoch)
-        X, y = rows(X, last, n), y[..., last:, :]
+            totals = self.run_steps(X[..., :last, :], y[..., :last, :], epoch)
+        X, y = X[..., last:, :], y[..., last:, :]
         h = self.network.forward(X)
         e = self.loss.error(self.backend.xp, h[-1], y)
         totals = totals + self.learn(X, y, epoch)
@@ -91,7 +91,7 @@ def published_alignment(rule, network, B, h, e):
     """
     xp, slope = network.backend.xp, network.slope(h, 1)
     at = rules.At(xp, network.W[1], B[0] if B else None, h[1], e, e)
-    mine, exact = (dense(weight_gradient(xp, h[0], each.signal(at) * slope)) for each in (rule, rules.bp))
+    mine, exact = (dense(h[0].mT @ (each.signal(at) * slope)) for each in (rule, rules.bp))
     by_row = cosine(xp, mine[..., :, None, :], exact[..., :, None, :])
     first = xp.mean(by_row, axis=-1)
     return {"feedback": feedback_alignment(rule, network, B), "gradient": [first, xp.ones_like(first)]}

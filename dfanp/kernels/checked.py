@@ -16,8 +16,8 @@ from ..errors import BackendError
 from ..inputs import Bank, StackedDigits, WeightGradient
 from .tier import Tier
 
-# What was compared so far in this process -> None, or how the kernel differs.
-VERDICTS = {}
+# What was compared so far in this process -> None, or how the kernel differs, or that it leaves this to the definition.
+VERDICTS, DECLINED = {}, object()
 
 
 class KernelWarning(UserWarning):
@@ -117,6 +117,7 @@ class Kernels:
 
         Args:
             key: what must be compared only once in a process. what: for people, what is compared. dtype: of the arrays.
+            compute: where it returns None, the tier has no kernel for this, and that is no disagreement.
 
         Raises:
             BackendError: it does not, and the tier was asked for by name.
@@ -124,9 +125,10 @@ class Kernels:
         key = type(self.tier), key
         if key not in VERDICTS:
             with np.errstate(all="ignore"):
-                VERDICTS[key] = difference(compute(self.tier), compute(self.plain), self.tier.tolerance[dtype])
-        if VERDICTS[key] is None:
-            return True
+                mine, limit = compute(self.tier), self.tier.tolerance[dtype]
+                VERDICTS[key] = DECLINED if mine is None else difference(mine, compute(self.plain), limit)
+        if VERDICTS[key] is None or VERDICTS[key] is DECLINED:
+            return VERDICTS[key] is None
         line = f"the {self.name} kernels do not compute {what} as the code defines it ({VERDICTS[key]})"
         if self.by_name:
             raise BackendError(f"{line}; use --kernels auto or numpy (kernels='auto')")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import activations
-from ..inputs import StackedDigits, rows
+from ..inputs import StackedDigits
 from . import compiled, mirror
 from .mirror import ACTIVATIONS, HYPERPARAMETERS, INT, POINTER, REALS
 
@@ -217,7 +217,7 @@ class Native(compiled.Compiled):
         """Do what ``fused_epoch`` does, on so many `examples` a call."""
         sums = 0.0
         for start in range(0, y.shape[-2], examples):
-            part = rows(X, start, start + examples), y[..., start : start + examples, :]
+            part = X[..., start : start + examples, :], y[..., start : start + examples, :]
             totals = self.fused_epoch(activation, W0, W1, *part, batch_size, learning)
             if totals is None:  # the first one says so for all
                 return None

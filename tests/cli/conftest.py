@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from dfanp import plugins, registry
+from dfanp.experiments import published  # noqa: F401  (every command registers its things)
 from dfanp.problems import datasets
 
 
@@ -14,6 +16,15 @@ def empty_cache(monkeypatch, tmp_path):
     """No test sees, or writes to, the cache of whoever runs it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(datasets, "cache", lambda: tmp_path / "cache" / "dfanp")
+
+
+@pytest.fixture(autouse=True)
+def no_plugin_stays_loaded(monkeypatch):
+    """Each test begins without a plugin, as a process of its own does, and leaves none behind."""
+    monkeypatch.setattr(plugins, "LOADED", {})
+    before = registry.registered()
+    yield
+    registry.restore(before)
 
 
 @pytest.fixture

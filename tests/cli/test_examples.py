@@ -18,6 +18,7 @@ from ..problems.test_download import mirrors, server  # noqa: F401  (fixtures)
 pytestmark = pytest.mark.slow
 
 README = Path(__file__).parents[2] / "README.md"
+PLUGIN = Path(__file__).parents[1] / "plugins" / "feedback.py"
 PARITY = "--data digits --epochs 2 --train-size 300 --test-size 100 --hidden 8"
 BENCH = "--data digits --rounds 1"
 # What makes a command small. One that has no entry fails, rather than run for hours.
@@ -142,6 +143,7 @@ def test_every_command_is_made_small():
 def test_an_example_works(dfanp, made, smaller, tmp_path, monkeypatch, line):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copy(PLUGIN, "mine.py")
     for part in line.split(" && "):
         words, _, target = part.partition(" > ")
         words = shlex.split(words)

@@ -47,7 +47,7 @@ def test_no_folder_for_the_cache_is_no_error(loops, monkeypatch):
 
 def test_nothing_is_left_beside_the_code(loops, tmp_path):
     """Also by a process whose code is new to Numba: what it compiles goes to the user's cache."""
-    code = "import dfanp, numba; dfanp.Backend('cpu', kernels='numba').kernels.loops; print(numba.config.CACHE_DIR or 'unset')"
+    code = "import dfanp, numba; dfanp.Backend('cpu', kernels='numba').kernels.tier.loops; print(numba.config.CACHE_DIR or 'unset')"
     script = code + "; from dfanp.kernels import loops; print(loops.product._cache.cache_path)"
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     environment.pop("NUMBA_CACHE_DIR", None)
