@@ -69,7 +69,9 @@ def _in_workers(task, jobs, workers):
     parallel = Parallel(return_as="generator_unordered", **options)
     ended = False
     try:
-        # Ctrl-C reaches every process of a terminal, and a batch system may signal all: the workers are not to hear it.
+        # Ctrl-C reaches every process of a terminal, and a batch system may signal all of a job: the workers leave it to this one.
+        with signals.held_back():
+            _start_trackers()
         with signals.held_back():  # some milliseconds: to start the workers, not to wait for them
             started = Parallel(return_as="generator", **options)(delayed(int)() for _ in range(workers))
         for _ in started:
@@ -81,6 +83,17 @@ def _in_workers(task, jobs, workers):
     finally:
         if not ended:
             get_reusable_executor(kill_workers=True).shutdown(wait=False)
+
+
+def _start_trackers():
+    """Start the processes in which multiprocessing and loky keep track of semaphores: when the former starts, it lets signals through."""
+    if os.name == "posix":
+        from multiprocessing import resource_tracker
+
+        from joblib.externals.loky.backend import resource_tracker as of_loky
+
+        resource_tracker.ensure_running()
+        of_loky.ensure_running()
 
 
 def cancelled():
