@@ -66,16 +66,27 @@ class Interrupted(Exception):
 
 def main(args=None):
     """Run the command line and exit. SIGTERM, and SIGHUP of a terminal that closes, end it as Ctrl-C does, unless they are ignored."""
-    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # as dfanp.signals has them, which takes NumPy
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # as dfanp.signals has them, which takes NumPy
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
             signal.signal(getattr(signal, name), interrupt)
     sys.exit(run(args))
 
 
 def interrupt(signum, frame):
     """Do what Ctrl-C does."""
+    global interrupted
+    interrupted = True
     hush_if_gone()
     raise KeyboardInterrupt
+
+
+interrupted = False  # whether ``interrupt`` was called
+
+
+def check_interrupted():
+    """Raise the KeyboardInterrupt of ``interrupt`` once more: where it came while a module was loaded, it may have got lost."""
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def run(args=None):

@@ -35,9 +35,9 @@ def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **giv
     See also: dfanp tune parity, dfanp represent, dfanp export, dfanp plot.
     """
     from dfanp import Backend
+    from dfanp.experiments.published import settings_of
     from dfanp.experiments.rates import default_rate
     from dfanp.problems import datasets, load
-    from dfanp.experiments.published import settings_of
     from dfanp.settings import ParitySettings
 
     def say(message):

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from .main import Interrupted, hush_if_gone
+from .main import Interrupted, check_interrupted, hush_if_gone
 from .options import Place, Whole, as_json, option, quiet, threads
 from .terminal import bar as bar_of
 from .terminal import moves
@@ -62,6 +62,7 @@ def follow(sweep, out, quiet):
     kept = f"{out} keeps what is done: the same command goes on from there"
     try:
         with signals.handled(interrupt):
+            check_interrupted()
             failed = run_pending(sweep, out, quiet, say)
     except KeyboardInterrupt:
         raise Interrupted(kept) from None

@@ -80,9 +80,9 @@ def parity(score, data, data_dir, device, **given):
     See also: dfanp results, dfanp plot, dfanp represent.
     """
     from dfanp import Backend
+    from dfanp.experiments.published import settings_of
     from dfanp.experiments.rates import default_rate
     from dfanp.problems import datasets
-    from dfanp.experiments.published import settings_of
     from dfanp.settings import ParitySettings
 
     device, name = Backend(device).device, datasets.resolve(data, data_dir)

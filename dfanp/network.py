@@ -23,6 +23,9 @@ from .streams import checked_seeds, per_replica, streams
 DTYPES = ("float32", "float64")
 
 
+FORWARD = ("forward", "preactivation", "hidden", "slope", "W")  # what defines the forward pass of an MLP
+
+
 class MLP:
     """A multilayer perceptron with L weight matrices, its last layer linear: the outputs are logits.
 
@@ -135,9 +138,15 @@ class MLP:
         """Whether a kernel may compute ``forward`` on X from the activation and W, as ``MLP`` does.
 
         A class that overrides a method of the forward pass says so here; what it says does not hold for a subclass that
-        overrides another one (``plain``).
+        overrides another one.
         """
         return True
+
+    def computed_by_kernels(self, X):
+        """Whether a kernel may compute ``forward`` on X: ``is_plain``, of a class that knows all methods that define it here."""
+        by = provider(type(self), "is_plain")
+        known = all(issubclass(by, provider(type(self), name)) for name in FORWARD)
+        return known and not set(FORWARD) & set(vars(self)) and self.is_plain(X)
 
     def _check(self, X):
         shape = getattr(X, "shape", None)
@@ -147,16 +156,6 @@ class MLP:
             raise ValueError(f"X must be an array of shape {wanted}, got {type(X).__name__} of shape {shape}")
         if str(X.dtype).rpartition(".")[2] != self.dtype:
             raise ValueError(f"X must have the network's dtype {self.dtype}, got {X.dtype}")
-
-
-FORWARD = ("forward", "preactivation", "hidden", "slope", "W")  # what defines the forward pass
-
-
-def plain(network, X):
-    """Whether a kernel may compute the forward pass of `network` on X: ``is_plain``, of a class that knows all that defines it."""
-    by = provider(type(network), "is_plain")
-    known = all(issubclass(by, provider(type(network), name)) for name in FORWARD)
-    return known and not set(FORWARD) & set(vars(network)) and network.is_plain(X)
 
 
 def checked_sizes(sizes):

@@ -66,7 +66,9 @@ def positive(default):
 
 def choice(default, other):
     """Return the field of a hyperparameter that is one of two words."""
-    return hyperparameter(default, f"{default!r} or {other!r}", lambda x: isinstance(x, str) and x in (default, other))
+    return hyperparameter(
+        default, f"{default!r} or {other!r}", lambda x: isinstance(x, str) and x in (default, other)
+    )
 
 
 def root(xp, v, eps, placement):

@@ -111,5 +111,7 @@ def require(wanted):
             continue
         other = next((one.rpartition(" ")[2] for one in here if one.rpartition(" ")[0] == name), None)
         if other:
-            raise PluginError(f"this run was made with another version of the plugin {name}: SHA-256 {digest}, not {other}")
+            raise PluginError(
+                f"this run was made with another version of the plugin {name}: SHA-256 {digest}, not {other}"
+            )
         raise PluginError(f"this run needs the plugin {name} (SHA-256 {digest}): name it with --plugin {name}")

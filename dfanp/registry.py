@@ -68,7 +68,9 @@ class Registry(Mapping):
         """
         name = getattr(thing, "name", None)
         if not isinstance(name, str) or not name or not name.isprintable() or set(name) & set(" ,/"):
-            raise ValueError(f"the name of a {self.what} must be text without spaces, commas or slashes, got {shown(name)}")
+            raise ValueError(
+                f"the name of a {self.what} must be text without spaces, commas or slashes, got {shown(name)}"
+            )
         if name in self._own and self._own[name] is not thing:
             raise ValueError(f"dfanp has a {self.what} {name!r} of its own: choose another name")
         self._things[name] = thing
@@ -101,6 +103,11 @@ def register(thing):
             return thing
     kinds = ", ".join(registry.what for registry in REGISTRIES)
     raise TypeError(f"there are names for things of these kinds: {kinds}; got {shown(thing)}")
+
+
+def built_in(thing):
+    """Return the name of a thing that dfanp has itself, the very object, of whatever kind; None for any other."""
+    return next((registry.built_in(thing) for registry in REGISTRIES if registry.fits(thing)), None)
 
 
 def registered():

@@ -98,7 +98,10 @@ class Kernels:
         key = id(optimizer), type(optimizer).update, theta.dtype, replicas
         found = self._updates.get(key)
         if found is None or found[0] is not optimizer:
-            self._updates[key] = found = optimizer, self._updates_as_defined(optimizer, name_of(theta.dtype), replicas)
+            self._updates[key] = found = (
+                optimizer,
+                self._updates_as_defined(optimizer, name_of(theta.dtype), replicas),
+            )
         return found[1]
 
     def _updates_as_defined(self, optimizer, dtype, replicas):
@@ -165,7 +168,9 @@ def form_of(optimizer):
 
 def comparable(optimizer, replicas):
     """Return an optimizer like this one, at a rate whose steps stand out from rounding."""
-    return replace(optimizer, lr=0.1 if isinstance(optimizer.lr, float) else tuple(0.1 + 0.02 * r for r in range(replicas)))
+    return replace(
+        optimizer, lr=0.1 if isinstance(optimizer.lr, float) else tuple(0.1 + 0.02 * r for r in range(replicas))
+    )
 
 
 def digits(backend, dtype, axes=2):

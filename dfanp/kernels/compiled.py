@@ -14,7 +14,6 @@ from .mirror import hyperparameters, slots
 from .nonzero import nonzero
 from .tier import Tier
 
-
 SGD = mirror.number(mirror.OPTIMIZERS, "sgd")
 
 
@@ -118,7 +117,9 @@ class Compiled(Tier):
         if not isinstance(X, StackedDigits):
             return gradient.dense()
         found = np.zeros((*delta.shape[:-2], X.shape[-1], delta.shape[-1]), delta.dtype)
-        self.apply_gradient(dict.fromkeys((*mirror.FLAGS, *mirror.NUMBERS), 0) | {"kind": SGD}, gradient, found, (), -1.0)
+        self.apply_gradient(
+            dict.fromkeys((*mirror.FLAGS, *mirror.NUMBERS), 0) | {"kind": SGD}, gradient, found, (), -1.0
+        )
         return found
 
     def fused_update(self, optimizer, gradient, theta, s, lr, t):

@@ -31,7 +31,9 @@ def structs(real, numbers):
     """Return the structs `gather`, `output` and `update` of cuda.cu, by their names, for a C type and its struct of hyperparameters."""
     many = POINTER * MOST
     return {
-        "gather": mirror.struct("Gather", (POINTER, "raw picks out"), (INT, "replicas rows stride k pixels"), (real, "mean std")),
+        "gather": mirror.struct(
+            "Gather", (POINTER, "raw picks out"), (INT, "replicas rows stride k pixels"), (real, "mean std")
+        ),
         "output": mirror.struct(
             "Output", (POINTER, "z y e totals"), (INT, "replicas n outputs y_stride"), (ctypes.c_int, "loss")
         ),
@@ -219,7 +221,12 @@ class Cuda(Tier):
             p.X = self.address(X)
         macros = {name.upper(): getattr(shape, name) for name in ("words", "columns", "ranks", "groups", "threads")}
         macros |= {"N": batch, "K": K, "IMAGE_WORDS": ceil(pixels / 4), "PIXELS": pixels, "BUFFERS": shape.buffers}
-        macros |= {"DENSE": int(not digits), "ACTIVATION": mirror.number(ACTIVATIONS, activation), "KIND": 0, "STATES": states}
+        macros |= {
+            "DENSE": int(not digits),
+            "ACTIVATION": mirror.number(ACTIVATIONS, activation),
+            "KIND": 0,
+            "STATES": states,
+        }
         macros |= {"LEAK": activations.LEAK, **sizes_of(**{"pass": Pass})}
         macros |= {"LEARN": int(learning is not None), "LEARN_W0": int(learn_W0)}
         if learning is not None:

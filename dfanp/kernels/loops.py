@@ -18,11 +18,22 @@ PIECE = 4096  # parameters at a time
 EIGHT, BYTE, ONE, WIDE = map(np.uint64, (8, 255, 1, PANEL))
 # What the kinds of optimizers and their hyperparameters are called in arithmetic.h, in its order.
 SGD, MOMENTUM, NESTEROV, ADAGRAD, ADADELTA, RMSPROP, ADAM = (
-    OPTIMIZERS.index(name) for name in "SGD MOMENTUM NESTEROV ADAGRAD ADADELTA RMSPROP ADAM".split()
+    OPTIMIZERS.index(name) for name in ["SGD", "MOMENTUM", "NESTEROV", "ADAGRAD", "ADADELTA", "RMSPROP", "ADAM"]
 )
 DECAY, RHO, BETA1, BETA2, EPS, ONE_RHO, ONE_BETA1, ONE_BETA2, CORRECTION1, CORRECTION2 = (
     NUMBERS.index(name)
-    for name in "weight_decay rho beta1 beta2 eps one_rho one_beta1 one_beta2 correction1 correction2".split()
+    for name in [
+        "weight_decay",
+        "rho",
+        "beta1",
+        "beta2",
+        "eps",
+        "one_rho",
+        "one_beta1",
+        "one_beta2",
+        "correction1",
+        "correction2",
+    ]
 )
 
 
