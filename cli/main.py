@@ -6,6 +6,7 @@
 import contextlib
 import importlib
 import os
+import signal
 import sys
 
 import click
@@ -65,8 +66,28 @@ class Interrupted(Exception):
 
 
 def main(args=None):
-    """Run the command line and exit."""
+    """Run the command line and exit. SIGTERM, and SIGHUP of a terminal that closes, end it as Ctrl-C does, unless they are ignored."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # as dfanp.signals has them, which takes NumPy
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
+            signal.signal(getattr(signal, name), interrupt)
     sys.exit(run(args))
+
+
+def interrupt(signum, frame):
+    """Do what Ctrl-C does."""
+    global interrupted
+    interrupted = True
+    hush_if_gone()
+    raise KeyboardInterrupt
+
+
+interrupted = False  # whether ``interrupt`` was called
+
+
+def check_interrupted():
+    """Raise the KeyboardInterrupt of ``interrupt`` once more: where it came while a module was loaded, it may have got lost."""
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def run(args=None):
@@ -133,6 +154,15 @@ def flush_or_hush():
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def hush_if_gone():
+    """Point stdout and stderr at nothing where they lead to a terminal that has closed: last words are then no error."""
+    for stream in (1, 2):
+        try:
+            os.write(stream, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 def complain(message):

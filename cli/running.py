@@ -6,7 +6,7 @@ import warnings
 
 import click
 
-from .main import Interrupted
+from .main import Interrupted, check_interrupted
 from .names import Name, Optimizer
 from .options import (
     COUNT,
@@ -212,14 +212,16 @@ def follow(run, quiet):
 
     if quiet:
         for _ in run.epochs():
-            pass
+            check_interrupted()
     elif moves(sys.stderr):
         with bar(epochs - first, "epoch", "test accuracy 0.0000") as shown:
             for _, rows in run.epochs():
+                check_interrupted()
                 shown.update(1, told(rows))
     else:
         last_told = 0.0
         for record, rows in run.epochs():
+            check_interrupted()
             seconds += record.seconds
             if epochs > MANY and record.epoch < epochs and seconds - last_told < 1:
                 continue

@@ -1,6 +1,7 @@
 """What a run leaves behind: a folder that says how it was made, what came of it, and how to go on.
 
-    config.json       the config (a run that is started again must have the same) and the environment it first ran in
+    config.json       the config (a run that is started again must have the same, but for the epochs) and the environment it first
+                      ran in
     log.jsonl         a line an epoch and seed, as soon as the epoch is done
     timings.jsonl     the seconds of each epoch: apart, so that the log of a resumed run has the same bytes
     checkpoint.npz    parameters, B, optimizer state, epoch: what ``Training.arrays`` returns; no pickle
@@ -8,6 +9,8 @@
 
 An epoch is logged first and its checkpoint renamed into place after that. Whatever moment a run is cut off at, the
 folder is that of an earlier epoch plus at most some log lines beyond it, which are dropped on the way back in.
+
+The number of epochs says when a run ends, and nothing about any of them: a run of 2 is one of 3 that has not come to its end.
 """
 
 import json
@@ -60,7 +63,7 @@ class RunFolder(Locked):
 
     Args:
         path: of the folder; made if it is not there.
-        config: a dict of JSON values that says what the run is.
+        config: a dict of JSON values that says what the run is; its `epochs` may be others than before (see ``extend``).
         environment: a dict that says where it runs; kept from the first start.
 
     Attributes:
@@ -76,7 +79,8 @@ class RunFolder(Locked):
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = FolderLock(self.path, "another process is writing to this run")
             try:
-                self.environment = self._agree(json.loads(canonical(config)), environment)
+                self._config = json.loads(canonical(config))
+                self.environment = self._agree(self._config, environment)
             except BaseException:
                 self.close()
                 raise
@@ -91,40 +95,57 @@ class RunFolder(Locked):
                 raise RecordError(
                     f"{self.path}: holds no run but other files ({others[0]}, …); name an empty or new folder"
                 )
-            told = {"schema": SCHEMA, "config": config, "environment": environment}
-            write_whole(path, lambda file: file.write((json.dumps(told, indent=1, allow_nan=False) + "\n").encode()))
+            write_config(path, config, environment)
             return environment
-        told = read_config(self.path)
-        there = told["config"]
+        found = read_config(self.path)
+        there = found["config"]
         for name in sorted(there.keys() | config.keys()):
-            if there.get(name) != config.get(name):
+            if there.get(name) != config.get(name) and (name != "epochs" or type(there.get(name)) is not int):
                 raise RecordError(
                     f"{self.path}: holds a run with {name} {there.get(name)!r}, not {config.get(name)!r}; "
                     "give the same settings to go on with it, or name another folder"
                 )
-        return told["environment"]
+        return found["environment"]
 
     def load(self, expected, seeds):
-        """Return the arrays of the checkpoint (None where there is none yet), and the log's rows up to its epoch.
+        """Return the arrays of the checkpoint (None where there is none yet), the log's rows up to its epoch, and epoch -> seconds.
 
-        What the log tells beyond that epoch, a torn line included, is cut off.
+        What the log has beyond that epoch, a torn line included, is cut off.
 
         Args:
             expected: name -> array with the shapes and dtypes that the checkpoint must have (``Training.arrays()``).
             seeds: those that the run trains, in the order of its lines.
 
         Raises:
-            RecordError: the checkpoint or the log is damaged. Nothing is changed then.
+            RecordError: the checkpoint or the log is damaged, or has more epochs than `config`. Nothing is changed then.
         """
         path = self.path / "checkpoint.npz"
         with failures(self.path, "be continued"):
             arrays = read_checkpoint(path, expected) if path.exists() else None
             epoch = 0 if arrays is None else int(arrays["epoch"])
+            self._check_epochs(epoch, arrays is None or arrays["alive"].any())
             rows, keep = parse_log(self.path / "log.jsonl", seeds, epoch)
             cut_off(self.path / "log.jsonl", keep)
             timings, keep = parse_lines(self.path / "timings.jsonl", lambda row: row.get("epoch", epoch + 1) <= epoch)
             cut_off(self.path / "timings.jsonl", keep)
         return arrays, rows, {row["epoch"]: row.get("seconds") for row in timings}
+
+    def _check_epochs(self, done, alive):
+        """Raise if this start wants fewer epochs than are `done`, or than a run had in which no seed is `alive`."""
+        wanted = self._config.get("epochs", done)
+        least = done if alive else read_config(self.path)["config"].get("epochs", done)
+        if wanted < least:
+            raise RecordError(
+                f"{self.path}: holds a run of {least} epochs already, more than {wanted}; give at least as many to go on with "
+                "it, or name another folder"
+            )
+
+    def extend(self):
+        """Let config.json have the `epochs` of this start, once what is there has been loaded."""
+        there, now = read_config(self.path)["config"], self._config.get("epochs")
+        if there.get("epochs") != now:
+            with failures(self.path, "be written"):
+                write_config(self.path / "config.json", there | {"epochs": now}, self.environment)
 
     def append(self, rows, seconds, epoch, arrays):
         """Add the lines of one epoch to the logs, then put its checkpoint in place; on the disk when this returns.
@@ -152,6 +173,12 @@ class failures:
     def __exit__(self, kind, error, traceback):
         if isinstance(error, OSError):
             raise RecordError(f"{self.path}: the run cannot {self.what} ({error.strerror or error})") from None
+
+
+def write_config(path, config, environment):
+    """Write the config and the environment of a run to `path`."""
+    content = {"schema": SCHEMA, "config": config, "environment": environment}
+    write_whole(path, lambda file: file.write((json.dumps(content, indent=1, allow_nan=False) + "\n").encode()))
 
 
 def read_config(folder):

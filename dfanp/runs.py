@@ -5,6 +5,7 @@ import warnings
 from dataclasses import asdict, replace
 
 import numpy as np
+import numpy.random  # noqa: F401  (now: a module of Cython swallows the Ctrl-C that comes while it is loaded)
 
 from . import baselines, optimizers, plugins
 from .backend import Backend, check_threads, gpu_name
@@ -127,8 +128,8 @@ class Run:
 
     Args:
         settings: of ``dfanp.settings``.
-        out: a folder, or None. If a run with these settings stands there, it goes on where it stopped, on as many BLAS
-            threads as it began with, and ends with the same bytes as one never stopped.
+        out: a folder, or None. If it has a run with these settings, that is resumed where it stopped, on as many BLAS threads as
+            it began with, and ends with the same bytes as one never stopped. It may get other `epochs`, if no fewer than it has done.
         threads: BLAS threads for a new run; None takes every core.
         dataset: see ``build``.
 
@@ -176,6 +177,7 @@ class Run:
                 self.training.restore(arrays)
         except ValueError as error:
             raise RecordError(f"{self.folder.path}: the run is corrupt ({error})") from None
+        self.folder.extend()
         self.kept = self.training.epoch
 
     def __enter__(self):

@@ -90,6 +90,22 @@ def test_out_resumes_and_refuses(dfanp, tmp_path):
     assert other.err.splitlines()[-1].startswith(f"dfanp: {tmp_path / 'run'}: holds a run with seed 0, not 1;")
 
 
+@pytest.mark.parametrize("more", [(), ("--repeats", "2"), ("--method", "bp", "--opt", "sgd", "--lr", "1e30")])
+def test_out_takes_more_epochs_and_no_fewer(dfanp, tmp_path, more):
+    parts, whole = ("--out", tmp_path / "parts"), ("--out", tmp_path / "whole")
+    first = dfanp(*QUICK, *more, *parts)
+    extended = dfanp(*QUICK, *more, *parts, "--epochs", "3")
+    assert dfanp(*QUICK, *more, *whole, "--epochs", "3").out == extended.out
+    assert extended.code == first.code == (1 if "1e30" in more else 0) and "resuming" in extended.err
+    for name in ("config.json", "log.jsonl", "checkpoint.npz"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    fewer = dfanp(*QUICK, *more, *parts, "--quiet")
+    assert fewer.code == 1 and fewer.out == "" and fewer.err == (
+        f"dfanp: {tmp_path / 'parts'}: holds a run of 3 epochs already, more than 2; give at least as many to go on with it, "
+        "or name another folder\n"
+    )
+
+
 def test_plot(dfanp, tmp_path):
     assert dfanp(*QUICK, "--align", "--plot", tmp_path / "a.svg").code == 0
     assert (tmp_path / "a.svg").read_text().rstrip().endswith("</svg>")
