@@ -40,13 +40,14 @@ class WholeEpochs:
         training, stacked, learns = self.training, isinstance(X, StackedDigits), learning_in is not None
         net, optimizer = training.network, training.optimizer
         # All that the answer depends on; it is looked at in every epoch, and some last a tenth of a millisecond.
-        kinds = (type(training), STEPS), (type(net), self.forward), (type(optimizer), UPDATES)
+        kinds = (type(training), STEPS), (type(net), self.forward)
         methods = [getattr(kind, name) for kind, names in kinds for name in names]
+        updates = [getattr(type(optimizer), name) for name in UPDATES]
         own = [name for each in (training, net) for name in (*STEPS, *self.forward) if name in vars(each)]
-        now = [training.rule, optimizer, training.loss, net.activation, methods, own]
+        now = [training.rule, optimizer, training.loss, net.activation, methods, updates, own]
         before, answer = self._answers.get((stacked, learns), (None, False))
         if before != now:
-            answer = self._fits(X, learns) and self._agrees(stacked, learns, methods)
+            answer = self._fits(X, learns) and self._agrees(stacked, learns, methods + updates * learns)
             self._answers[stacked, learns] = now, answer
         return answer
 

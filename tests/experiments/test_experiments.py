@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,8 @@ from dfanp import experiments
 from dfanp.experiments import experiment, parity, reproduce, table
 from dfanp.experiments.experiment import CORRECTED, MODES, PUBLISHED
 from dfanp.store import Result, key_of
+
+from ..former import rewrite_sweep
 
 FULL = experiment.full()
 NAMES = tuple(experiments.experiments())
@@ -123,18 +126,34 @@ def test_equal_records_give_equal_pictures(reproduced, tmp_path):
     assert len({(folder / "3.1-published.svg").read_bytes() for folder in folders}) == 1
 
 
+def never(*_):
+    raise AssertionError("the probes of an equal record are those of the record")
+
+
 def test_nothing_is_done_twice(reproduced):
     folder, paths = reproduced
     store = (folder / "store.jsonl").read_bytes()
     before = paths["3.7", CORRECTED].read_bytes()
-
-    def never(*_):
-        raise AssertionError("the probes of an equal record are those of the record")
-
     with reproduce.Reproduction([(replace(experiments.get("3.7"), analyse=never), CORRECTED)], TINY, folder) as work:
         assert not work.sweep.pending
         assert [path for _, _, path in work.records()] == [paths["3.7", CORRECTED]]
     assert (folder / "store.jsonl").read_bytes() == store and paths["3.7", CORRECTED].read_bytes() == before
+
+
+def test_what_an_earlier_version_reproduced_is_not_done_again(reproduced, tmp_path):
+    folder, paths = shutil.copytree(reproduced[0], tmp_path / "then"), reproduced[1]
+    rewrite_sweep(folder)
+    record, then = paths["3.7", CORRECTED], folder / "records" / paths["3.7", CORRECTED].name
+    assert then.read_bytes() != record.read_bytes()
+    runs_done = (folder / "store.jsonl").read_bytes()
+    for analyse in (never, experiments.get("3.7").analyse):
+        with reproduce.Reproduction(
+            [(replace(experiments.get("3.7"), analyse=analyse), CORRECTED)], TINY, folder
+        ) as work:
+            assert not work.sweep.pending and list(work.records())
+        assert json.loads(then.read_bytes()) == json.loads(record.read_bytes())
+        then.unlink()  # and then the probes are taken of the final weights of then
+    assert (folder / "store.jsonl").read_bytes() == runs_done
 
 
 def test_runs_that_figures_share_are_trained_once(reproduced):
