@@ -60,8 +60,7 @@ class Store(Locked):
 
     Attributes:
         results: key -> Result, oldest first.
-        failures: key -> (config, message), the last one of each run without a
-            result.
+        failures: key -> (config, message), the last one of each run without a result.
         seconds: key -> seconds.
         former: key that a run had in an earlier version, under which its line and its final arrays were written -> its key.
 

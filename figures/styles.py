@@ -38,8 +38,7 @@ def line(axis, number, x, runs, label):
     if not x:
         return
     intervals = [mean_interval(each) for each in values]
-    means = np.array([mean for mean, _ in intervals])
-    halves = np.array([half or 0.0 for _, half in intervals])
+    means, halves = np.array([mean for mean, _ in intervals]), np.array([half or 0.0 for _, half in intervals])
     style = number % len(COLOURS)
     axis.plot(
         x, means, DASHES[style], color=COLOURS[style], marker=MARKERS[style], markersize=3.5, linewidth=1.3, label=label,

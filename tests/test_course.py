@@ -97,7 +97,7 @@ def test_a_command_prints_the_quoted_numbers(command, lines, shell, monkeypatch,
 
 def in_tables():
     """Yield each command of the table with its shared options, and the interval beside it."""
-    shared = re.search(r"each\s+command has `(.*?)` appended", COURSE, re.DOTALL).group(1)
+    shared = re.search(r"each\s+command\s+has\s+`(.*?)`\s+appended", COURSE, re.DOTALL).group(1)
     for command, mean, half in re.findall(r"^\| `(dfanp .*?)` \| (\S+) ± (\S+) \|$", COURSE, re.MULTILINE):
         yield f"{command} {shared}", float(mean), float(half)
 
