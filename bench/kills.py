@@ -45,8 +45,9 @@ def child(folder, workers):
 def start(folder, workers):
     """Return the process of a ``child``, leader of a group that its workers belong to."""
     code = f"from dfanp_bench.kills import child; child({str(folder)!r}, {workers})"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}  # loky prints where a worker that begins has lost its parent
-    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True, **quiet)
+    # Nobody reads stdout: a worker of joblib prints there where it begins and its parent is gone.
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True, **pipes)
 
 
 def contents(folder):
@@ -78,7 +79,7 @@ def wait_until_gone(group, patience=PATIENCE):
     while left := remaining(group):
         if time.monotonic() > until:
             kill_group(group)
-            raise Different(f"{len(left)} processes still run {patience:g} seconds after the one that started them was killed")
+            raise Different(f"{len(left)} processes still run {patience:g} seconds after their parent was killed")
         time.sleep(0.05)
 
 

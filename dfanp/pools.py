@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 
 from . import signals
 from .errors import BackendError
@@ -77,13 +78,24 @@ def _in_workers(task, jobs, workers):
             started = Parallel(return_as="generator", **options)(delayed(int)() for _ in range(workers))
         for _ in started:
             pass
-        yield from parallel(delayed(task)(job) for job in jobs)
+        yield from quietly(parallel(delayed(task)(job) for job in jobs))
         ended = True
     except BrokenProcessPool as error:
         raise Crash(f"its worker died ({type(error).__name__})") from None
     finally:
         if not ended:
             get_reusable_executor(kill_workers=True).shutdown(wait=False)
+
+
+def quietly(outcomes):
+    """Yield what a generator of joblib does, which warns where it is left early: the jobs that are cut off then are no waste."""
+    try:
+        for outcome in outcomes:  # noqa: UP028  (yield from would close it before the block below)
+            yield outcome
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            outcomes.close()
 
 
 def _start_trackers():
@@ -130,6 +142,6 @@ def _on_cluster(task, jobs, workers, address):
         with parallel_config(backend="dask"):
             parallel = Parallel(n_jobs=workers or len(threads), return_as="generator_unordered")
             try:
-                yield from parallel(delayed(task)(job) for job in jobs)
+                yield from quietly(parallel(delayed(task)(job) for job in jobs))
             except KilledWorker as error:
                 raise Crash(f"its worker died ({type(error).__name__})") from None

@@ -1,14 +1,17 @@
 """No process outlives the one that started it, however that ends."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from dfanp_bench.kills import kill_group, remaining, wait_until_gone
 
-from dfanp import pools
+from dfanp import pools, sweeps
+from dfanp.settings import ParitySettings
 
 from .waiting import PATIENCE, until
 
@@ -89,8 +92,8 @@ def test_workers_end_when_the_process_that_started_them_is_killed(start, tmp_pat
 
 
 def test_workers_that_wait_for_work_end_as_well(start):
-    process = start(f"{TASKS}    list(run_jobs(len, paths, 2))\n    print('done', flush=True)\n    time.sleep(10**6)\n")
-    assert process.stdout.readline() == "done\n"
+    process = start(f"{TASKS}    print(*run_jobs(len, paths, 2), flush=True)\n    time.sleep(10**6)\n")
+    assert len(process.stdout.readline().split()) == 2
     assert len(remaining(process.pid)) > 2
     process.kill()
     wait_until_gone(process.pid)
@@ -120,14 +123,23 @@ def test_a_sweep_of_the_library_is_stopped_by_signals(start, tmp_path, sent, wor
     wait_until_gone(process.pid)
 
 
-def test_a_sweep_that_is_closed_ends_its_workers(start, tmp_path):
-    code = SWEEP.replace(
-        "list(sweep.outcomes())",
-        "outcomes = sweep.outcomes()\n"
-        "        threading.Thread(target=lambda: (until(running), _thread.interrupt_main())).start()\n"
-        "        try:\n            next(outcomes)\n        except KeyboardInterrupt:\n            print('x')\n",
-    )
-    pytest.skip(code)
+@pytest.mark.parametrize("left_by", ["close", "break"])
+def test_a_sweep_that_is_left_ends_its_workers(tmp_path, left_by):
+    base = ParitySettings(lr=0.01, hidden=(8,), epochs=1, data="digits", opt="sgd", train_size=500, test_size=50)
+    with sweeps.Sweep([base, replace(base, k=2, epochs=10**8)], tmp_path, workers=2) as sweep:
+        if left_by == "close":
+            outcomes = sweep.outcomes()
+            assert next(outcomes).state == "done"
+            workers = multiprocessing.active_children()
+            sweep.close()
+        else:
+            for _ in sweep.outcomes():
+                workers = multiprocessing.active_children()
+                break
+        assert len(workers) >= 2
+        until(lambda: not any(each.is_alive() for each in workers))
+    with sweeps.Sweep([base], tmp_path) as sweep:  # the folder is free
+        assert not sweep.pending
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])

@@ -100,10 +100,7 @@ def test_out_takes_more_epochs_and_no_fewer(dfanp, tmp_path, more):
     for name in ("config.json", "log.jsonl", "checkpoint.npz"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     fewer = dfanp(*QUICK, *more, *parts, "--quiet")
-    assert fewer.code == 1 and fewer.out == "" and fewer.err == (
-        f"dfanp: {tmp_path / 'parts'}: holds a run of 3 epochs already, more than 2; give at least as many to go on with it, "
-        "or name another folder\n"
-    )
+    assert failed(fewer) and "holds a run of 3 epochs already, more than 2; give at least as many" in fewer.err
 
 
 def test_plot(dfanp, tmp_path):
@@ -245,12 +242,13 @@ def test_full_disk_keeps_the_last_checkpoint(process, dfanp, tmp_path):
     assert dfanp(*args).code == 0
 
 
-def test_ctrl_c_in_mid_epoch_keeps_the_run_and_it_resumes_to_the_same_bytes(process, dfanp, tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_in_mid_epoch_keeps_the_run_and_it_resumes_to_the_same_bytes(process, dfanp, tmp_path, sent):
     args = ("parity", "--hidden", "64", "--epochs", "12", "--device", "cpu", "--threads", "1")
     running = process(*args, "--out", tmp_path / "parts")
     for line in running.stderr:
         if line.startswith("epoch   2/12"):
-            running.send_signal(signal.SIGINT)
+            running.send_signal(sent)
             break
     err = running.stderr.read()
     assert running.wait(60) == 130
