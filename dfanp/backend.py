@@ -9,11 +9,11 @@ from functools import cache
 
 import numpy as np
 
-from .errors import BackendError, by_name, first_line, shown
+from .checks import MOST_THREADS, whole
+from .errors import BackendError, by_name, first_line
 from .kernels import resolve
 
 DEVICES = ("auto", "cpu", "gpu")
-MOST_THREADS = 1024
 
 
 class Backend:
@@ -96,8 +96,7 @@ def blas_pools():
 
 def check_threads(threads):
     """Raise unless `threads` is a number of threads that BLAS can be asked for."""
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
-        raise ValueError(f"threads must be a whole number from 1 to {MOST_THREADS}, got {shown(threads)}")
+    whole("threads", threads, most=MOST_THREADS)
 
 
 def usable_cores():

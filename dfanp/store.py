@@ -18,7 +18,8 @@ from typing import NamedTuple
 from .errors import RecordError
 from .jsonl import append_whole, cut_off, read_lines
 from .logs import is_measured
-from .records import Locked, canonical, failures, lock_folder, present
+from .records import Locked, canonical, failures, lock_folder
+from .settings import present
 
 SCHEMA = 1  # of a line, and of what a config means: a run of another schema is another run
 STATUSES = ("done", "diverged")
