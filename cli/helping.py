@@ -136,8 +136,8 @@ class LazyGroup(Group):
 
     Args:
         load: ``load(name)`` returns a command, None where there is none of that name.
-        summaries: ``summaries(words, silent)`` returns name -> what it does, in a line. words: of a command line, which may bring
-            commands with it. silent: whether what goes wrong on the way is passed over.
+        summaries: ``summaries(words, silent)`` returns name -> what it does, in a line. words: of a command line, the command's name
+            first, which may bring commands with it. silent: whether what goes wrong on the way is passed over.
     """
 
     def __init__(self, *args, load=None, summaries=None, **more):
@@ -148,7 +148,7 @@ class LazyGroup(Group):
         return list(self.summaries((), ctx.resilient_parsing))
 
     def names_for(self, ctx, args):
-        return list(self.summaries(args[1:], ctx.resilient_parsing))
+        return list(self.summaries(args, ctx.resilient_parsing))
 
     def get_command(self, ctx, name):
         found = self.load(name)

@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import os
-from dataclasses import replace
+from dataclasses import MISSING, replace
 from functools import cache
 
 import click
@@ -63,9 +63,15 @@ def has_data(kind):
     return "data" in settings_of(kind)
 
 
-@cache
 def command(kind):
     """Return the command that trains one run of the problem of a class of settings."""
+    return command_of(tuple(PROBLEMS.variants(kind)))
+
+
+@cache
+def command_of(variants):
+    """Return the command for the classes of settings of a problem: as it was made before, unless a plugin has brought another class."""
+    kind, *_ = variants
     parts = (
         inspect.cleandoc(kind.__doc__),
         examples(kind, f"dfanp {kind.name}"),
@@ -73,7 +79,8 @@ def command(kind):
         REST.strip(),
         f"See also: dfanp tune {kind.name}, dfanp report, dfanp represent, dfanp export, dfanp plot.",
     )
-    given = options(*options_of(kind), plugin, *run_options)
+    rate = settings_of(kind)["lr"].default
+    given = options(*options_of(kind, **{} if rate is MISSING else {"lr": f"{rate:g}"}), plugin, *run_options)
     made = click.command(kind.name, help="\n\n".join(parts), context_settings={"show_default": True})
     return made(given(lambda **given: run(kind, **given)))
 

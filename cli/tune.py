@@ -55,7 +55,7 @@ def summary(kind):
 
 def summaries(words, silent):
     """Return name -> what it does, of the command of each problem."""
-    return {name: summary(kind) for name, kind in problems(words, silent).items()}
+    return {name: summary(kind) for name, kind in problems(words[1:], silent).items()}
 
 
 @click.group(
@@ -67,9 +67,15 @@ def tune():
     """Find the best setting on a grid, by runs that survive an interrupt, a crash or a full disk."""
 
 
-@cache
 def command(kind):
     """Return the command that runs sweeps of the problem of a class of settings."""
+    return command_of(tuple(PROBLEMS.variants(kind)))
+
+
+@cache
+def command_of(variants):
+    """Return the command for the classes of settings of a problem: see ``problem.command_of``."""
+    kind, *_ = variants
     parts = (
         summary(kind),
         LISTS.strip(),

@@ -45,9 +45,13 @@ def made(kind, **given):
     """Return settings of the problem of `kind`: of its first class that takes them.
 
     Raises:
-        ValueError: none does; the message says what is wrong with one of them. TypeError: one is no setting.
+        ValueError: none does; the message says what is wrong with one of them.
     """
-    return variant_for(kind, given)[0](**given)
+    found, _ = variant_for(kind, given)
+    unknown = [name for name in given if name not in settings_of(found)]
+    if unknown:
+        raise ValueError(f"no settings of {kind.name} have all of these: {', '.join(unknown)}")
+    return found(**given)
 
 
 def from_config(config, path):
@@ -59,12 +63,10 @@ def from_config(config, path):
     """
     problem = config.get("problem")
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in present(config).items() if name != "problem"}
-    if not isinstance(problem, str) or problem not in PROBLEMS:
+    kind, misfits = variant_for(PROBLEMS[problem], given) if problem in tuple(PROBLEMS) else (None, ())
+    if kind is None or "lr" not in given or not given.keys() <= settings_of(kind).keys():
         if takes(TrainingSettings, "plugins", given.get("plugins", ())):
             plugins.require(given.get("plugins", ()))
-        raise RecordError(f"{path}: {UNKNOWN}: {config!r:.200}")
-    kind, misfits = variant_for(PROBLEMS[problem], given)
-    if not given.keys() <= settings_of(kind).keys() or "lr" not in given:
         raise RecordError(f"{path}: {UNKNOWN}: {config!r:.200}")
     for name in misfits:
         raise RecordError(f"{path}: {name} cannot be {given[name]!r:.100}: {UNKNOWN}")

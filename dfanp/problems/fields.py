@@ -8,6 +8,7 @@ is the option ``--turns NUMBER`` of ``dfanp spirals``, a list of numbers in ``df
 
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
+from inspect import get_annotations
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -125,9 +126,12 @@ def settings_of(kind):
     """
     hints, told = get_type_hints(kind), {}
     for base in reversed(kind.__mro__):
-        if "__dataclass_fields__" in vars(base):
-            for each in fields(base):
-                told[each.name] = told.get(each.name, {}) | each.metadata
+        own = get_annotations(base) if "__dataclass_fields__" in vars(base) else ()
+        for each in (each for each in fields(base) if each.name in own) if own else ():
+            before = told.get(each.name, {})
+            if each.default is not MISSING:  # which takes the place of what is done without one
+                before = before | {"unset": None}
+            told[each.name] = before | each.metadata
     found = {}
     for each in fields(kind):
         hint = hints[each.name]
