@@ -1,4 +1,4 @@
-"""What is told: the machine, a JSON file, a Markdown table."""
+"""What a benchmark writes: the machine, a JSON file, a Markdown table."""
 
 import importlib.metadata
 import json
@@ -20,8 +20,8 @@ def machine():
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = None
-    told = {"cpu": processor(), "cores": usable_cores(), "system": f"{platform.system()} {platform.machine()}"}
-    return told | {"load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None, "versions": versions}
+    found = {"cpu": processor(), "cores": usable_cores(), "system": f"{platform.system()} {platform.machine()}"}
+    return found | {"load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None, "versions": versions}
 
 
 def begin(plan, quick):

@@ -55,8 +55,8 @@ def reading(runs, epochs=20):
             results = []
             for seed in range(runs):
                 config = ParitySettings(lr=0.01, seed=seed).config()
-                told = [{"epoch": epoch, **row} for epoch in range(1, epochs + 1)]
-                results.append(Result(key_of(config), config, "done", told))
+                rows = [{"epoch": epoch, **row} for epoch in range(1, epochs + 1)]
+                results.append(Result(key_of(config), config, "done", rows))
             store.add(results, 1.0)
         times = []
         for _ in range(5):
@@ -114,13 +114,13 @@ def markdown(result):
     """Return a result as Markdown."""
     tiny, read, sweep = result["measurements"]
     memory, times = tiny["peak_megabytes"], sweep["times"]
-    told = sweep["settings"]
+    of = sweep["settings"]
     body = [
         (f"{tiny['runs']} tiny runs: time beyond training, a run", seconds(tiny["seconds_beyond_training_a_run"])),
         (f"peak memory after {FLAT} of them, and after all", f"{memory['early']:.0f} MB, {memory['end']:.0f} MB"),
         (f"reading {read['runs']} runs of {read['epochs']} epochs back", seconds(read["times"]["median"])),
         (
-            f"{told['runs']} runs of {told['epochs']} epochs ({told['data']}), {told['workers']} workers",
+            f"{of['runs']} runs of {of['epochs']} epochs ({of['data']}), {of['workers']} workers",
             seconds(times["sweep"]["median"]),
         ),
         ("the same, one command after another", seconds(times["one after another"]["median"])),

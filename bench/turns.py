@@ -38,7 +38,7 @@ class Worker:
             self.process.kill()
 
     def answer(self):
-        """Return the next reply; a ContestantError if it tells of a failure, or if there is none."""
+        """Return the next reply; a ContestantError if it reports a failure, or if there is none."""
         line = self.process.stdout.readline()
         reply = json.loads(line) if line else {"error": "its process ended"}
         if "error" in reply:

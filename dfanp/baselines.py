@@ -10,7 +10,7 @@
 All have one linear output on top and no biases that are trained. A first layer that never changes is multiplied with each image
 once, not at every step (``Projection``).
 
-A network that moves its features tells the parity of two digits; the same one with its first layer left as it was drawn does not:
+A network that moves its features learns the parity of two digits; the same one with its first layer left as it was drawn does not:
 
     >>> import dfanp
     >>> problem = dfanp.Parity(dfanp.load("digits"), k=2, train_size=5000, test_size=1000)

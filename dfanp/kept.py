@@ -94,6 +94,7 @@ class Kept:
 def from_sweep(path):
     """Return the config of the run whose checkpoint is the file `path` of a sweep."""
     with Store(path.parent.parent) as store:
-        if path.stem not in store.results:
+        key = store.key(path.stem)
+        if key not in store.results:
             raise RecordError(f"{path}: the sweep in {path.parent.parent} has no such run")
-        return store.results[path.stem].config
+        return store.results[key].config

@@ -58,6 +58,7 @@ class Store(Locked):
     Attributes:
         results: key -> Result, oldest first. failures: key -> (config, message), the last one of each run without a
             result. seconds: key -> seconds.
+        former: key that a run had in an earlier version, under which its line and its final arrays were written -> its key.
 
     Raises:
         RecordError: the folder is no store, is damaged, is in use, or cannot be read or written.
@@ -85,12 +86,14 @@ class Store(Locked):
                 raise RecordError(f"{self.path}: holds no sweep (no store.jsonl)")
             path.touch()
         lines, keep = read_lines(path)
-        self.results = {}
+        self.results, self.former = {}, {}
         for number, line in enumerate(lines, 1):
             result = checked_result(line)
             if result is None:
                 raise RecordError(f"{path}: line {number} is damaged; restore it, or delete the line to run it again")
             self.results.setdefault(result.key, result)
+            if line["key"] != result.key:
+                self.former[line["key"]] = result.key
         told = read_lines(self.path / "failures.jsonl")[0]
         self.failures = {
             key_of(present(line["config"])): (present(line["config"]), str(line.get("error")))
@@ -99,11 +102,21 @@ class Store(Locked):
         }
         timings = read_lines(self.path / "timings.jsonl")[0]
         timed = lambda line: isinstance(line.get("key"), str) and isinstance(line.get("seconds"), (int, float))
-        self.seconds = {line["key"]: line["seconds"] for line in timings if timed(line)}
+        self.seconds = {self.key(line["key"]): line["seconds"] for line in timings if timed(line)}
         if write:  # a line that a kill or a full disk has torn: its run is done again
             cut_off(path, keep)
             for name in ("failures.jsonl", "timings.jsonl"):
                 cut_off(self.path / name, read_lines(self.path / name)[1])
+
+    def key(self, written):
+        """Return the key of the run that a file of this folder calls `written`."""
+        return self.former.get(written, written)
+
+    def checkpoint(self, key):
+        """Return the path of the final arrays of a run; they need not be there."""
+        names = [key, *(written for written, run in self.former.items() if run == key)]
+        paths = [self.path / "checkpoints" / f"{name}.npz" for name in names]
+        return next((path for path in paths if path.exists()), paths[0])
 
     def add(self, results, seconds):
         """Keep finished runs, `seconds` each; they are on the disk when this returns."""

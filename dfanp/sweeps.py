@@ -75,8 +75,7 @@ class Sweep:
     @property
     def pending(self):
         """The Jobs with a run that has no result yet (or whose final arrays are wanted and not there)."""
-        finals = self.path / "checkpoints"
-        kept = lambda key: key not in self.keep or (finals / f"{key}.npz").exists()
+        kept = lambda key: key not in self.keep or self.store.checkpoint(key).exists()
         lacks = lambda key: key not in self.store.results or not kept(key)
         return [job for job in self.jobs if any(map(lacks, job.keys))]
 

@@ -136,7 +136,7 @@ def alignment(record):
 
 
 def maps(record):
-    """t-SNE maps of single digits: each a numeral, odd ones orange and bold; the titles tell what probes read."""
+    """t-SNE maps of single digits: each a numeral, odd ones orange and bold; the titles say what probes read."""
     rows, drawn = record["analysis"]["rows"], record["analysis"]["maps"]
     drawn = [
         each for i, each in enumerate(drawn) if each["when"] != "before" or i == 0

@@ -12,6 +12,8 @@ from dfanp.problems.datasets import Dataset
 from dfanp.runs import Run, build
 from dfanp.settings import ParitySettings
 
+from .former import rewrite_run
+
 
 @pytest.fixture
 def settings():
@@ -72,6 +74,31 @@ def test_a_finished_run_is_not_trained_again(tmp_path, settings, do):
     before = contents(tmp_path / "run")
     again = do(settings, tmp_path / "run")
     assert again.rows == first.rows and contents(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("epochs", [2, 4])
+def test_a_run_of_an_earlier_version_goes_on(tmp_path, settings, do, tiny, epochs):
+    """Its config has a setting that runs no longer have, where it had no effect."""
+    whole = do(settings, tmp_path / "whole")
+    with Run(settings, tmp_path / "run", dataset=tiny) as run:
+        for record, _ in run.epochs():
+            if record.epoch == epochs:
+                break
+    rewrite_run(tmp_path / "run")
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    again = do(settings, tmp_path / "run")
+    assert again.rows == whole.rows and again.settings == whole.settings
+    now, then = contents(tmp_path / "run"), contents(tmp_path / "whole")
+    assert now.pop("config.json") == before and then.pop("config.json") != before and now == then
+
+
+def test_a_run_of_an_earlier_version_that_drew_weights_anew_is_another(tmp_path, settings, do):
+    do(settings, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"config": config["config"] | {"redraw": 2}}))
+    with pytest.raises(dfanp.RecordError, match="holds a run with redraw 2, not None"):
+        do(settings, tmp_path / "run")
 
 
 def test_a_run_keeps_the_threads_that_it_began_with(tmp_path, settings, do):

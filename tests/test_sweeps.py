@@ -8,8 +8,11 @@ from dfanp_bench import kills
 
 import dfanp
 from dfanp import DataError, RecordError, grids, jobs, pools, runs, sweeps
+from dfanp.kept import Kept
 from dfanp.settings import ParitySettings
-from dfanp.store import Store
+from dfanp.store import Store, key_of
+
+from .former import rewrite_sweep
 
 pytestmark = pytest.mark.slow
 
@@ -276,6 +279,21 @@ def test_the_job_of_a_run_does_not_change_it(grid, tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "JOBS_AT_LEAST", 8)
     assert len(finished(grid, tmp_path / "alone")) == len(grid)
     assert contents(tmp_path / "joined") == contents(tmp_path / "alone")
+
+
+def test_a_sweep_of_an_earlier_version_is_done(grid, tmp_path):
+    """Its runs, kept arrays and times are found under the keys of now; another run goes beside them."""
+    finished(grid, tmp_path)
+    before, keys = Store(tmp_path), rewrite_sweep(tmp_path)
+    with sweeps.Sweep(grid, tmp_path, keep=True) as sweep:
+        assert not sweep.pending
+        assert sweep.results() == list(before.results.values()) and sweep.store.seconds == before.seconds
+    assert [outcome.state for outcome in finished([*grid, replace(BASE, seed=7)], tmp_path)] == ["done"]
+    assert len(Store(tmp_path).results) == len(grid) + 1
+    run = runs.Run(grid[1])
+    list(run.epochs())
+    kept = Kept(tmp_path / "checkpoints" / f"{keys[key_of(run.settings.config())]}.npz")
+    assert kept.settings == run.settings and np.array_equal(kept.final(1).W[0], run.training.network.W[0])
 
 
 def test_one_sweep_at_a_time(grid, tmp_path):

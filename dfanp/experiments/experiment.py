@@ -1,6 +1,6 @@
 """An experiment as data: the settings it trains, and the record that its figure is drawn from.
 
-Each one has a mode or two: ``published`` does what was run for Demirbilek 2021, slips included; ``corrected`` what was meant.
+Each one has a mode or two: ``published`` does what was run for Demirbilek 2021, bugs included; ``corrected`` what was intended.
 """
 
 from collections.abc import Callable
@@ -141,7 +141,7 @@ def record(experiment, mode, series, results):
     Args:
         series: ``experiment.series(mode, scale)``, resolved. results: key -> Result.
     """
-    told = []
+    lines = []
     for each in series:
         runs = [results[key_of(settings.config())] for settings in each.settings]
         parts = [rows for run in runs for rows in repeats(run)]
@@ -150,9 +150,9 @@ def record(experiment, mode, series, results):
         line["diverged"] = sum(rows[-1].get("status") == "diverged" for rows in parts)
         for measure in experiment.measures:
             line[measure] = [of_rows(rows, measure, experiment.last) for rows in parts]
-        told.append(line)
+        lines.append(line)
     head = {"figure": experiment.name, "mode": mode, "title": experiment.title, "draws": experiment.draws}
-    return head | {"data": series[0].settings[0].data, "series": told}
+    return head | {"data": series[0].settings[0].data, "series": lines}
 
 
 def of_rows(rows, measure, last):

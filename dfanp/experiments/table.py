@@ -52,14 +52,14 @@ def markdown(every):
     ]
     verdict = {True: "yes", False: "**no**", None: "-"}
     for row in every:
-        ours = [told(*row.ours.get(mode, (None, None))) for mode in MODES]
+        ours = [interval(*row.ours.get(mode, (None, None))) for mode in MODES]
         lines.append(
             f"| {row.figure} | {row.run} | {row.published:.3f} | {ours[0]} | {verdict[row.inside]} | {ours[1]} |"
         )
     return "\n".join(lines)
 
 
-def told(mean, half):
+def interval(mean, half):
     """Return a mean with its interval, for people."""
     if mean is None:
         return "-"

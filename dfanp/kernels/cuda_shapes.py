@@ -88,7 +88,7 @@ def cycles_of(words, columns, rows, threads, ranks, sets, fold, dense, tiles):
     forward = words * units * (fold * 37 + 8) / at_once
     # For an example in X.T @ delta it loads and unpacks a word and two times four numbers, and does 32 multiply-adds.
     backward = rows * tiles * warps * 39 / at_once
-    # Bytes from the second-level cache, of which a multiprocessor gets some 24 a cycle: the batch, and what the ranks tell each other.
+    # Bytes from the second-level cache, of which a multiprocessor gets some 24 a cycle: the batch, and what the ranks exchange.
     moved = rows * words * (16 if dense else 4) + (4 * rows * columns * (ranks + 1) if ranks > 1 else 0)
     # What is done for each number of h: f, delta, sums.
     elementwise = rows * columns / 4 / 32 * 120 / at_once

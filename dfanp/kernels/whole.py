@@ -38,13 +38,14 @@ class WholeEpochs:
         training, stacked, learns = self.training, isinstance(X, StackedDigits), learning_in is not None
         net, optimizer = training.network, training.optimizer
         # All that the answer depends on; it is looked at in every epoch, and some last a tenth of a millisecond.
-        kinds = (type(training), STEPS), (type(net), self.forward), (type(optimizer), UPDATES)
+        kinds = (type(training), STEPS), (type(net), self.forward)
         methods = [getattr(kind, name) for kind, names in kinds for name in names]
+        updates = [getattr(type(optimizer), name) for name in UPDATES]
         own = [name for each in (training, net) for name in (*STEPS, *self.forward) if name in vars(each)]
-        now = [training.rule, optimizer, training.loss, net.activation, methods, own]
+        now = [training.rule, optimizer, training.loss, net.activation, methods, updates, own]
         before, answer = self._answers.get((stacked, learns), (None, False))
         if before != now:
-            answer = self._fits(X, learns) and self._agrees(stacked, learns, methods)
+            answer = self._fits(X, learns) and self._agrees(stacked, learns, methods + updates * learns)
             self._answers[stacked, learns] = now, answer
         return answer
 
@@ -79,7 +80,10 @@ class WholeEpochs:
         )
 
     def _tiny(self, tier, stacked, learns):
-        """Return what three steps and a test make of a tiny network, name -> array: in one call of a tier, or by steps."""
+        """Return what three steps and a test make of a tiny network, name -> array: in one call of a tier, or by steps.
+
+        None where the tier has no kernel for such a network, whatever its size.
+        """
         training, dtype, R = self.training, self.training.network.dtype, 2 if self.training.network.replicas else None
         backend, rng = defined(training.backend), np.random.default_rng(9)
         X = digits(backend, dtype, 3 if R else 2)
@@ -94,13 +98,15 @@ class WholeEpochs:
         optimizer = comparable(training.optimizer, 2)
         tiny = self.base(net, problem, training.rule, optimizer, batch_size=4, layers=layers)
         run = tiny.epoch_by_steps if tier is backend.kernels.plain else lambda *what: call(tiny, tier, *what)
-        before, found = tiny.arrays(), {}
+        before, totals = tiny.arrays(), {}
         if learns:
-            found["totals"] = run(X, y, 1)
-            changed = tiny.arrays()
-            found |= {name: changed[name] - before[name] for name in changed if changed[name].dtype.kind == "f"}
-        found["test totals"] = run(X, y, None)
-        return on_host(backend, found)
+            totals["totals"] = run(X, y, 1)
+        after = tiny.arrays()
+        totals["test totals"] = run(X, y, None)
+        if any(each is None for each in totals.values()):
+            return None
+        changes = {name: after[name] - before[name] for name in after if after[name].dtype.kind == "f"}
+        return on_host(backend, totals) | changes
 
 
 class TinyProblem(SimpleNamespace):
