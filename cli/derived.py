@@ -102,12 +102,10 @@ def options_of(kind, grid=False, without=(), **unset):
 
 def lists_of(kind, options, grid=False):
     """Return name -> list of values of those `options`, a dict, that are settings of a problem; an empty list for None."""
-    found = {}
-    for name, each in settings_for(kind).items():
-        value = options.get(name)
-        if name in options:
-            found[name] = [] if value is None else list(value) if grid and each.listed else [value]
-    return {name: found[name] for name in options if name in found}  # in the order of the command line
+    every = settings_for(kind)
+    several = {name for name, each in every.items() if grid and each.listed}
+    given = {name: value for name, value in options.items() if name in every}
+    return {n: [] if value is None else list(value) if n in several else [value] for n, value in given.items()}
 
 
 data_set = option_of(settings_of(ParitySettings)["data"])

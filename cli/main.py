@@ -45,14 +45,16 @@ def load(name):
 
 
 def summaries(words, silent):
-    """Return name -> what it does, of every command, those of the problems first.
+    """Return name -> what it does, of every command, those of the problems first; they are not looked up for the words of another.
 
     Args:
         words: of a command line: a command's name, and what follows. silent: see ``problem.problems``.
     """
+    if words and words[0] in COMMANDS:
+        return COMMANDS
     from . import problem
 
-    found = dict(problem.PROBLEMS) if words and words[0] in COMMANDS else problem.problems(words[1:], silent)
+    found = problem.problems(words[1:], silent)
     for name in found.keys() & COMMANDS.keys():
         raise click.UsageError(
             f"a plugin has a problem {name!r}, which is the name of a command: choose another name"

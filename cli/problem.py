@@ -42,25 +42,15 @@ def problems(words=(), silent=False):
     return dict(PROBLEMS)
 
 
-def about(kind):
-    """Return what the problem of a class of settings is, in a few words."""
-    return kind.about or f"the problem {kind.name}"
-
-
 def summary(kind):
     """Return a line about its command."""
-    return f"Train on {about(kind)}."
+    return f"Train on {kind.about}."
 
 
 def examples(kind, command):
     """Return the paragraph with those of a problem's examples that begin with a command; that command alone, if there are none."""
     lines = [line for line in kind.examples if line.startswith(f"{command} ")] or [command]
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
-
-
-def has_data(kind):
-    """Whether a problem draws from a stored data set."""
-    return "data" in settings_of(kind)
 
 
 def command(kind):
@@ -75,7 +65,7 @@ def command_of(variants):
     parts = (
         inspect.cleandoc(kind.__doc__),
         examples(kind, f"dfanp {kind.name}"),
-        FILES.strip() + DATA * has_data(kind),
+        FILES.strip() + DATA * ("data" in settings_of(kind)),
         REST.strip(),
         f"See also: dfanp tune {kind.name}, dfanp report, dfanp represent, dfanp export, dfanp plot.",
     )
@@ -104,7 +94,7 @@ def run(kind, out, threads, plot, as_json, quiet, data_dir=None, **given):
         settings = made(kind, **{"lr": 1.0} | {name: values[0] for name, values in lists.items()})
     dataset = settings.dataset(data_dir)
     if dataset is not None:
-        say_data(settings.data, given["data"] == "auto", say)
+        say_data(settings.data, given.get("data") == "auto", say)
     source = "given"
     if not lists.get("lr"):
         with usage_errors():

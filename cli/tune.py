@@ -12,7 +12,7 @@ from .derived import GENERAL, lists_of, options_of, type_of
 from .helping import LazyGroup
 from .names import Name
 from .options import Whole, option, options, plugin, usage_errors
-from .problem import PROBLEMS, about, examples, has_data, problems
+from .problem import PROBLEMS, examples, problems, settings_of
 from .sweeping import OPTIONS, follow
 from .terminal import bad, echo, good
 from .terminal import table as table_of
@@ -50,7 +50,7 @@ halving = option("--halving", type=Whole(min=2), help="Train in rungs, and keep 
 
 def summary(kind):
     """Return a line about the command of a problem."""
-    return f"Find the best setting for {about(kind)}."
+    return f"Find the best setting for {kind.about}."
 
 
 def summaries(words, silent):
@@ -85,7 +85,7 @@ def command_of(variants):
         f"See also: dfanp results, dfanp plot, dfanp {kind.name}.",
     )
     lists = options_of(kind, grid=True, without=("repeats",), lr=f"five around the one of `dfanp {kind.name}`")
-    given = options(*lists, plugin, repeats, *[score] * has_data(kind), last, halving, *OPTIONS)
+    given = options(*lists, plugin, repeats, *[score] * ("held_out" in settings_of(kind)), last, halving, *OPTIONS)
     made = click.command(kind.name, help="\n\n".join(parts), context_settings={"show_default": True})
     return made(given(lambda **given: sweep(kind, **given)))
 

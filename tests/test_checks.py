@@ -41,7 +41,13 @@ def test_what_is_no_number_in_a_range(value, limits, message):
 
 
 def test_numbers_are_pythons_own():
-    for given_, wanted in ((1, int), (0.5, float), (np.float32(0.5), float), (np.int8(3), float), (Fraction(1, 2), float)):
+    for given_, wanted in (
+        (1, int),
+        (0.5, float),
+        (np.float32(0.5), float),
+        (np.int8(3), float),
+        (Fraction(1, 2), float),
+    ):
         found = checks.number("x", given_)
         assert found == given_ and type(found) is wanted
 

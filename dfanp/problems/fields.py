@@ -33,7 +33,7 @@ def setting(default=MISSING, help=None, **more):
         unset: what is done without the option, in words; ``TrainingSettings.decided`` does it.
         metavar: what help calls the value. swept: False if a sweep has one value of it.
     """
-    unknown = more.keys() - {each.name for each in fields(Setting)}
+    unknown = more.keys() - {each.name for each in fields(Setting)} | more.keys() & {"name", "types"}
     if unknown:
         raise TypeError(f"setting() has no argument {unknown.pop()!r}")
     return field(default=default, metadata=more if help is None else {"help": help, **more})

@@ -93,14 +93,16 @@ class TrainingSettings:
     plugins: tuple[str, ...] = ()
 
     name: ClassVar[str]
-    about: ClassVar[str | None] = None
+    about: ClassVar[str] = "a problem"
     examples: ClassVar[tuple] = ()
     data: ClassVar[None] = None  # the name of a data set, where the problem has one (see OfDataset)
 
     def __init_subclass__(cls, **more):
         super().__init_subclass__(**more)
+        if "name" in vars(cls) and "about" not in vars(cls):
+            cls.about = f"the problem {cls.name}"
         if cls.__doc__ is None:
-            cls.__doc__ = f"Train a network on {cls.about or 'a problem'}."
+            cls.__doc__ = f"Train a network on {cls.about}."
         dataclass(frozen=True, kw_only=True)(cls)
 
     def __post_init__(self):

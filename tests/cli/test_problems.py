@@ -17,7 +17,20 @@ from dfanp.problems import PROBLEMS
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
 SPIRALS, NOISY = PLUGINS / "spirals.py", PLUGINS / "noisy.py"
-SMALL = ("--data", "digits", "--train-size", "400", "--test-size", "50", "--hidden", "8", "--epochs", "1", "--lr", "0.01")
+SMALL = (
+    "--data",
+    "digits",
+    "--train-size",
+    "400",
+    "--test-size",
+    "50",
+    "--hidden",
+    "8",
+    "--epochs",
+    "1",
+    "--lr",
+    "0.01",
+)
 
 
 @pytest.fixture
@@ -40,11 +53,30 @@ def completed(line, **environment):
 
 
 def test_a_problem_of_a_plugin_has_a_command(dfanp, forget, tmp_path):
-    args = ("spirals", "--plugin", SPIRALS, "--method", "bp", "--turns", "0.5", "--epochs", "15", "--out", tmp_path / "run")
+    args = (
+        "spirals",
+        "--plugin",
+        SPIRALS,
+        "--method",
+        "bp",
+        "--turns",
+        "0.5",
+        "--epochs",
+        "15",
+        "--out",
+        tmp_path / "run",
+    )
     result = dfanp(*args, "--json")
     told = json.loads(result.out)
     assert result.code == 0 and "lr        0.01 (the default of spirals)" in result.err
-    wanted = {"problem": "spirals", "turns": 0.5, "points": 400, "sampling": "uniform", "hidden": [32, 32], "bias": True}
+    wanted = {
+        "problem": "spirals",
+        "turns": 0.5,
+        "points": 400,
+        "sampling": "uniform",
+        "hidden": [32, 32],
+        "bias": True,
+    }
     assert wanted.items() <= told["config"].items() and told["config"]["plugins"][0].startswith("spirals.py ")
     assert told["summary"]["test_accuracy"]["mean"] > 0.9
     forget()
@@ -63,14 +95,40 @@ def test_a_problem_of_a_plugin_has_a_command(dfanp, forget, tmp_path):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_it_is_swept(dfanp, tmp_path, workers):
     """Settings whose class a plugin defines reach the workers, which have not loaded it."""
-    args = ("tune", "spirals", "--plugin", SPIRALS, "--turns", "0.25:0.5:2", "--sampling", "uniform,dense", "--lr", "0.01,0.02")
-    result = dfanp(*args, "--epochs", "2", "--points", "40", "--batch-size", "20", "--workers", workers, "--out", tmp_path / "tuned", "--json")
+    args = (
+        "tune",
+        "spirals",
+        "--plugin",
+        SPIRALS,
+        "--turns",
+        "0.25:0.5:2",
+        "--sampling",
+        "uniform,dense",
+        "--lr",
+        "0.01,0.02",
+    )
+    result = dfanp(
+        *args,
+        "--epochs",
+        "2",
+        "--points",
+        "40",
+        "--batch-size",
+        "20",
+        "--workers",
+        workers,
+        "--out",
+        tmp_path / "tuned",
+        "--json",
+    )
     best = json.loads(result.out)["best"]
     assert result.code == 0 and [row["setting"] for row in best] == [
         {"turns": turns, "sampling": sampling} for turns in ("0.25", "0.5") for sampling in ("uniform", "dense")
     ]
     assert dfanp("tune", "spirals", "--plugin", SPIRALS, "--epochs", "1", "--out", tmp_path / "more").code == 0
-    rates = {json.loads(line)["config"]["lr"] for line in (tmp_path / "more" / "store.jsonl").read_text().splitlines()}
+    rates = {
+        json.loads(line)["config"]["lr"] for line in (tmp_path / "more" / "store.jsonl").read_text().splitlines()
+    }
     assert rates == {0.0025, 0.005, 0.01, 0.02, 0.04}
 
 
@@ -89,7 +147,11 @@ def test_its_help_is_made_of_its_class(dfanp, monkeypatch):
         assert line in result.out, line
     assert "--data" not in result.out and "--redraw" not in result.out
     swept = dfanp("tune", "spirals", "--plugin", SPIRALS, "--help").out
-    assert "Find the best setting for two spirals." in swept and "--turns LIST" in swept and "Some of uniform, dense." in swept
+    assert (
+        "Find the best setting for two spirals." in swept
+        and "--turns LIST" in swept
+        and "Some of uniform, dense." in swept
+    )
     assert "five around the one of `dfanp spirals`" in " ".join(swept.split()) and "--score" not in swept
 
 
@@ -127,7 +189,11 @@ BAD = {
         2,
         "a plugin has a problem 'tune', which is the name of a command: choose another name",
     ),
-    "the name of a problem": ('name = "parity"', 1, "ValueError: dfanp has a problem 'parity' of its own: choose another name)"),
+    "the name of a problem": (
+        'name = "parity"',
+        1,
+        "ValueError: dfanp has a problem 'parity' of its own: choose another name)",
+    ),
     "no name": ("", 1, "ValueError: the name of a problem must be text without spaces, commas or slashes, got None)"),
     "a type that no option has": (
         'name = "mine"\n    when: dict = setting(None, "When.")',
@@ -139,7 +205,16 @@ BAD = {
         1,
         "ValueError: n must be a whole number of at least 1, got 0)",
     ),
-    "an unknown argument": ('name = "mine"\n    n: int = setting(1, "Points.", min=1)', 1, "TypeError: setting() has no argument 'min')"),
+    "a name that it has from its class": (
+        'name = "mine"\n    n: int = setting(1, "Points.", name="m")',
+        1,
+        "TypeError: setting() has no argument 'name')",
+    ),
+    "an unknown argument": (
+        'name = "mine"\n    n: int = setting(1, "Points.", min=1)',
+        1,
+        "TypeError: setting() has no argument 'min')",
+    ),
 }
 
 
@@ -179,6 +254,29 @@ def test_it_is_swept_and_completed_too(dfanp, tmp_path):
     assert completed(f"dfanp parity --plugin {NOISY} --noi") == ["plain,--noise"]
     assert completed(f"dfanp tune parity --plugin {NOISY} --noi") == ["plain,--noise"]
     assert completed("dfanp parity --noi") == []
+
+
+def test_a_value_that_stands_for_several_is_for_a_sweep(dfanp):
+    result = dfanp("synthetic", "--labels", "balanced")
+    assert result.code == 2
+    assert result.err == "dfanp: 'balanced' stands for 252 values of labels: `dfanp tune synthetic` takes it\n"
+
+
+def test_where_no_rate_is_known_one_must_be_given(dfanp, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import dfanp\nfrom dfanp.settings import TrainingSettings\n\n@dfanp.register\nclass Mine(TrainingSettings):\n"
+        "    name = 'mine'\n\n    def problem(self, dataset, backend):\n"
+        "        return dfanp.Arrays([[0, 1], [1, 0]] * 64, [0, 1] * 64, dtype=self.dtype, backend=backend)\n"
+    )
+    for command in (("mine",), ("tune", "mine", "--out", tmp_path / "tuned")):
+        result = dfanp(*command, "--plugin", path, "--epochs", "1")
+        assert result.code == 2 and result.err.count("\n") == 1
+        assert "no learning rate is known for the optimizer 'rmsprop': give one (--lr)" in result.err
+    assert dfanp("mine", "--plugin", path, "--epochs", "1", "--lr", "0.1", "--quiet").out.startswith(
+        "mine: DFA, uniform B"
+    )
+    assert "Train a network on the problem mine." in dfanp("mine", "--plugin", path, "--help").out
 
 
 def limits():

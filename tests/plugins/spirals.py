@@ -24,7 +24,10 @@ class SpiralSettings(TrainingSettings):
 
     name = "spirals"
     about = "two spirals"
-    examples = ("dfanp spirals --turns 2 --method dfa", "dfanp tune spirals --turns 1,2 --lr log:1e-3:1e-1:3 --out tuned")
+    examples = (
+        "dfanp spirals --turns 2 --method dfa",
+        "dfanp tune spirals --turns 1,2 --lr log:1e-3:1e-1:3 --out tuned",
+    )
 
     def problem(self, dataset, backend):
         train, test = (spirals(seed, self.points, self.turns, self.sampling) for seed in (0, 1))

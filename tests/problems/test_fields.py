@@ -96,7 +96,9 @@ def test_published_settings_take_more():
         PublishedParity(lr=0.1, align="publish")
     with pytest.raises(ValueError, match="redraw must be a whole number from 1 to 10.9 or None, got 0"):
         PublishedParity(lr=0.1, redraw=0)
-    assert [type(made(ParitySettings, lr=0.1, **more)).__name__ for more in ({}, {"align": True}, {"align": "published"})] == [
+    assert [
+        type(made(ParitySettings, lr=0.1, **more)).__name__ for more in ({}, {"align": True}, {"align": "published"})
+    ] == [
         "ParitySettings",
         "ParitySettings",
         "PublishedParity",
