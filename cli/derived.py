@@ -40,7 +40,8 @@ def option_of(each, grid=False, unset=None):
     """Return the option of a Setting, a decorator.
 
     Args:
-        grid: whether it takes a list of values, where a sweep may have several. unset: in place of what the Setting has.
+        grid: whether it takes a list of values, where a sweep may have several.
+        unset: in place of what the Setting has.
     """
     help_, unset, name = each.help, unset or each.unset, each.name.replace("_", "-")
     help_ = f"{help_.removesuffix('.')}; auto: {each.auto}." if each.auto else help_
@@ -71,7 +72,7 @@ def type_of(each):
 
 
 def default_of(each, unset):
-    """Return what click is told of the default of a Setting."""
+    """Return click's arguments for the default of a Setting."""
     if each.auto:
         return {"default": "auto"}
     if unset or each.default is None:
@@ -87,10 +88,13 @@ def settings_for(kind):
 
 
 def options_of(kind, grid=False, without=(), **unset):
-    """Return the options of a problem, decorators: its own ones, those of all runs, of its other classes; at the end what no sweep has a list of.
+    """Return the options of a problem, decorators: its own, those of all runs, those of its variants.
+
+    Settings of which a sweep has one value come last.
 
     Args:
-        kind: the class of its settings. grid: see ``option_of``. without: names of settings. unset: name -> see ``option_of``.
+        kind: the class of its settings. grid: see ``option_of``. without: names of settings to leave out.
+        unset: name of a setting -> see ``option_of``.
     """
     group = lambda name: 1 if name in GENERAL else 0 if name in settings_of(kind) else 2
     asked = [each for name, each in settings_for(kind).items() if each.help and name not in without]
@@ -101,7 +105,7 @@ def options_of(kind, grid=False, without=(), **unset):
 
 
 def lists_of(kind, options, grid=False):
-    """Return name -> list of values of those `options`, a dict, that are settings of a problem; an empty list for None."""
+    """Return name -> list of values of those `options`, a dict, that are settings of a problem; [] for None."""
     every = settings_for(kind)
     several = {name for name, each in every.items() if grid and each.listed}
     given = {name: value for name, value in options.items() if name in every}

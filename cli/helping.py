@@ -136,8 +136,8 @@ class LazyGroup(Group):
 
     Args:
         load: ``load(name)`` returns a command, None where there is none of that name.
-        summaries: ``summaries(words, silent)`` returns name -> what it does, in a line. words: of a command line, the command's name
-            first, which may bring commands with it. silent: whether what goes wrong on the way is passed over.
+        summaries: ``summaries(words, silent)`` returns name -> what it does, in a line. words: of a command line, the
+            command's name first; they may bring commands with them. silent: whether errors on the way are ignored.
     """
 
     def __init__(self, *args, load=None, summaries=None, **more):

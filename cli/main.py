@@ -45,7 +45,9 @@ def load(name):
 
 
 def summaries(words, silent):
-    """Return name -> what it does, of every command, those of the problems first; they are not looked up for the words of another.
+    """Return name -> what it does, of every command, those of the problems first.
+
+    For a command line that calls another command, problems are not looked up.
 
     Args:
         words: of a command line: a command's name, and what follows. silent: see ``problem.problems``.

@@ -19,7 +19,8 @@ class Name(click.Choice):
 
     Args:
         names: names that are known here.
-        table: of more of them: where the library has them, such as "rules.RULES", a function that returns them, or a tuple.
+        table: of more of them: where the library has them, such as "rules.RULES"; a function that returns them; or a
+            tuple.
     """
 
     def __init__(self, names=(), table=()):

@@ -124,7 +124,7 @@ plugin = option(
     is_eager=True,
     expose_value=False,
     callback=load_plugins,
-    help="Load your own rules, activations, losses, optimizers and problems from this file, by their names; may be repeated.",
+    help="Load your own rules, activations, losses, optimizers and problems from this file; may be repeated.",
 )
 as_json = option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")
 quiet = option("--quiet", is_flag=True, help="Nothing on stderr but errors.")

@@ -1,4 +1,4 @@
-"""`dfanp NAME`, a command for each problem, made of the class of its settings; and how a group finds the problems there are."""
+"""`dfanp NAME`: a command for each problem, made of the class of its settings."""
 
 import contextlib
 import inspect
@@ -16,13 +16,13 @@ from .options import options, plugin, usage_errors
 from .running import checked_files, run_options, train
 
 FILES = """
-Files: --out keeps a run in DIR: config.json (its settings, the SHA-256 of its data, versions), log.jsonl (one line per epoch and seed),
-timings.jsonl and checkpoint.npz. The same command resumes it, and ends with the same bytes as if it had never stopped; with other
-settings it is refused."""
+Files: --out keeps a run in DIR: config.json (its settings, the SHA-256 of its data, versions), log.jsonl (one line
+per epoch and seed), timings.jsonl and checkpoint.npz. The same command resumes it, and ends with the same bytes as if
+it had never stopped; with other settings it is refused."""
 DATA = " MNIST is read from --data-dir or from the cache (see `dfanp data`)."
 REST = """
-Output: a table with one row per seed, and with --repeats the mean and its 95 % interval; with --json one object: config, environment,
-runs, summary. On stderr the data, the learning rate, the device and the progress.
+Output: a table with one row per seed, and with --repeats the mean and its 95 % interval; with --json one object:
+config, environment, runs, summary. On stderr the data, the learning rate, the device and the progress.
 
 Exit status: a run that diverges (a loss that is not finite) has failed.
 """
@@ -32,7 +32,8 @@ def problems(words=(), silent=False):
     """Return name -> class of settings of each problem, those of plugins included.
 
     Args:
-        words: of a command line, which may name plugins; DFANP_PLUGINS names others. silent: whether one that fails is left out.
+        words: of a command line, which may name plugins; DFANP_PLUGINS names others.
+        silent: whether a plugin that fails is left out.
     """
     if os.environ.get("DFANP_PLUGINS") or any(word.startswith("--plugin") for word in words):
         reads = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -48,7 +49,7 @@ def summary(kind):
 
 
 def examples(kind, command):
-    """Return the paragraph with those of a problem's examples that begin with a command; that command alone, if there are none."""
+    """Return a paragraph: the examples of a problem that begin with a command, or else that command alone."""
     lines = [line for line in kind.examples if line.startswith(f"{command} ")] or [command]
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
@@ -60,7 +61,7 @@ def command(kind):
 
 @cache
 def command_of(variants):
-    """Return the command for the classes of settings of a problem: as it was made before, unless a plugin has brought another class."""
+    """Return the command for the classes of settings of a problem; plugins may bring more of them."""
     kind, *_ = variants
     parts = (
         inspect.cleandoc(kind.__doc__),

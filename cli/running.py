@@ -1,4 +1,4 @@
-"""How a command trains one run: its options besides the settings, how it follows the run, and what it says at its end."""
+"""How a command trains one run: its options besides the settings, its progress, and what it says at its end."""
 
 import json
 import sys

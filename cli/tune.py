@@ -20,17 +20,20 @@ from .terminal import table as table_of
 MOST = 100_000  # runs of a sweep
 AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)  # the grid of rates without --lr, times the default rate
 LISTS = """
-An option that is a LIST takes a value, several (--lr 0.001,0.01), or a range: start:stop:count, ends included (--epochs 1:5:5), or at
-equal quotients (--lr log:1e-4:1e-1:8). Widths of several layers are separated by commas, so grids of --hidden by slashes:
---hidden 256/512,512. For each combination of the others the best rate is found, by the mean accuracy of the last epochs.
+An option that is a LIST takes a value, several (--lr 0.001,0.01), or a range: start:stop:count, ends included
+(--epochs 1:5:5), or at equal quotients (--lr log:1e-4:1e-1:8). Widths of several layers are separated by commas, so
+grids of --hidden by slashes: --hidden 256/512,512. For each combination of the others the best rate is found, by the
+mean accuracy of the last epochs.
 """
 REST = """
-Files: in --out, store.jsonl (one line for each run that ended), timings.jsonl, failures.jsonl, progress/ (where unfinished runs
-resume), and with --keep checkpoints/. The same command does what is left; a larger grid runs what is new in it.
+Files: in --out, store.jsonl (one line for each run that ended), timings.jsonl, failures.jsonl, progress/ (where
+unfinished runs resume), and with --keep checkpoints/. The same command does what is left; a larger grid runs what is
+new in it.
 
 Output: a table with the best rate of each combination; with --json one object: best, failed. On stderr the progress.
 
-Exit status: 1 if a run diverged or failed; the others are done and kept. 130 after Ctrl-C: the first lets the running epochs end.
+Exit status: 1 if a run diverged or failed; the others are done and kept. 130 after Ctrl-C: the first lets the
+running epochs end.
 """
 repeats = option(
     "--repeats",
@@ -104,9 +107,10 @@ def sweep(kind, repeats, data_dir=None, score=None, **given):
 
 
 def run(
-    base, lists, rates, seeds, repeats, data_dir, last, halving, out, workers, threads, cluster, keep, plot, as_json, quiet,
+    base, lists, rates, seeds, repeats, data_dir, last, halving, out, workers, threads, cluster, keep, plot,
+    as_json, quiet,
 ):  # fmt: skip
-    """Run the sweep of the settings `base` over `lists`, rates and seeds, and say which are best; return the exit code."""
+    """Run the sweep of the settings `base` over `lists`, rates and seeds, print the best; return the exit code."""
     from dfanp import grids, plots, tuning
     from dfanp.sweeps import Sweep
 

@@ -1,4 +1,4 @@
-"""What an argument must be: one check of each kind. Its error names the argument, and says what was expected and what came.
+"""What an argument must be: one check of each kind, whose error says the argument, what was expected and what came.
 
 >>> whole("k", 3, most=10)
 3

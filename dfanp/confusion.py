@@ -14,8 +14,8 @@ class Answers(NamedTuple):
 
     Attributes:
         true, said: 0 or 1 for each example, (n,).
-        groups: what the problem tells examples apart by (its ``groups``), name -> whole numbers (n,) or (n, k): "digits" of parity,
-            those in each example, "disks" of the synthetic problem, the number of each point's disk.
+        groups: ``groups`` of the problem, name -> whole numbers (n,) or (n, k): "digits" of parity, those in each
+            example; "disks" of the synthetic problem, the number of each point's disk.
         close: how many answers rounding decides: kernels that add up in another order may give others.
     """
 

@@ -1,4 +1,4 @@
-"""Modules that are imported at their first use: the command line reads the settings of a run, and needs no NumPy for that."""
+"""Modules that are imported at their first use: the command line reads the settings of a run without NumPy."""
 
 import importlib
 import importlib.util
@@ -7,7 +7,7 @@ from types import ModuleType
 
 
 class Lazy(ModuleType):
-    """A module whose attributes are those of the module of its name, which is imported when the first of them is read."""
+    """A module with the attributes of the module of its name, which is imported when the first of them is read."""
 
     def __getattr__(self, attribute):
         name = self.__name__

@@ -32,7 +32,7 @@ def weights(runs, numbers):
 
 
 def has(run, groups):
-    """Whether the examples of a run that is looked at are told apart by these groups of its problem: "digits", "disks"."""
+    """Whether the problem of a run that is looked at has these groups of examples: "digits", "disks"."""
     return groups in run.looks[0].answers.groups
 
 

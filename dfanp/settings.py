@@ -1,4 +1,4 @@
-"""Settings of runs, by their problems, and how a record is read back. What a setting is stands in ``problems.fields`` and in the problem's file."""
+"""Settings of runs, and how a record is read back (see ``problems.settings``, and the problems)."""
 
 from . import plugins
 from .errors import RecordError
@@ -22,9 +22,9 @@ UNKNOWN = "not the settings of a run that this dfanp knows"
 
 
 def variant_for(kind, given):
-    """Return the class for the problem of `kind` that takes the settings `given`, a dict, and the names of those that it does not take.
+    """Return the class for the problem of `kind` that takes the settings `given`, and the names it does not take.
 
-    It is the first that takes all (``Problems.variants``); if none does, the first that has all, or `kind`.
+    It is the first of the variants that takes all; if none does, the first that has them all, or `kind`.
     """
     every = PROBLEMS.variants(kind)
     known = [each for each in every if given.keys() <= settings_of(each).keys()] or [kind]
@@ -58,7 +58,7 @@ def from_config(config, path):
     """Return the settings whose ``config()`` is `config`, a dict that the file `path` holds.
 
     Raises:
-        RecordError: there are no such settings, or a value is of another type or range than they have; it names path and setting.
+        RecordError: there are no such settings, or a value is of another type or range; it names path and setting.
         PluginError: the problem is one of a plugin that is not loaded.
     """
     problem = config.get("problem")

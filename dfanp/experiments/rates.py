@@ -1,4 +1,4 @@
-"""Learning rates of the thesis, and others that were tuned for its figures. Those to start from are ``problems.rates``."""
+"""Learning rates of the thesis, and others that were tuned for its figures (see also ``problems.rates``)."""
 
 from ..problems.rates import Rate, default_rate
 

@@ -1,9 +1,10 @@
-"""The fields of settings: what a setting is, said once. Its option, help, completion, checks and records all read it here.
+"""The fields of settings: what a setting is, said once. Its option, help, completion and checks are made of it.
 
     class SpiralSettings(TrainingSettings):
         turns: float = setting(1.5, "Number of turns of each spiral.", above=0)
 
-is the option ``--turns NUMBER`` of ``dfanp spirals``, a list of numbers in ``dfanp tune spirals``, and ``"turns": 1.5`` in a record.
+is the option ``--turns NUMBER`` of ``dfanp spirals``, a list of numbers in ``dfanp tune spirals``, and
+``"turns": 1.5`` in a record.
 """
 
 from dataclasses import MISSING, dataclass, field, fields
@@ -19,18 +20,18 @@ from ..errors import shown
 def setting(default=MISSING, help=None, **more):
     """Return the field of a setting, for a class of settings; its annotation says what type it has.
 
-    The types are bool, int, float, str, ``tuple[int, ...]``, and each of them with ``| None``. A field without help has no option. Where
-    a class has a setting that a base class has already, only what is another needs to be said.
+    The types are bool, int, float, str, ``tuple[int, ...]``, and each of them with ``| None``. A field without help has
+    no option. A class that has a setting of its base class again says only what differs.
 
     Args:
         default: without one, the setting must be given. help: what it does, a phrase that ends with a full stop.
         least, most, above: limits of a number, or of each number in a tuple.
-        names: of a text, all that it may be: a tuple, or a function that returns those there are now (plugins bring others).
-        parse: of a text that begins with one of `names`: a function that returns it in its shortest form, or raises a ValueError.
-        parameters: ``parameters(name)`` returns the names that may follow one of `names` after a colon, for completion.
-        words: of a truth value, word -> value: what its option takes. The first one holds where the option has no value.
-        auto: what the value "auto" does, which is then the default of the option; ``TrainingSettings.decided`` does it.
-        unset: what is done without the option, in words; ``TrainingSettings.decided`` does it.
+        names: all that a text may be: a tuple, or a function that returns those there are now (plugins bring others).
+        parse: ``parse(text)`` of a text that begins with one of `names`: returns its shortest form, or raises a
+            ValueError. parameters: ``parameters(name)`` returns the names that may follow after a colon.
+        words: of a truth value, word -> value: what its option takes; the first one where the option has no value.
+        auto: what "auto" means, in words: it is the default of the option, and ``TrainingSettings.decided`` decides.
+        unset: what holds without the option, in words; ``TrainingSettings.decided`` decides.
         metavar: what help calls the value. swept: False if a sweep has one value of it.
     """
     unknown = more.keys() - {each.name for each in fields(Setting)} | more.keys() & {"name", "types"}
@@ -77,7 +78,7 @@ class Setting:
     def checked(self, value):
         """Return a value as settings keep it; a ValueError says what is wrong with it.
 
-        A name is not looked up where `names` is a function: what it stands for may not be loaded. Whoever builds a run looks.
+        Where `names` is a function, names are not looked up (a plugin may not be loaded): whoever builds a run does.
         """
         return None if value is None and NoneType in self.types else self._check(value)
 
@@ -124,19 +125,19 @@ def settings_of(kind):
     Raises:
         TypeError: one is annotated in another way than ``setting`` has it. ValueError: a default is out of its range.
     """
-    hints, told = get_type_hints(kind), {}
+    hints, metadata = get_type_hints(kind), {}
     for base in reversed(kind.__mro__):
         own = get_annotations(base) if "__dataclass_fields__" in vars(base) else ()
         for each in (each for each in fields(base) if each.name in own) if own else ():
-            before = told.get(each.name, {})
+            before = metadata.get(each.name, {})
             if each.default is not MISSING:  # which takes the place of what is done without one
                 before = before | {"unset": None}
-            told[each.name] = before | each.metadata
+            metadata[each.name] = before | each.metadata
     found = {}
     for each in fields(kind):
         hint = hints[each.name]
         types = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-        found[each.name] = Setting(each.name, types, each.default, **told[each.name])
+        found[each.name] = Setting(each.name, types, each.default, **metadata[each.name])
         if found[each.name].type is None:
             wanted = "bool, int, float, str or tuple[int, ...], or one of these | None"
             raise TypeError(f"the setting {each.name!r} must be annotated with {wanted}, got {hint!r}")

@@ -15,8 +15,9 @@ class Rate(NamedTuple):
     source: str
 
 
-# MNIST at k = 3, seed 0, on held-out training images, mean accuracy of the last ten of 20 epochs; each grid doubles from rate to
-# rate: `dfanp tune parity --data mnist --method bp,dfa --opt sgd,momentum,nesterov,adagrad,adadelta,rmsprop,adam --out tuned`.
+# MNIST at k = 3, seed 0, on held-out training images, mean accuracy of the last ten of 20 epochs; each grid doubles
+# from rate to rate: `dfanp tune parity --data mnist --method bp,dfa
+# --opt sgd,momentum,nesterov,adagrad,adadelta,rmsprop,adam --out tuned`.
 MNIST = {
     "bp": {
         "sgd": 0.12,
@@ -46,7 +47,8 @@ MNIST_SGD_BY_FEEDBACK = {
     "zero-mean-gaussian": 0.013,
     "orthogonal": 0.013,
 }
-# The embedded digits at k = 3, one seed, on held-out training images (by the distribution of B: three seeds): `python -m dfanp.experiments.tune_digits`.
+# The embedded digits at k = 3, one seed, on held-out training images (by the distribution of B: three seeds):
+# `python -m dfanp.experiments.tune_digits`.
 DIGITS = {
     "bp": {
         "sgd": 0.64,
@@ -88,9 +90,9 @@ TABLES = {"digits": (DIGITS, DIGITS_SGD_BY_FEEDBACK), "mnist": (MNIST, MNIST_SGD
 def default_rate(data, method, opt, feedback="uniform"):
     """Return the Rate to start from, for names as in ``dfanp.settings``.
 
-    FA takes DFA's rates (with one hidden layer it is the same rule), and so does any other rule with a B; rules without B take BP's.
-    Fashion-MNIST takes MNIST's. An optimizer that is not of dfanp has the default that its class gives lr. Lazy methods were tuned with
-    Adadelta; with another optimizer they take BP's.
+    FA takes DFA's rates (with one hidden layer it is the same rule), and so does any other rule with a B; rules
+    without B take BP's. Fashion-MNIST takes MNIST's. An optimizer that is not of dfanp has the default that its class
+    gives lr. Lazy methods were tuned with Adadelta; with another optimizer they take BP's.
 
     Raises:
         ValueError: no rate is known for the optimizer.

@@ -35,9 +35,9 @@ class Sizes(NamedTuple):
 class TrainingSettings:
     """What all runs have: two runs with equal settings on one tier have equal bytes.
 
-    A subclass is a frozen dataclass by itself; each annotated attribute is a setting (``setting`` says what of it is told). The seeds
-    seed, seed + 1, … seed + repeats - 1 are trained together. `plugins` has name and SHA-256 of each file of definitions
-    (``dfanp.plugins``); empty takes those that are loaded.
+    A subclass is a frozen dataclass by itself; each annotated attribute is a setting, described by ``setting``. The
+    seeds seed, seed + 1, … seed + repeats - 1 are trained together. `plugins` has name and SHA-256 of each file of
+    definitions (``dfanp.plugins``); empty takes those that are loaded.
 
     The docstring of a subclass is the help of its command. What else it may define:
 
@@ -53,7 +53,7 @@ class TrainingSettings:
     lr: float = setting(help="Learning rate.", above=0, unset="that of the optimizer, where it has one")
     method: str = setting(
         "dfa",
-        "Learning rule (bp, fa, dfa, or one of a plugin), or a lazy baseline, whose gate or features are random and stay so.",
+        "Learning rule (bp, fa, dfa, or one of a plugin), or a lazy baseline, whose gate or features stay random.",
         names=lambda: dfanp.baselines.methods(),
     )
     opt: str = setting(
@@ -129,7 +129,7 @@ class TrainingSettings:
         return tuple(range(self.seed, self.seed + self.repeats))
 
     def config(self):
-        """Return the settings as a dict of JSON values, the problem's name first; one that is not used is left out."""
+        """Return the settings as a dict of JSON values, the problem's name first; those not in use are left out."""
         found = {"problem": self.name} | {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         if not self.plugins:
             del found["plugins"]
@@ -140,7 +140,7 @@ class TrainingSettings:
         """Return what options give, with all that they leave open decided.
 
         Args:
-            given: name of a setting -> a list of its values, one, or several for a sweep; an empty one where nothing was given.
+            given: name of a setting -> list of its values: one, several for a sweep, none where nothing is given.
             data_dir: see ``problems.load``.
 
         Returns:

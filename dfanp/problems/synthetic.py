@@ -26,9 +26,9 @@ MOST_BALANCED = 4  # disks along a side, for all their balanced labels
 class SyntheticSettings(TrainingSettings):
     """Train a network to tell the label of the disk that a point lies in.
 
-    Points are drawn on c × c disks in a plane, and hidden among dimensions that tell nothing (Chizat & Bach 2020). In a sweep,
-    `--labels balanced` stands for every assignment with as many 0s as 1s (one more or less, where the disks are odd), and
-    `dfanp results DIR --group-by method,opt,lr` averages over them.
+    Points are drawn on c × c disks in a plane, and hidden among uninformative dimensions (Chizat & Bach 2020). In a
+    sweep, `--labels balanced` stands for every assignment with as many 0s as 1s (one more or less, where the disks
+    are odd), and `dfanp results DIR --group-by method,opt,lr` averages over them.
     """
 
     lr: float = setting(unset="0.5")
@@ -159,7 +159,7 @@ def balanced(c):
 
 
 def assignments(labels, sides):
-    """Return the texts of labels that one stands for: itself, or all that are balanced, on grids with such `sides`."""
+    """Return the texts of labels that one stands for: itself, or all balanced ones, on grids with such `sides`."""
     if labels != "balanced":
         return [labels]
     if len(sides) > 1 or sides[0] > MOST_BALANCED:

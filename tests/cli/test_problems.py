@@ -1,4 +1,4 @@
-"""A problem in one file and a setting in one line: their commands, options, help, grids, completion, records and reports."""
+"""A problem in one file, a setting in one line: their commands, options, help, grids, completion and records."""
 
 import json
 import os
@@ -17,6 +17,13 @@ from dfanp.problems import PROBLEMS
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
 SPIRALS, NOISY = PLUGINS / "spirals.py", PLUGINS / "noisy.py"
+MINE = """\
+import dfanp
+from dfanp.settings import TrainingSettings, setting
+
+@dfanp.register
+class Mine(TrainingSettings):
+"""
 SMALL = (
     "--data",
     "digits",
@@ -221,8 +228,7 @@ BAD = {
 @pytest.mark.parametrize("body, code, message", BAD.values(), ids=BAD)
 def test_settings_that_cannot_be_are_one_line(dfanp, tmp_path, body, code, message):
     path = tmp_path / "bad.py"
-    start = "import dfanp\nfrom dfanp.settings import TrainingSettings, setting\n\n@dfanp.register\nclass Mine(TrainingSettings):\n"
-    path.write_text(f"{start}    {body or 'pass'}\n")
+    path.write_text(f"{MINE}    {body or 'pass'}\n")
     result = dfanp("mine", "--plugin", path)
     assert result.code == code and message in result.err and result.err.count("\n") == 1
 
@@ -265,8 +271,7 @@ def test_a_value_that_stands_for_several_is_for_a_sweep(dfanp):
 def test_where_no_rate_is_known_one_must_be_given(dfanp, tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
-        "import dfanp\nfrom dfanp.settings import TrainingSettings\n\n@dfanp.register\nclass Mine(TrainingSettings):\n"
-        "    name = 'mine'\n\n    def problem(self, dataset, backend):\n"
+        f"{MINE}    name = 'mine'\n\n    def problem(self, dataset, backend):\n"
         "        return dfanp.Arrays([[0, 1], [1, 0]] * 64, [0, 1] * 64, dtype=self.dtype, backend=backend)\n"
     )
     for command in (("mine",), ("tune", "mine", "--out", tmp_path / "tuned")):

@@ -1,4 +1,4 @@
-"""A setting more for a problem of dfanp, as a plugin: ``dfanp parity --plugin tests/plugins/noisy.py --noise 0.1``."""
+"""One more setting for parity, as a plugin: ``dfanp parity --plugin tests/plugins/noisy.py --noise 0.1``."""
 
 import dfanp
 from dfanp.settings import ParitySettings, setting
