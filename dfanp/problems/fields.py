@@ -20,8 +20,8 @@ from ..errors import shown
 def setting(default=MISSING, help=None, **more):
     """Return the field of a setting, for a class of settings; its annotation says what type it has.
 
-    The types are bool, int, float, str, ``tuple[int, ...]``, and each of them with ``| None``. A field without help has
-    no option. A class that has a setting of its base class again says only what differs.
+    The types are bool, int, float, str, ``tuple[int, ...]``, and each of them with ``| None``. A field without help
+    has no option. A class that has a setting of its base class again says only what differs.
 
     Args:
         default: without one, the setting must be given. help: what it does, a phrase that ends with a full stop.
