@@ -10,6 +10,7 @@ failed                          title -> why it could not run
 from dataclasses import dataclass
 
 from dfanp.experiments.rates import default_rate
+from dfanp.settings import ParitySettings
 
 from . import startup
 from .contestants import same_losses
@@ -39,8 +40,8 @@ class Plan:
     rules: tuple = ("dfa", "bp")
     rounds: int = 5
     torch: bool = True
-    train_size: int = 60_000
-    test_size: int = 10_000
+    train_size: int = ParitySettings.train_size
+    test_size: int = ParitySettings.test_size
     steps: int = 400
     epochs: int = 500
     hidden: int = 512

@@ -5,9 +5,10 @@ import json
 
 import click
 
+from .derived import data_set
 from .helping import Group
 from .names import Names
-from .options import Place, Whole, as_json, data_dir, data_set, option, quiet, threads
+from .options import Place, Whole, as_json, data_dir, option, quiet, threads
 
 OPTS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
 GPU_OPTS = ("rmsprop", "adam", "sgd")

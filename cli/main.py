@@ -8,15 +8,14 @@ import importlib
 import os
 import signal
 import sys
+from functools import cache
 
 import click
 
 from .helping import LazyGroup
 from .notices import notices
 
-COMMANDS = {  # in the order of the help, each with what it does
-    "parity": "Train on the parity of k digits.",
-    "synthetic": "Train on disks in a plane.",
+COMMANDS = {  # after those of the problems, in the order of the help, each with what it does
     "tune": "Find the best settings: sweeps that survive interrupts.",
     "results": "Show what came of a sweep.",
     "plot": "Draw runs and sweeps.",
@@ -32,15 +31,45 @@ COMMANDS = {  # in the order of the help, each with what it does
 }
 
 
+@cache
 def command(name):
-    """Return a command; its module is imported when it is called, so that ``dfanp --version`` need not import NumPy."""
+    """Return the command of COMMANDS called `name`; its module is imported when it is called."""
     return getattr(importlib.import_module(f"{__package__}.{name}"), name)
+
+
+def load(name):
+    """Return the command called `name`, of COMMANDS or of a problem; None if there is none."""
+    if name in COMMANDS:
+        return command(name)
+    from . import problem
+
+    return problem.command(problem.PROBLEMS[name]) if name in problem.PROBLEMS else None
+
+
+def summaries(words, silent):
+    """Return name -> what it does, of every command, those of the problems first.
+
+    For a command line that calls another command, problems are not looked up.
+
+    Args:
+        words: of a command line: a command's name, and what follows. silent: see ``problem.problems``.
+    """
+    if words and words[0] in COMMANDS:
+        return COMMANDS
+    from . import problem
+
+    found = problem.problems(words[1:], silent)
+    for name in found.keys() & COMMANDS.keys():
+        raise click.UsageError(
+            f"a plugin has a problem {name!r}, which is the name of a command: choose another name"
+        )
+    return {name: problem.summary(kind) for name, kind in found.items()} | COMMANDS
 
 
 @click.group(
     cls=LazyGroup,
-    load=command,
-    summaries=COMMANDS,
+    load=load,
+    summaries=summaries,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=False,
 )

@@ -2,10 +2,11 @@
 
 import contextlib
 import functools
-import math
 import os
 
 import click
+
+from dfanp.checks import MOST_THREADS, limit, number
 
 from .helping import Option
 from .names import Name, completing, last_of
@@ -25,8 +26,7 @@ class Real(click.FloatRange):
     name = "number"
 
 
-COUNT = Whole(1, 10**9)
-THREADS = Whole(1, 1024)  # backend.MOST_THREADS, without the library
+THREADS = Whole(1, MOST_THREADS)
 
 
 class PositiveNumber(click.ParamType):
@@ -36,28 +36,27 @@ class PositiveNumber(click.ParamType):
 
     def convert(self, value, param, ctx):
         with contextlib.suppress(ValueError):
-            number = float(value)
-            if math.isfinite(number) and number > 0:
-                return number
+            return number("", float(value), above=0)
         self.fail(f"{value!r} is not a finite number above 0", param, ctx)
 
 
-WIDEST = 10**9  # wider than any memory, and narrow enough for NumPy to say so
-
-
 class Widths(click.ParamType):
-    """Widths of hidden layers, such as 512 or 512,256."""
+    """Widths of layers, such as 512 or 512,256."""
 
     name = "widths"
+
+    def __init__(self, least, most):
+        self.least, self.most = least, most
 
     def convert(self, value, param, ctx):
         if isinstance(value, tuple):
             return value
         with contextlib.suppress(ValueError):
             widths = tuple(int(part) for part in value.split(","))
-            if min(widths) >= 1 and max(widths) <= WIDEST:
+            if min(widths) >= self.least and max(widths) <= self.most:
                 return widths
-        self.fail(f"{value!r} is not a list of widths from 1 to 10^9, such as 512 or 512,256", param, ctx)
+        within = f"from {self.least} to {limit(self.most)}"
+        self.fail(f"{value!r} is not a list of widths {within}, such as 512 or 512,256", param, ctx)
 
 
 @contextlib.contextmanager
@@ -67,6 +66,17 @@ def usage_errors():
         yield
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+
+
+def options(*each):
+    """Return a decorator that gives a command some options, in their order."""
+
+    def decorate(command):
+        for one in reversed(each):
+            command = one(command)
+        return command
+
+    return decorate
 
 
 class Place(click.Path):
@@ -107,12 +117,6 @@ class DataSet(Name):
         return kind + colon + Place("dir").convert(folder, param, ctx)
 
 
-data_set = option(
-    "--data",
-    type=DataSet(["auto"], "problems.datasets.NAMES"),
-    default="auto",
-    help="auto: MNIST where it is, else the embedded digits; idx:DIR: images of your own, in files like MNIST's.",
-)
 data_dir = option(
     "--data-dir",
     type=Place("dir"),
@@ -145,7 +149,7 @@ plugin = option(
     is_eager=True,
     expose_value=False,
     callback=load_plugins,
-    help="Load your own rules, activations, losses and optimizers from this file, by their names; may be repeated.",
+    help="Load your own rules, activations, losses, optimizers and problems from this file; may be repeated.",
 )
 as_json = option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")
 quiet = option("--quiet", is_flag=True, help="Nothing on stderr but errors.")

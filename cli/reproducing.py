@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from .options import Place, Whole, as_json, data_dir, option, plugin, quiet, threads, usage_errors
-from .running import options, where_options
+from .derived import where_options
+from .options import Place, Whole, as_json, data_dir, option, options, plugin, quiet, threads, usage_errors
 from .sweeping import follow
 
 FULL, QUICK = "reproduced", "reproduced-quick"

@@ -31,13 +31,6 @@ OPTIONS = (
 )
 
 
-def sweep_options(command):
-    """Give a command the options of a sweep."""
-    for one in reversed(OPTIONS):
-        command = one(command)
-    return command
-
-
 def follow(sweep, out, quiet):
     """Run what is pending of a Sweep, telling how far it is; return whether a job failed.
 

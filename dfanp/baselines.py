@@ -34,6 +34,7 @@ from .errors import by_name, shown
 from .inputs import StackedDigits
 from .network import MLP
 from .registry import Registry
+from .rules import RULES
 from .streams import per_replica, streams
 
 # Bytes that a Projection keeps of a bank of images; what would take more is multiplied at every step.
@@ -201,6 +202,11 @@ BASELINES = Registry(
 def get(name):
     """Return the Baseline called `name`, or one as it is; a ValueError names those there are."""
     return BASELINES.get(name)
+
+
+def methods():
+    """Return the names that a setting `method` takes: of the rules, and of the lazy baselines."""
+    return (*RULES, *BASELINES)
 
 
 def one_hidden(sizes):

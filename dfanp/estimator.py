@@ -1,7 +1,7 @@
 """The networks as scikit-learn estimators: in a Pipeline, a GridSearchCV, a cross_val_score.
 
-    DFAClassifier      a multilayer perceptron, trained by BP, FA or DFA
-    RandomFeatures     the first layer of a lazy baseline as a transformer
+DFAClassifier      a multilayer perceptron, trained by BP, FA or DFA
+RandomFeatures     the first layer of a lazy baseline as a transformer
 """
 
 from itertools import pairwise

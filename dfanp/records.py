@@ -26,18 +26,11 @@ from .logs import parse_log
 from .npz import read_header
 
 SCHEMA = 1
-# Settings that runs had in earlier versions, with the value of those that have none of it now.
-FORMER = {"redraw": None}
 
 
 def canonical(config):
     """Return a dict as JSON with sorted keys and no spaces: equal configs, equal bytes."""
     return json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def present(config):
-    """Return a config without the settings that runs no longer have, where they had no effect."""
-    return {name: value for name, value in config.items() if not (name in FORMER and value == FORMER[name])}
 
 
 class Locked:

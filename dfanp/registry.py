@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from .errors import by_name, shown
 
-REGISTRIES = []  # every Registry, in the order in which their modules were imported
+REGISTRIES = []  # every Registry
 
 
 class Registry(Mapping):
@@ -74,7 +74,7 @@ class Registry(Mapping):
         Raises:
             ValueError: the name is no name, or that of a thing which dfanp has itself.
         """
-        name = getattr(thing, "name", None)
+        name = self.name_of(thing)
         if not isinstance(name, str) or not name or not name.isprintable() or set(name) & set(" ,/"):
             raise ValueError(
                 f"the name of a {self.what} must be text without spaces, commas or slashes, got {shown(name)}"
@@ -82,6 +82,10 @@ class Registry(Mapping):
         if name in self._own and self._own[name] is not thing:
             raise ValueError(f"dfanp has a {self.what} {name!r} of its own: choose another name")
         self._things[name] = thing
+
+    def name_of(self, thing):
+        """Return the name that ``add`` gives a thing; None if it has none."""
+        return getattr(thing, "name", None)
 
     def remove(self, name):
         """Forget a thing that was registered; those that dfanp has itself stay."""
@@ -105,7 +109,7 @@ def register(thing):
     Raises:
         TypeError: it is none of these. ValueError: see ``Registry.add``.
     """
-    for registry in REGISTRIES:
+    for registry in REGISTRIES:  # whoever has a thing of a kind has imported its module
         if registry.fits(thing):
             registry.add(thing)
             return thing

@@ -14,13 +14,7 @@ from .feedback import Feedback
 from .kernels import KernelWarning
 from .network import MLP
 from .records import RunFolder, read_checkpoint
-from .rules import RULES
 from .version import __version__
-
-
-def methods():
-    """Return the names that a setting `method` takes: of the rules, and of the lazy baselines."""
-    return (*RULES, *baselines.BASELINES)
 
 
 def build(settings, backend=None, dataset=None):
@@ -46,10 +40,6 @@ def build(settings, backend=None, dataset=None):
 
 def training_on(problem, settings, seed, lr):
     """Return the Training that `settings` describe on `problem`, with their seed and learning rate, or R of both."""
-    for name in ("epochs", "repeats"):
-        value = getattr(settings, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {shown(value)}")
     kind, hyperparameters = optimizers.parse(settings.opt)
     optimizer = kind(lr, weight_decay=settings.weight_decay, **hyperparameters)
     sizes = (problem.features, *settings.hidden, problem.outputs)
@@ -60,7 +50,7 @@ def training_on(problem, settings, seed, lr):
         network, rule = make(sizes, settings.dtype, seed, problem.backend, *scale), "bp"
     else:
         network = MLP(sizes, settings.activation, settings.bias, settings.dtype, seed, problem.backend)
-        rule = by_name("method", settings.method, dict.fromkeys(methods(), settings.method))
+        rule = by_name("method", settings.method, dict.fromkeys(baselines.methods(), settings.method))
     batch_size = settings.batch_size or problem.train_size
     return settings.training(network, problem, rule, optimizer, Feedback(settings.feedback), batch_size)
 

@@ -20,7 +20,8 @@ from .errors import RecordError
 from .files import LOCK, FolderLock
 from .jsonl import append_whole, cut_off, read_lines
 from .logs import is_measured
-from .records import Locked, canonical, failures, present
+from .records import Locked, canonical, failures
+from .settings import present
 
 SCHEMA = 1  # of a line, and of what a config means: a run of another schema is another run
 STATUSES = ("done", "diverged")

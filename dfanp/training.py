@@ -13,12 +13,12 @@ Exclusive or, by DFA:
 
 from dataclasses import dataclass, field, fields, replace
 from math import ceil
-from numbers import Integral
 from time import perf_counter
 
 import numpy as np
 
 from . import alignment, losses, rules
+from .checks import choice, truth, whole
 from .errors import shown
 from .feedback import Feedback
 from .inputs import StackedDigits
@@ -116,25 +116,22 @@ class Training:
             )
         if network.dtype != problem.dtype or network.backend.xp is not problem.backend.xp:
             raise ValueError("network and problem must have the same dtype and backend")
-        if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
-            raise ValueError(f"batch_size must be a whole number of at least 1, got {shown(batch_size)}")
+        batch_size = whole("batch_size", batch_size)
         if batch_size > problem.train_size:
             raise ValueError(
                 f"batch_size must be at most the {problem.train_size} examples of an epoch, got {batch_size}"
             )
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be one of dfanp's, such as dfanp.SGD(0.1), got {shown(optimizer)}")
-        if not isinstance(layers, str) or layers not in ("all", "output"):
-            raise ValueError(f"layers must be 'all' or 'output', got {shown(layers)}")
+        choice("layers", layers, ("all", "output"))
         self.network, self.problem, self.rule = network, problem, rules.get(rule)
-        self.optimizer, self.feedback, self.batch_size, self.align = optimizer, feedback, int(batch_size), align
+        self.optimizer, self.feedback, self.batch_size = optimizer, feedback, batch_size
         if not isinstance(feedback, Feedback):
             raise TypeError(f"feedback must be a dfanp.Feedback, such as Feedback('uniform'), got {shown(feedback)}")
         self.seed = checked_seeds(network.seed if seed is None else seed, network.replicas or 0)
         if feedback.seed is not None:
             checked_seeds(feedback.seed, network.replicas or 0)
-        if not isinstance(align, (bool, np.bool_)):
-            raise ValueError(f"align must be True or False, got {shown(align)}")
+        self.align = truth("align", align)
         self.first = 0 if layers == "all" and "W0" not in network.fixed else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)

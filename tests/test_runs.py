@@ -264,7 +264,7 @@ def test_a_checkpoint_of_another_epoch_count_is_corrupt(tmp_path, settings, do):
         (dict(k=11), "k must be"),
         (dict(lr=-1), "lr must be"),
         (dict(batch_size=60_001), "at most the 60000 examples"),
-        (dict(hidden=(0,)), "sizes must be"),
+        (dict(hidden=(0,)), "each of hidden must be a whole number from 1 to"),
         (dict(method="dfaa"), "did you mean 'dfa'"),
         (dict(feedback="x"), "unknown feedback"),
         (dict(seed=-1), "seed must be"),

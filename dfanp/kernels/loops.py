@@ -270,12 +270,16 @@ def fused_update(threads, by_pixel, in_pixel, table, shift, delta, kind, outside
         for P in range(panels):
             pack(P, delta, shift, packed, sums)
         for task in range(tasks):
-            update_rows(task, by_pixel, in_pixel, table, packed, sums, kind, outside, unscaled, numbers, lr, w, s0, s1)
+            update_rows(
+                task, by_pixel, in_pixel, table, packed, sums, kind, outside, unscaled, numbers, lr, w, s0, s1
+            )
     else:
         for P in prange(panels):
             pack(P, delta, shift, packed, sums)
         for task in prange(tasks):
-            update_rows(task, by_pixel, in_pixel, table, packed, sums, kind, outside, unscaled, numbers, lr, w, s0, s1)
+            update_rows(
+                task, by_pixel, in_pixel, table, packed, sums, kind, outside, unscaled, numbers, lr, w, s0, s1
+            )
 
 
 @jit()

@@ -105,7 +105,11 @@ class Native(compiled.Compiled):
     def __init__(self, xp=np):
         super().__init__()
         lib = library()
-        self.c_gather, self.c_transpose, self.c_most_threads = lib.dfanp_gather, lib.dfanp_transpose, lib.dfanp_most_threads
+        self.c_gather, self.c_transpose, self.c_most_threads = (
+            lib.dfanp_gather,
+            lib.dfanp_transpose,
+            lib.dfanp_most_threads,
+        )
         self.c_gather.argtypes, self.c_transpose.argtypes = [INT] + [POINTER] * 3, [INT] + [POINTER] * 2
         self.c_most_threads.restype = INT
         self.real = {}

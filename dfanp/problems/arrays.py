@@ -8,8 +8,6 @@ from ..errors import by_name
 from ..network import DTYPES
 from ..streams import per_replica, streams
 
-MOST = 10**9  # examples, or columns, of a problem that is drawn
-
 
 class Arrays:
     """A fixed training and test set; the training examples are shuffled anew every epoch.
