@@ -10,11 +10,13 @@ The library takes the things themselves wherever it takes a name. ``register`` g
 """
 
 import copyreg
+import importlib
 from collections.abc import Mapping
 
 from .errors import by_name, shown
 
-REGISTRIES = []  # every Registry
+REGISTRIES = []  # every Registry whose module was imported
+HOMES = ("activations", "baselines", "losses", "optimizers", "problems", "rules")  # the modules that have one
 
 
 class Registry(Mapping):
@@ -113,7 +115,7 @@ def register(thing):
         if registry.fits(thing):
             registry.add(thing)
             return thing
-    kinds = ", ".join(registry.what for registry in REGISTRIES)
+    kinds = ", ".join(registry.what for registry in registries())
     raise TypeError(f"there are names for things of these kinds: {kinds}; got {shown(thing)}")
 
 
@@ -122,14 +124,21 @@ def built_in(thing):
     return next((registry.built_in(thing) for registry in REGISTRIES if registry.fits(thing)), None)
 
 
+def registries():
+    """Return every Registry there is."""
+    for home in HOMES:
+        importlib.import_module(f".{home}", __package__)
+    return REGISTRIES
+
+
 def registered():
     """Return all that has a name now, for ``restore``."""
-    return {registry.what: dict(registry._things) for registry in REGISTRIES}
+    return {registry.what: dict(registry._things) for registry in registries()}
 
 
 def restore(before):
     """Give names to what had them when ``registered`` was called, and to nothing else."""
-    for registry in REGISTRIES:
+    for registry in registries():
         registry._things = dict(before.get(registry.what, registry._own))
 
 

@@ -19,16 +19,22 @@ replicas share them). All are arrays of the problem's backend, or ``StackedDigit
 ``PROBLEMS`` has those with commands of their own: the classes of their settings, by the problem's name.
 """
 
+from typing import TYPE_CHECKING
+
+from ..lazy import names_of
 from ..registry import Registry
 from .arrays import Arrays
-from .datasets import load
 from .fields import settings_of
-from .images import Dataset
 from .parity import Parity, ParitySettings
 from .settings import TrainingSettings
 from .synthetic import Synthetic, SyntheticSettings
 
+if TYPE_CHECKING:
+    from .datasets import load
+    from .images import Dataset
+
 __all__ = ["Arrays", "Dataset", "Parity", "Synthetic", "load"]
+__getattr__, __dir__ = names_of(__name__, {"datasets": "load", "images": "Dataset"})
 
 
 class Problems(Registry):

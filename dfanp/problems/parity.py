@@ -1,18 +1,16 @@
 """The parity problem: is the sum of k digits, side by side, odd? (Daniely & Malach 2020; Demirbilek 2021, 2.1)"""
 
-import numpy as np
+import dfanp
 
-from ..backend import Backend
 from ..checks import MOST
 from ..errors import by_name
-from ..inputs import Bank, StackedDigits
-from ..network import DTYPES
-from ..streams import per_replica, streams
+from ..lazy import lazy
 from .fields import setting, settings_of
 from .rates import default_rate
 from .settings import TrainingSettings
 from .stored import OfDataset, data_set
 
+np = lazy("numpy")
 PROBE_SIZE = 1000
 
 
@@ -88,29 +86,29 @@ class Parity:
         dtype=ParitySettings.dtype,
         backend=None,
     ):
-        by_name("dtype", dtype, dict.fromkeys(DTYPES))
+        by_name("dtype", dtype, dict.fromkeys(dfanp.network.DTYPES))
         self.k, self.train_size = SETTINGS["k"].checked(k), SETTINGS["train_size"].checked(train_size)
         self.test_size = SETTINGS["test_size"].checked(test_size)
-        self.dataset, self.dtype, self.backend = dataset, dtype, backend or Backend("cpu")
+        self.dataset, self.dtype, self.backend = dataset, dtype, backend or dfanp.Backend("cpu")
         self.features = k * dataset.train.pixels.shape[1]
         largest = max(1, int(dataset.train.pixels.max()))
         self.scale = dataset.std / largest, dataset.mean / largest
         self._banks = {
-            part: Bank(images.pixels, dataset.mean, dataset.std, dtype, self.backend)
+            part: dfanp.inputs.Bank(images.pixels, dataset.mean, dataset.std, dtype, self.backend)
             for part, images in (("train", dataset.train), ("test", dataset.test))
         }
 
     def train(self, seed, epoch):
         """Return X (train_size, D), as StackedDigits, and y (train_size, 1); after R where `seed` is a sequence."""
-        return self._examples("train", seed, lambda one: streams(one).train(epoch), self.train_size)
+        return self._examples("train", seed, lambda one: dfanp.streams.streams(one).train(epoch), self.train_size)
 
     def test(self, seed, epoch):
         """Return X (test_size, D), as StackedDigits, and y (test_size, 1); after R where `seed` is a sequence."""
-        return self._examples("test", seed, lambda one: streams(one).test(epoch), self.test_size)
+        return self._examples("test", seed, lambda one: dfanp.streams.streams(one).test(epoch), self.test_size)
 
     def probe(self, seed):
         """Return 1000 examples of training images that stay the same for the whole run, as ``train`` does."""
-        return self._examples("train", seed, lambda one: streams(one).probe, PROBE_SIZE)
+        return self._examples("train", seed, lambda one: dfanp.streams.streams(one).probe, PROBE_SIZE)
 
     def groups(self, X):
         """Return what examples X can be told apart by: the digits in each, (n, k)."""
@@ -118,10 +116,10 @@ class Parity:
 
     def _examples(self, part, seed, stream, n):
         images = getattr(self.dataset, part)
-        picks = per_replica(seed, lambda one: picked(stream(one), len(images), n, self.k))
+        picks = dfanp.streams.per_replica(seed, lambda one: picked(stream(one), len(images), n, self.k))
         labels = images.labels[picks].sum(axis=-1, dtype=np.int64)[..., None] % 2
         asarray = self.backend.asarray
-        X = StackedDigits(self._banks[part], asarray(picks))
+        X = dfanp.inputs.StackedDigits(self._banks[part], asarray(picks))
         return X, asarray(labels, self.dtype)
 
 

@@ -3,7 +3,8 @@
 from dataclasses import fields
 from typing import NamedTuple
 
-from .. import optimizers, rules
+import dfanp
+
 from ..checks import is_number
 
 
@@ -110,6 +111,7 @@ def default_rate(data, method, opt, feedback="uniform"):
     if opt not in rates["bp"]:  # one that is not of dfanp
         return rate_of_optimizer(opt)
     source += " at k = 3" + (", for BP" if method in LAZY[name] else "")
+    rules = dfanp.rules
     feeds_back = method in rules.RULES and rules.get(method).feedback_shape is not None
     row = "dfa" if feeds_back else "bp"
     lr, source = rates[row][opt], SOURCES.get((name, row, opt), source)
@@ -128,7 +130,7 @@ def rate_of_optimizer(opt):
         ValueError: it gives none.
     """
     opt = opt.partition(":")[0]
-    default = next(each.default for each in fields(optimizers.get(opt)) if each.name == "lr")
+    default = next(each.default for each in fields(dfanp.optimizers.get(opt)) if each.name == "lr")
     if not is_number(default):
         raise ValueError(f"no learning rate is known for the optimizer {opt!r}: give one (--lr)")
     return Rate(default, f"the default of {opt}")

@@ -7,11 +7,10 @@ A problem is one file: its examples (see ``dfanp.problems``), and a subclass of 
 from dataclasses import MISSING, asdict, dataclass, replace
 from typing import ClassVar, NamedTuple, dataclass_transform
 
-from .. import activations, baselines, feedback, kernels, optimizers, plugins, rules
-from ..backend import Backend
+import dfanp
+
+from .. import plugins
 from ..checks import MOST
-from ..network import DTYPES
-from ..training import Training
 from .fields import setting, settings_of
 from .rates import Rate, rate_of_optimizer
 
@@ -55,32 +54,32 @@ class TrainingSettings:
     method: str = setting(
         "dfa",
         "Learning rule (bp, fa, dfa, or one of a plugin), or a lazy baseline, whose gate or features stay random.",
-        names=lambda: baselines.methods(),
+        names=lambda: dfanp.baselines.methods(),
     )
     opt: str = setting(
         "rmsprop",
         "Optimizer; hyperparameters follow its name, as in momentum:momentum=0.95 or adam:beta1=0.8.",
-        names=lambda: optimizers.OPTIMIZERS,
-        parse=lambda text: optimizers.canonical(text),
-        parameters=lambda name: optimizers.own_fields(optimizers.get(name)),
+        names=lambda: dfanp.optimizers.OPTIMIZERS,
+        parse=lambda text: dfanp.optimizers.canonical(text),
+        parameters=lambda name: dfanp.optimizers.own_fields(dfanp.optimizers.get(name)),
     )
     epochs: int = setting(20, "Number of epochs.", least=1, most=MOST)
     batch_size: int = setting(128, "Number of examples per mini-batch.", least=1, most=MOST)
     hidden: tuple[int, ...] = setting(
         (512,), "Number of hidden units per layer, e.g. 512,512.", least=1, most=MOST, metavar="WIDTHS"
     )
-    activation: str = setting("relu", "Activation of the hidden layers.", names=lambda: activations.ACTIVATIONS)
+    activation: str = setting("relu", "Activation of the hidden layers.", names=lambda: dfanp.activations.ACTIVATIONS)
     bias: bool = setting(False, "Whether layers have biases.")
     feedback: str = setting(
         "uniform",
         "Distribution of the feedback matrices B, for rules that have them.",
-        names=lambda: feedback.DISTRIBUTIONS,
+        names=lambda: dfanp.feedback.DISTRIBUTIONS,
     )
     weight_decay: float = setting(0.0, "Factor of the L2 penalty.", least=0, most=1e6)
     layers: str = setting("all", "Train all layers, or the output layer alone.", names=("all", "output"))
     seed: int = setting(0, "Seed of the weights, of B and of each epoch's data.", least=0)
     repeats: int = setting(1, "Train this many seeds (seed, seed + 1, …) in one loop.", least=1, most=10_000)
-    dtype: str = setting("float32", "Floating-point type of all arrays.", names=lambda: DTYPES)
+    dtype: str = setting("float32", "Floating-point type of all arrays.", names=lambda: dfanp.network.DTYPES)
     align: bool = setting(
         False, "Measure alignment with backpropagation after each epoch, on a fixed probe set.", words={"probe": True}
     )
@@ -88,7 +87,7 @@ class TrainingSettings:
     kernels: str = setting(
         "auto",
         "Kernels that compute; auto: the fastest there are.",
-        names=lambda: ("auto", *kernels.TIERS),
+        names=lambda: ("auto", *dfanp.kernels.TIERS),
         swept=False,
     )
     plugins: tuple[str, ...] = ()
@@ -152,7 +151,7 @@ class TrainingSettings:
         """
         found = {name: values for name, values in given.items() if values}
         on = {kind: found.get(kind, ["auto"]) for kind in ("device", "kernels")}
-        return found | {"device": [Backend(*on["device"], kernels=on["kernels"][0]).device]}
+        return found | {"device": [dfanp.Backend(*on["device"], kernels=on["kernels"][0]).device]}
 
     def starting_rate(self):
         """Return the ``Rate`` to start from where no learning rate is given (whatever lr is here).
@@ -178,6 +177,7 @@ class TrainingSettings:
     def headline(self):
         """The run in a line, for people."""
         widths = "-".join(map(str, self.hidden))
+        rules = dfanp.rules
         rule = rules.RULES.get(self.method) if self.method in rules.RULES else rules.bp
         drawn = f", {self.feedback} B" if rule.feedback_shape is not None else ""
         layers = "" if self.layers == "all" else ", output layer alone"
@@ -197,7 +197,7 @@ class TrainingSettings:
 
     def training(self, *parts):
         """Return the Training of its `parts`: network, problem, rule, optimizer, feedback, batch size."""
-        return Training(*parts, layers=self.layers, align=self.align)
+        return dfanp.Training(*parts, layers=self.layers, align=self.align)
 
     def problem(self, dataset, backend):
         """Return the problem; a ValueError if settings do not fit together."""
@@ -223,6 +223,6 @@ SIZES = {}  # settings -> Sizes
 def sizes_of(settings, dataset):
     """Return the Sizes of the problem of `settings`, which is made once to find out."""
     if settings not in SIZES:
-        made = settings.problem(dataset or settings.dataset(), Backend("cpu", kernels="numpy"))
+        made = settings.problem(dataset or settings.dataset(), dfanp.Backend("cpu", kernels="numpy"))
         SIZES[settings] = Sizes(made.features, made.train_size)
     return SIZES[settings]

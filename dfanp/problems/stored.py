@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+import dfanp
+
 from ..errors import DataError
-from . import datasets
 from .fields import setting
 
 
@@ -12,7 +13,7 @@ def data_set(default):
     return setting(
         default,
         "Data set; idx:DIR: images of your own, in files like MNIST's.",
-        names=lambda: datasets.NAMES,
+        names=lambda: dfanp.problems.datasets.NAMES,
         auto="MNIST where it is, else the embedded digits",
         swept=False,
     )
@@ -29,10 +30,12 @@ class OfDataset:
     @classmethod
     def decided(cls, given, data_dir=None):
         found = super().decided(given, data_dir)
-        return found | {"data": [datasets.resolve(name, data_dir) for name in found.get("data", ["auto"])]}
+        return found | {
+            "data": [dfanp.problems.datasets.resolve(name, data_dir) for name in found.get("data", ["auto"])]
+        }
 
     def dataset(self, data_dir=None):
-        return datasets.load(self.data, data_dir)
+        return dfanp.load(self.data, data_dir)
 
     def images(self, dataset):
         """Return the Dataset to learn and to test on."""

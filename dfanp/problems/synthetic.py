@@ -7,16 +7,17 @@ is (1, x_1, x_2, s_1 … s_{d-3}): the leading 1 stands in for a bias and counts
 
 from itertools import combinations
 
-import numpy as np
+import dfanp
 
 from ..checks import MOST
 from ..errors import shown
-from ..streams import streams
+from ..lazy import lazy
 from .arrays import Arrays
 from .fields import setting, settings_of
 from .rates import Rate
 from .settings import TrainingSettings
 
+np = lazy("numpy")
 THESIS = (0, 1, 1, 1, 1, 0, 1, 0, 0)  # of the disks 1 … 9; Demirbilek 2021 at c = 3
 PARTS = {"train": 0, "test": 1}
 MOST_BALANCED = 4  # disks along a side, for all their balanced labels
@@ -99,8 +100,7 @@ class Synthetic(Arrays):
         dtype, backend: as in ``Arrays``.
 
     Attributes:
-        labels: the labels of the disks, a tuple.
-        test_disks: the number of each test point's disk.
+        labels: the labels of the disks, a tuple. test_disks: the number of each test point's disk.
 
     Raises:
         ValueError: a size or the labels are not as above.
@@ -135,7 +135,7 @@ def points(n, d, c, seed, part):
 
     The angle is uniform, and so is the distance from the centre: the disk is not filled evenly by area.
     """
-    draw = lambda column: streams(seed).points(PARTS[part], column)
+    draw = lambda column: dfanp.streams.streams(seed).points(PARTS[part], column)
     disk = draw(0).integers(0, c * c, n)
     radius, angle = draw(1).uniform(0, 1 / (3 * c - 1), n), draw(2).uniform(0, 2 * np.pi, n)
     plane = centres(c)[disk] + radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -170,7 +170,7 @@ def assignments(labels, sides):
 def checked_labels(labels, c, seed=0):
     """Return the labels of c² disks as a tuple of 0s and 1s; a ValueError says what is wrong with them."""
     if isinstance(labels, str) and labels == "random":
-        return tuple(streams(seed).labels.integers(0, 2, c * c).tolist())
+        return tuple(dfanp.streams.streams(seed).labels.integers(0, 2, c * c).tolist())
     if isinstance(labels, str) and labels == "thesis":
         if c != 3:
             raise ValueError(f"the thesis labels nine disks (c = 3): give {c * c} labels for c = {c}, or 'random'")
