@@ -112,8 +112,11 @@ class Cuda(Tier):
         return None if array is None else self.card.address(array)
 
     def contiguous(self, array):
-        """Return `array` itself, or a copy without gaps."""
-        return self.xp.reshape(self.xp.reshape(array, (-1,)), array.shape)
+        """Return a view of `array`, or a copy without gaps."""
+        flat = self.xp.reshape(array, (-1,))
+        if self.card.strides(flat) != [1]:  # every other number, or one that is broadcast: reshape makes a view of it
+            flat = self.xp.astype(flat, flat.dtype)
+        return self.xp.reshape(flat, array.shape)
 
     def run(self, name, argument, numbers, dtype, shared=0, blocks=None):
         """Launch a kernel of cuda.cu on as many blocks as `numbers` keep busy (or `blocks`), for the dtype."""
