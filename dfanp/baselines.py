@@ -171,9 +171,11 @@ class NTK(MLP):
         return self.backend.kernels.product(h, self.parameters["W0"]) * self.slope([h], 1)
 
     def slope(self, h, l):
-        if self._gated[0] is not h[0]:  # asked for twice, on the way up and on the way down
-            self._gated = h[0], self.gate(self.backend.xp, self.projection(h[0]))
-        return self._gated[1]
+        X, gated = self._gated  # both at once: another thread may be about other examples
+        if X is not h[0]:  # asked for twice, on the way up and on the way down
+            gated = self.gate(self.backend.xp, self.projection(h[0]))
+            self._gated = h[0], gated
+        return gated
 
 
 class Baseline(NamedTuple):

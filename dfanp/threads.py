@@ -4,7 +4,7 @@ import os
 import re
 from collections import deque
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from math import ceil
 from pathlib import Path, PurePosixPath
 from threading import Condition, RLock, local
@@ -13,6 +13,7 @@ from typing import NamedTuple
 LIMITS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT")  # variables that batch systems, joblib and Dask set
 # NumPy's own OpenBLAS has no more threads, on any machine: that many are not a limit that somebody set.
 MOST_OF_BLAS = 64
+FORK_WAITS = 60  # seconds, at most, for trainings in other threads to end their epoch
 
 
 def default_threads(most=None):
@@ -71,12 +72,23 @@ def quota_of(group):
     return None
 
 
-def fork_lock():
-    """Return a lock that is free in a child of fork too, whichever thread held it in the parent: fork waits for that one."""
-    lock = RLock()
+def free_in_children(lock):
+    """Return a lock of which a child of fork has a free one, whichever thread holds it in the parent: the fork waits for that one."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
     return lock
+
+
+def once(make):
+    """Return a function that keeps what ``make(*arguments)`` returned for the same arguments; made by one thread, and others wait."""
+    kept, lock = cache(make), free_in_children(RLock())
+
+    @wraps(make)
+    def get(*arguments):
+        with lock:
+            return kept(*arguments)
+
+    return get
 
 
 class ProcessSetting:
@@ -87,15 +99,17 @@ class ProcessSetting:
 
     Args:
         get, put: ``get()`` returns what is set, ``put(value)`` sets it.
-        restore: ``restore(value)`` sets what was there before.
+        restore: ``restore(value)`` sets what was there before, where that takes more than ``put``.
+        delays_fork: ``delays_fork(value)`` says whether a fork should wait for the threads that hold a value.
     """
 
-    def __init__(self, get, put, restore):
-        self.get, self.put, self.restore = get, put, restore
+    def __init__(self, get, put, restore=None, delays_fork=lambda value: False):
+        self.get, self.put, self.restore, self.delays_fork = get, put, restore or put, delays_fork
         self.before, self.value, self.holders = None, None, 0
-        self.own, self.turn, self.queue = local(), Condition(fork_lock()), deque()
+        self.own, self.turn, self.queue = local(), Condition(RLock()), deque()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forget_other_threads)
+            parent = dict(before=self._before_fork, after_in_parent=self.turn.release)
+            os.register_at_fork(**parent, after_in_child=self._in_child)
 
     def outside(self):
         """Return the value that others have set, whatever is held at present."""
@@ -130,26 +144,33 @@ class ProcessSetting:
 
     def _take(self, value):
         if self.queue or (self.holders and self.value != value):
-            self._wait(value)
+            self._wait(lambda: not self.holders or self.value == value)
         if not self.holders:
             if self.before is None:
                 self.before = self.get()
             self.put(value)
         self.value, self.own.value, self.holders = value, value, self.holders + 1
 
-    def _wait(self, value):
+    def _wait(self, ready, seconds=None):
         ticket = object()
         self.queue.append(ticket)
         try:
-            self.turn.wait_for(lambda: self.queue[0] is ticket and (not self.holders or self.value == value))
+            self.turn.wait_for(lambda: self.queue[0] is ticket and ready(), seconds)
         finally:
             self.queue.remove(ticket)
             self.turn.notify_all()
 
-    def _forget_other_threads(self):
-        # What they held stays set until the next to let go restores it: BLAS's own locks may not be free at this moment.
+    def _before_fork(self):
+        self.turn.acquire()
+        mine = getattr(self.own, "value", None) is not None
+        if self.holders > mine and self.delays_fork(self.value):
+            self._wait(lambda: self.holders <= mine, FORK_WAITS)
+
+    def _in_child(self):
+        # What other threads held stays set until the next to let go restores it: BLAS's own locks may not be free right now.
         self.holders = int(getattr(self.own, "value", None) is not None)
         self.queue.clear()
+        self.turn.release()
 
 
 class Holding:
@@ -181,7 +202,7 @@ class Blas(NamedTuple):
     of_shared: int
 
 
-@cache
+@once
 def blas_pools():
     """Return the controller of NumPy's BLAS; to find it takes a millisecond, so that is done once."""
     from threadpoolctl import ThreadpoolController
@@ -189,7 +210,7 @@ def blas_pools():
     return ThreadpoolController().select(user_api="blas")
 
 
-@cache
+@once
 def blas():
     """Return the process's Blas."""
     shared, own = [], []
@@ -207,7 +228,9 @@ def blas():
         put(numbers)
         give_up_control(shared)
 
-    return Blas(ProcessSetting(lambda: numbers_of(shared), put, restore), own, len(shared))
+    # While it multiplies on several threads, OpenBLAS may hang in a fork, in parent or child.
+    setting = ProcessSetting(lambda: numbers_of(shared), put, restore, lambda numbers: max(numbers, default=1) > 1)
+    return Blas(setting, own, len(shared))
 
 
 def give_up_control(libraries, force=False):

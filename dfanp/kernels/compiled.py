@@ -6,12 +6,12 @@ A batch of stacked digits is read as the list of its non-zero pixels. Normalisat
 
 import os
 from contextlib import contextmanager
-from threading import local
+from threading import RLock, local
 
 import numpy as np
 
 from ..inputs import StackedDigits
-from ..threads import fork_lock
+from ..threads import free_in_children
 from . import mirror
 from .mirror import hyperparameters, slots
 from .nonzero import nonzero
@@ -20,7 +20,7 @@ from .tier import Tier
 SGD = mirror.number(mirror.OPTIMIZERS, "sgd")
 
 
-LOADING = fork_lock()
+LOADING = free_in_children(RLock())
 
 
 @contextmanager
@@ -85,6 +85,9 @@ class Workspace(local):
 
     def __init__(self):
         self.lists = {}
+
+    def __reduce__(self):  # a copy, or one in another process, begins empty
+        return type(self), ()
 
 
 class Compiled(Tier):

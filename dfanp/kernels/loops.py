@@ -12,8 +12,10 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import prange, types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
+from ..threads import free_in_children
 from .compiled import awake_shortly
 from .mirror import NUMBERS, OPTIMIZERS
 
@@ -67,12 +69,8 @@ busy = Lock()
 @contextmanager
 def team(threads):
     """Yield how many of Numba's threads loops may run on, at most `threads`; 1 stands for the calling thread, and none of Numba's."""
-    threads = min(threads, numba.config.NUMBA_NUM_THREADS)
-    if threads == 1 or forked:
-        yield 1
-        return
-    one_at_a_time = layer() == "workqueue"
-    if one_at_a_time and not busy.acquire(blocking=False):
+    one_at_a_time, threads = layer() == "workqueue", min(threads, numba.config.NUMBA_NUM_THREADS)
+    if threads == 1 or forked or (one_at_a_time and not busy.acquire(blocking=False)):
         yield 1
         return
     before = numba.get_num_threads()
@@ -103,6 +101,7 @@ def note_fork():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=note_fork)
+free_in_children(global_compiler_lock)
 
 
 @intrinsic
