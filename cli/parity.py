@@ -24,8 +24,8 @@ def parity(lr, data, data_dir, device, threads, out, plot, as_json, quiet, **giv
       dfanp parity --epochs 50 --out runs/dfa  # the same line goes on after an interrupt
 
     Files: --out keeps a run in DIR: config.json (its settings, the SHA-256 of its data, versions), log.jsonl (a line an epoch and seed),
-    timings.jsonl and checkpoint.npz. The same command goes on with it, and ends with the same bytes as if it had never stopped; with other
-    settings it is refused. MNIST is read from --data-dir or from the cache (see `dfanp data`).
+    timings.jsonl and checkpoint.npz. The same command goes on with it, and ends with the same bytes as if it had never stopped; so does
+    one with more --epochs. With fewer than it has, or other settings, it is refused. MNIST is read from --data-dir or from the cache (see `dfanp data`).
 
     Output: a table with a row a seed, and with --repeats the mean and its 95 % interval; with --json one object: config, environment,
     runs, summary. On stderr the data, the learning rate, the device, and how far it is.

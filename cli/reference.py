@@ -29,7 +29,7 @@ alone. What goes wrong is one line on stderr that begins with `dfanp:`; a misspe
 | 0 | done |
 | 1 | failed: the line on stderr says why. Also when whoever reads the output has left |
 | 2 | bad usage: a command, an option or a value that there is not |
-| 130 | interrupted (Ctrl-C); the line on stderr says what was kept |
+| 130 | interrupted (Ctrl-C, SIGTERM, or SIGHUP as of a terminal that closes); the line on stderr says what was kept |
 
 **Environment**
 

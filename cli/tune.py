@@ -75,7 +75,8 @@ def parity(score, data, data_dir, device, **given):
 
     Output: a table with the best rate of each combination; with --json one object: best, failed. On stderr how far it is.
 
-    Exit status: 1 if a run diverged or failed; the others are done and kept. 130 after Ctrl-C: the first lets the running epochs end.
+    Exit status: 1 if a run diverged or failed; the others are done and kept. 130 after Ctrl-C
+    or SIGTERM: the first lets the running epochs end.
 
     See also: dfanp results, dfanp plot, dfanp represent.
     """
@@ -112,7 +113,8 @@ def synthetic(device, labels, **given):
 
     Output: a table with the best rate of each combination; with --json one object: best, failed. On stderr how far it is.
 
-    Exit status: 1 if a run diverged or failed; the others are done and kept. 130 after Ctrl-C: the first lets the running epochs end.
+    Exit status: 1 if a run diverged or failed; the others are done and kept. 130 after Ctrl-C
+    or SIGTERM: the first lets the running epochs end.
 
     See also: dfanp results, dfanp plot, dfanp synthetic.
     """
