@@ -15,6 +15,7 @@ import matplotlib.font_manager  # lists the fonts there are in a file of the use
 from dfanp_cli import main
 
 from dfanp import plots, plugins, registry, representations
+from dfanp.experiments import published, reproduce  # noqa: F401  (they register what they have once)
 from dfanp.problems import datasets
 
 from . import seeds
