@@ -84,7 +84,7 @@ def wait_until_gone(group, patience=PATIENCE):
 
 
 class Different(Exception):
-    """A sweep that was killed came out otherwise than one that was not, or left a process behind."""
+    """A sweep that was killed ended otherwise than one that was not, or left a process behind."""
 
 
 def report(result):
@@ -97,7 +97,7 @@ def report(result):
 
 
 def survive(kills, workers=(1, 2), seed=0, say=lambda text: None):
-    """Kill sweeps so many times; return a dict that says how often it hit one that had begun, and what came of it.
+    """Kill sweeps so many times; return a dict that says how often it hit one that had begun, or its parent alone, and how many ended.
 
     Args:
         kills: how many. workers: each start draws one of these numbers. seed: of the moments. say: called with a line on progress.
@@ -123,20 +123,23 @@ def survive(kills, workers=(1, 2), seed=0, say=lambda text: None):
                 if group is None:
                     break  # it came to its end before its time
                 groups.append(group)
-                found["kills"] += 1
-                found["of_the_parent"] += not whole
-                found["of_one_begun"] += (path / "store.jsonl").exists()
+                began = (path / "store.jsonl").exists()
+                for name, hit in {"kills": True, "of_one_begun": began, "of_the_parent": not whole}.items():
+                    found[name] += hit
                 say(f"kill {found['kills']} of {kills}")
             finish(path, rng.choice(workers))  # while workers of the last one may still be there
-            found["sweeps"] += 1
-            for group in groups:
-                wait_until_gone(group)
-            if contents(path) != wanted:
-                raise Different(
-                    f"after {found['kills']} kills a sweep has another store or checkpoints than one undisturbed"
-                )
-            found["equal"] += 1
+            compare(path, wanted, groups)
+            for name in ("sweeps", "equal"):
+                found[name] += 1
     return found
+
+
+def compare(path, wanted, groups):
+    """Raise Different unless the sweep in `path` has the contents `wanted`, and no process of the `groups` goes on."""
+    for group in groups:
+        wait_until_gone(group)
+    if contents(path) != wanted:
+        raise Different(f"{path.name}: another store or checkpoints than those of a sweep undisturbed")
 
 
 def killed(process, moment, whole):
@@ -167,6 +170,7 @@ def ended_with_us(process):
         yield
     except BaseException:
         kill_group(process.pid)
+        process.wait()
         raise
 
 

@@ -202,14 +202,14 @@ def estimator(data, data_dir, epochs, rounds, out, as_json, quiet):
 def kills(kills, seed, quiet):
     """Kill sweeps with SIGKILL at random moments, go on with them, and compare what they leave behind.
 
-    Takes about a second a kill.
+    Half of the kills hit the command alone, whose workers then have to end by themselves. Takes about a second a kill.
 
     \b
     Example: dfanp bench kills --kills 50 --seed 7
 
     Output: how many sweeps and kills there were, and what they hit. Progress on stderr.
 
-    Exit status: 1 if a sweep came out otherwise than an undisturbed one.
+    Exit status: 1 if a sweep came out otherwise than an undisturbed one, or a worker went on.
 
     See also: dfanp tune, dfanp bench sweeps.
     """

@@ -32,7 +32,7 @@ new in it.
 
 Output: a table with the best rate of each combination; with --json one object: best, failed. On stderr the progress.
 
-Exit status: 1 if a run diverged or failed; the others are done and kept. 130 after Ctrl-C: the first lets the
+Exit status: 1 if a run diverged or failed; the others are done and kept. 130 after Ctrl-C or SIGTERM: the first lets the
 running epochs end.
 """
 repeats = option(

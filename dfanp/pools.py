@@ -112,12 +112,13 @@ def _start_trackers():
 def cancelled():
     """Whether this is a task of a Dask cluster that nobody waits for any more: its client has ended or has given it up."""
     distributed = sys.modules.get("distributed")
-    try:
-        worker = distributed and distributed.get_worker()
-    except ValueError:  # this process is no worker of a cluster
+    if distributed is None:
         return False
-    found = worker and worker.state.tasks.get(worker.get_current_task())
-    return bool(found) and found.state == "cancelled"
+    try:
+        worker = distributed.get_worker()
+        return worker.state.tasks[worker.get_current_task()].state == "cancelled"
+    except (ValueError, KeyError):  # this is no worker of a cluster, or not the thread of its task
+        return False
 
 
 def _on_cluster(task, jobs, workers, address):
