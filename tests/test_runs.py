@@ -89,12 +89,12 @@ def test_more_epochs_end_with_the_bytes_of_a_run_that_never_stopped(tmp_path, se
 
 
 def test_weights_drawn_anew_on_the_way_are_no_hindrance_to_more_epochs(tmp_path, settings, do):
-    from dfanp.experiments.published import settings_of
+    from dfanp.experiments.published import PublishedParity
 
     given = vars(settings) | {"redraw": 2, "align": False, "hidden": (6,)}
-    do(settings_of(ParitySettings, **given), tmp_path / "whole")
+    do(PublishedParity(**given), tmp_path / "whole")
     for epochs in (1, 2, 4):
-        do(settings_of(ParitySettings, **given | {"epochs": epochs}), tmp_path / "parts")
+        do(PublishedParity(**given | {"epochs": epochs}), tmp_path / "parts")
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
 
 
