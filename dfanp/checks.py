@@ -9,6 +9,7 @@ ValueError: lr must be a finite number above 0, got 0
 
 from math import isfinite
 from numbers import Integral, Real
+from operator import ge, gt, le, lt
 
 from .errors import nearest, shown
 
@@ -41,22 +42,23 @@ def whole(name, value, least=1, most=None, other=""):
     raise ValueError(f"{name} must be a whole number{within}{other}, got {shown(value)}")
 
 
-def number(name, value, least=None, most=None, above=None, other=""):
+def number(name, value, least=None, most=None, above=None, below=None, other=""):
     """Return a finite number in a range, as it is; one of NumPy as Python's.
 
     Args:
-        least, most, above: of the range; None: no limit. other: see ``whole``.
+        least, most, above, below: of the range; None: no limit. other: see ``whole``.
 
     Raises:
         ValueError: it is none.
     """
-    within = (least is None or value >= least) and (most is None or value <= most) if is_number(value) else False
-    if within and (above is None or value > above) and is_finite(value):
+    limits = {"at least": (least, ge), "above": (above, gt), "below": (below, lt), "at most": (most, le)}
+    limits = {words: each for words, each in limits.items() if each[0] is not None}
+    if is_number(value) and is_finite(value) and all(fits(value, end) for end, fits in limits.values()):
         return value if isinstance(value, (int, float)) else float(value)
-    limits = [f"at least {limit(least)}"] if least is not None else []
-    limits += [f"at most {limit(most)}"] if most is not None else []
-    wanted = "a finite number" if above is None else f"a finite number above {limit(above)}"
-    raise ValueError(f"{name} must be {' and '.join(limits) or wanted}{other}, got {shown(value)}")
+    wanted = " and ".join(f"{words} {limit(end)}" for words, (end, _) in limits.items())
+    if above is not None or not limits:
+        wanted = f"a finite number {wanted}".rstrip()
+    raise ValueError(f"{name} must be {wanted}{other}, got {shown(value)}")
 
 
 def is_finite(value):

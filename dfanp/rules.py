@@ -25,11 +25,11 @@ A rule of your own is one more such line:
 """
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 
+from .checks import is_whole
 from .errors import shown
 from .registry import Registry
 
@@ -153,7 +153,7 @@ def feedback_shapes(rule, sizes):
         return []
     shapes = [rule.feedback_shape(sizes, l) for l in range(1, len(sizes) - 1)]
     for shape in shapes:
-        if np.shape(shape) != (2,) or not all(isinstance(d, Integral) and d > 0 for d in shape):
+        if np.shape(shape) != (2,) or not all(is_whole(d) and d > 0 for d in shape):
             raise ValueError(
                 f"feedback_shape of the rule {rule.name!r} must return two whole numbers of at least 1 (rows, width of the "
                 f"layer), got {shown(shape)}"

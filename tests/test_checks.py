@@ -32,6 +32,7 @@ def test_what_is_no_whole_number(value):
         (10**400, {}, "a finite number, got 1000"),
         (float("nan"), dict(least=0, most=1e6), "at least 0 and at most 10.6, got nan"),
         (True, dict(least=0), "at least 0, got True"),
+        (1, dict(above=0, below=1), "a finite number above 0 and below 1, got 1"),
         ("1", {}, "a finite number, got '1'"),
     ],
 )

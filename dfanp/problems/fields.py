@@ -90,7 +90,7 @@ class Setting:
         return whole(self.name, value, self.least, self.most, self._other)
 
     def _number(self, value):
-        return number(self.name, value, self.least, self.most, self.above, self._other)
+        return number(self.name, value, self.least, self.most, self.above, other=self._other)
 
     def _truth(self, value):
         texts = [word for word in (self.words or {}).values() if isinstance(word, str)]
