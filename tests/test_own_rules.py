@@ -138,6 +138,18 @@ def test_replicas_may_share_a_seed_of_the_data_and_of_B(rule, given):
             assert np.array_equal(array, outcomes[1][name]) and rule == "target-projection"
 
 
+def test_a_learned_B_rests_where_the_output_layer_alone_is_trained():
+    X, y = numbers(3)
+    backend = dfanp.Backend("cpu")
+    network = dfanp.MLP((6, 5, 4, 3), seed=(1, 2), backend=backend)
+    problem = own_problem(backend, "float32", X, y.astype("float32"))
+    run = dfanp.Training(network, problem, own.kolen_pollack, dfanp.Adam(0.1), batch_size=16, layers="output")
+    before = run.arrays()
+    list(run.epochs(1))
+    changed = [name for name, array in run.arrays().items() if not np.array_equal(array, before[name])]
+    assert changed == ["parameters/W2", "optimizer/W2/m", "optimizer/W2/v", "optimizer/step", "epoch"]
+
+
 @pytest.mark.parametrize(
     "rule, message",
     [

@@ -14,7 +14,8 @@ It may have more: ``classes``, names of what the two signs of one output mean, a
 examples X can be told apart: name -> whole numbers (n,) or (n, k).
 
 With a sequence of R seeds the arrays have a leading replica axis R (test and probe may leave it out where all
-replicas share them). All are arrays of the problem's backend, or ``StackedDigits``.
+replicas share them). All are arrays of the problem's backend, or ``StackedDigits``; targets may have another dtype,
+such as whole numbers.
 
 ``PROBLEMS`` has those with commands of their own: the classes of their settings, by the problem's name.
 """
