@@ -105,5 +105,5 @@ def keep(result, folder):
     """Write ``estimator.json`` into `folder`; return its path."""
     path = Path(folder) / "estimator.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return path

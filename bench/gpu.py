@@ -217,5 +217,5 @@ def keep(result, folder):
     folder.mkdir(parents=True, exist_ok=True)
     name = "-".join("".join(c if c.isalnum() else " " for c in result["gpu"].lower()).split())
     path = folder / f"gpu-{name}.json"
-    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return path

@@ -35,7 +35,7 @@ def begin(plan, quick):
 def processor():
     """Return the model name of the CPU."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
@@ -151,5 +151,5 @@ def keep(result, folder):
     folder.mkdir(parents=True, exist_ok=True)
     names = {each["name"] for each in result["measurements"]}
     path = folder / ("growth.json" if names == {"growth"} else "cpu.json")
-    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return [path, *pictures.draw(result, folder)]

@@ -10,6 +10,7 @@ failed                          title -> why it could not run
 from dataclasses import dataclass
 
 from dfanp.experiments.rates import default_rate
+from dfanp.settings import ParitySettings
 
 from . import startup
 from .contestants import same_losses
@@ -39,8 +40,8 @@ class Plan:
     rules: tuple = ("dfa", "bp")
     rounds: int = 5
     torch: bool = True
-    train_size: int = 60_000
-    test_size: int = 10_000
+    train_size: int = ParitySettings.train_size
+    test_size: int = ParitySettings.test_size
     steps: int = 400
     epochs: int = 500
     hidden: int = 512
@@ -147,7 +148,7 @@ def start(plan, say):
         "times": {title: summary(each) for title, each in times.items()},
         "import_beyond_numpy": more,
     }
-    for tier in plan.tiers:
+    for tier in plan.tiers if startup.WATCHES else ():
         say(f"peak memory, {tier}")
         settings = plan.settings("dfa", "rmsprop", tier=tier)
         shown = {"data": plan.data, "tier": tier, "threads": plan.threads}

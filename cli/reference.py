@@ -33,7 +33,7 @@ is one line on stderr that begins with `dfanp:`; for a misspelt name it suggests
 | 0 | success |
 | 1 | failure, explained on stderr; also a run that diverged, or a reader of stdout that closed it |
 | 2 | bad usage: an unknown command, option or value |
-| 130 | interrupted (Ctrl-C); the line on stderr says what was saved |
+| 130 | interrupted (Ctrl-C, SIGTERM, or SIGHUP where a terminal closes); the line on stderr says what was saved |
 
 **Environment**
 

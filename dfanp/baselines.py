@@ -34,6 +34,7 @@ from .errors import by_name, shown
 from .inputs import StackedDigits
 from .network import MLP
 from .registry import Registry
+from .rules import RULES
 from .streams import per_replica, streams
 
 # Bytes that a Projection keeps of a bank of images; what would take more is multiplied at every step.
@@ -170,9 +171,11 @@ class NTK(MLP):
         return self.backend.kernels.product(h, self.parameters["W0"]) * self.slope([h], 1)
 
     def slope(self, h, l):
-        if self._gated[0] is not h[0]:  # asked for twice, on the way up and on the way down
-            self._gated = h[0], self.gate(self.backend.xp, self.projection(h[0]))
-        return self._gated[1]
+        X, gated = self._gated  # both at once: another thread may be about other examples
+        if X is not h[0]:  # asked for twice, on the way up and on the way down
+            gated = self.gate(self.backend.xp, self.projection(h[0]))
+            self._gated = h[0], gated
+        return gated
 
 
 class Baseline(NamedTuple):
@@ -201,6 +204,11 @@ BASELINES = Registry(
 def get(name):
     """Return the Baseline called `name`, or one as it is; a ValueError names those there are."""
     return BASELINES.get(name)
+
+
+def methods():
+    """Return the names that a setting `method` takes: of the rules, and of the lazy baselines."""
+    return (*RULES, *BASELINES)
 
 
 def one_hidden(sizes):

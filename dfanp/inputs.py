@@ -23,8 +23,8 @@ class Bank:
 
     def prepared(self, tier, prepare):
         """Return ``prepare(self)``, made once for each kernel tier."""
-        if tier not in self._prepared:
-            self._prepared[tier] = prepare(self)
+        if tier not in self._prepared:  # of threads that come here at once the first to be done counts
+            self._prepared.setdefault(tier, prepare(self))
         return self._prepared[tier]
 
 

@@ -8,7 +8,7 @@ from . import representations
 from .errors import RecordError
 from .records import read_checkpoint, read_config
 from .runs import build, restored
-from .settings import from_config
+from .settings import ParitySettings, from_config
 from .store import Store
 
 
@@ -81,7 +81,7 @@ class Kept:
         if place is None:
             problem = self.settings.problem(self.dataset, network.backend)
             return representations.of_layer(network, problem, layer, seed, samples)
-        if self.settings.name != "parity":
+        if not isinstance(self.settings, ParitySettings):
             raise ValueError(f"place is of a digit in a parity run, and this is {self.settings.title}")
         return representations.of_place(network, self.dataset, place - 1, samples)
 

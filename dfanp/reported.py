@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .checks import is_number
 from .confusion import Answers, answers
 from .errors import DataError, DfanpError, RecordError
 from .intervals import mean_interval
@@ -13,7 +14,6 @@ from .jsonl import parse_lines, read_lines
 from .kept import Kept
 from .logs import is_measured, layers_of
 from .network import MLP
-from .optimizers import is_number
 from .records import failures, read_config
 from .settings import from_config
 from .training import MEASURES

@@ -13,6 +13,7 @@ import numpy as np
 
 from .errors import by_name
 from .inputs import StackedDigits
+from .threads import blas_on
 
 NEIGHBOURS = 15
 COMPONENTS = 10  # principal components whose share of the variance is told
@@ -87,7 +88,7 @@ def on_one_thread(look):
     def pinned(*args, **more):
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(limits=1):
+        with blas_on(1), threadpool_limits(limits=1):
             return look(*args, **more)
 
     return pinned

@@ -5,6 +5,7 @@
     failures.jsonl    a line each time that a run failed: told in tables, tried again at the next start
     progress/         where unfinished runs go on: a checkpoint for each job (see ``dfanp.sweeps``)
     checkpoints/      where asked for, the final arrays of each run, KEY.npz
+    .lock             while a process writes to the folder
 
 A run's key is the SHA-256 of its canonical config and of the schema: equal runs, equal keys, whoever computed them. One
 process at a time writes to a folder, the one that has its lock.
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import RecordError
+from .files import LOCK, FolderLock
 from .jsonl import append_whole, cut_off, read_lines
 from .logs import is_measured
-from .records import Locked, canonical, failures, lock_folder, present
+from .records import Locked, canonical, failures
+from .settings import present
 
 SCHEMA = 1  # of a line, and of what a config means: a run of another schema is another run
 STATUSES = ("done", "diverged")
@@ -74,7 +77,7 @@ class Store(Locked):
                 others = [each.name for each in self.path.iterdir() if each.name not in NAMES]
                 if others and not (self.path / "store.jsonl").exists():
                     raise RecordError(f"{self.path}: holds other files ({others[0]}, …); name an empty or new folder")
-                self._lock = lock_folder(self.path, "another process is writing to this sweep")
+                self._lock = FolderLock(self.path, "another process is writing to this sweep")
             try:
                 self._read(write)
             except BaseException:
@@ -139,7 +142,17 @@ class Store(Locked):
             append_whole(self.path / "failures.jsonl", [{"key": key, "config": config, "error": message}])
 
 
-NAMES = ("store.jsonl", "timings.jsonl", "failures.jsonl", "progress", "checkpoints", "stop", "records", "figures")
+NAMES = (
+    "store.jsonl",
+    "timings.jsonl",
+    "failures.jsonl",
+    "progress",
+    "checkpoints",
+    "stop",
+    "records",
+    "figures",
+    LOCK,
+)
 
 
 def has_its_key(line):

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from dfanp_bench import kills
 
 import dfanp
-from dfanp import DataError, RecordError, grids, jobs, pools, runs, sweeps
+from dfanp import DataError, RecordError, grids, jobs, runs, sweeps
 from dfanp.kept import Kept
 from dfanp.settings import ParitySettings
 from dfanp.store import Store, key_of
@@ -302,9 +304,35 @@ def test_one_sweep_at_a_time(grid, tmp_path):
 
 
 def test_killed_fifty_times():
-    told = kills.survive(50)
-    assert told["kills"] == 50 and told["equal"] == told["sweeps"] >= 1 and told["of_one_begun"] > 10
+    found = kills.survive(50)
+    assert found["kills"] == 50 and found["equal"] == found["sweeps"] >= 1 and found["of_one_begun"] > 10
+    assert found["of_the_parent"] > 10
 
 
-def test_workers_leave_no_process_behind(grid, tmp_path):
-    assert len(list(pools.run_jobs(len, ["a", "bc"], 2))) == 2
+def test_an_interrupt_of_the_killing_itself_leaves_no_process_behind(tmp_path, monkeypatch):
+    """No terminal's signal reaches what it starts."""
+    started, wait = [], subprocess.Popen.wait
+
+    def interrupted(process, timeout=None):
+        if timeout is None:
+            return wait(process)
+        started.append(process.pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(
+        kills, "finish", lambda path, workers: (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+    )
+    monkeypatch.setattr(kills, "contents", lambda path: None)
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kills.survive(1, workers=(2,))
+    (group,) = started
+    kills.wait_until_gone(group)
+
+
+def test_a_process_that_remains_is_found_and_killed():
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
+    assert kills.remaining(process.pid) == [process.pid]
+    with pytest.raises(kills.Different, match="1 processes still run 0.1 seconds after their parent was killed"):
+        kills.wait_until_gone(process.pid, patience=0.1)
+    assert process.wait(60) == -signal.SIGKILL and kills.remaining(process.pid) == []

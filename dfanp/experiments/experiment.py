@@ -6,9 +6,9 @@ Each one has a mode or two: ``published`` does what was run for Demirbilek 2021,
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from ..settings import ParitySettings, SyntheticSettings
+from ..settings import ParitySettings, SyntheticSettings, made
 from ..store import key_of
-from .published import settings_of
+from .published import PublishedParity  # noqa: F401  (registers all that published runs have more)
 from .rates import default_rate, thesis_rate
 
 PUBLISHED, CORRECTED = MODES = ("published", "corrected")
@@ -30,8 +30,8 @@ class Scale:
     """
 
     data: str = "mnist"
-    train_size: int = 60_000
-    test_size: int = 10_000
+    train_size: int = ParitySettings.train_size
+    test_size: int = ParitySettings.test_size
     most_epochs: int = 10**9
     most_passes: int = 500
     seeds: tuple = (0, 1, 2)
@@ -124,9 +124,9 @@ def parity_series(label, scale, mode, k=3, method="dfa", opt="rmsprop", epochs=2
     )  # fmt: skip
     if chained and mode == PUBLISHED:
         in_all = epochs * len(scale.seeds)
-        runs = (settings_of(ParitySettings, epochs, epochs=in_all, seed=scale.seeds[0], **given),)
+        runs = (made(ParitySettings, redraw=epochs, epochs=in_all, seed=scale.seeds[0], **given),)
     else:
-        runs = tuple(settings_of(ParitySettings, epochs=epochs, seed=seed, **given) for seed in scale.seeds)
+        runs = tuple(made(ParitySettings, epochs=epochs, seed=seed, **given) for seed in scale.seeds)
     return Series(label, runs, panel, x, None if scale.quick else published)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..jobs import resolved
 from ..problems import load
-from ..records import present, write_whole
+from ..records import write_whole
+from ..settings import present
 from ..store import key_of
 from ..sweeps import Sweep
 from .experiment import record

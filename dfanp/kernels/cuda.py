@@ -13,7 +13,7 @@ import numpy as np
 from .. import activations
 from ..inputs import StackedDigits, WeightGradient
 from . import mirror
-from .card import Card
+from .card import Card, products
 from .cuda_shapes import shape_of
 from .mirror import ACTIVATIONS, HYPERPARAMETERS, INT, POINTER, REALS, corrections, hyperparameters, slots
 from .tier import Tier
@@ -112,8 +112,11 @@ class Cuda(Tier):
         return None if array is None else self.card.address(array)
 
     def contiguous(self, array):
-        """Return `array` itself, or a copy without gaps."""
-        return self.xp.reshape(self.xp.reshape(array, (-1,)), array.shape)
+        """Return a view of `array`, or a copy without gaps."""
+        flat = self.xp.reshape(array, (-1,))
+        if self.card.strides(flat) != [1]:  # every other number, or one that is broadcast: reshape makes a view of it
+            flat = self.xp.astype(flat, flat.dtype)
+        return self.xp.reshape(flat, array.shape)
 
     def run(self, name, argument, numbers, dtype, shared=0, blocks=None):
         """Launch a kernel of cuda.cu on as many blocks as `numbers` keep busy (or `blocks`), for the dtype."""
@@ -128,11 +131,12 @@ class Cuda(Tier):
         if X._dense is None:
             bank, dtype, (*replicas, n, k) = X.bank, np.dtype(X.dtype), X.picks.shape
             picks = X.picks if self.card.strides(X.picks)[-2:] == [k, 1] else self.contiguous(X.picks)
-            X._dense = self.card.empty(X.shape, X.dtype)
+            out = self.card.empty(X.shape, X.dtype)
             stride = self.card.strides(picks)[0] if replicas else n * k
-            pointers = map(self.address, (bank.raw, picks, X._dense))
+            pointers = map(self.address, (bank.raw, picks, out))
             sizes = *(replicas or [1]), n, stride, k, bank.raw.shape[1]
-            self.run("gather", STRUCTS[dtype]["gather"](*pointers, *sizes, bank.mean, bank.std), X._dense.size, dtype)
+            self.run("gather", STRUCTS[dtype]["gather"](*pointers, *sizes, bank.mean, bank.std), out.size, dtype)
+            X._dense = out  # once it is filled: other threads may wait for it
         return X._dense
 
     def product(self, X, W):
@@ -290,7 +294,7 @@ class CudaTF32(Cuda):
     tolerance = {"float32": 3e-2, "float64": 1e-9}
 
     def precision(self):
-        return self.card.tf32()
+        return products(self.xp, tf32=True)
 
 
 def dtype_of(array):

@@ -54,7 +54,8 @@ def leaves(command):
 @cache
 def words():
     """Return the dictionary, at most 254 words: commands, options, values."""
-    groups = [command for command in main.COMMANDS if command != "bench"]
+    with click.Context(main.cli) as context:
+        groups = [command for command in main.cli.list_commands(context) if command != "bench"]
     options = {
         text for leaf in leaves(main.cli) for each in leaf.params for text in (*each.opts, *each.secondary_opts)
     }

@@ -113,6 +113,37 @@ def weights():
     return found
 
 
+def others_weights():
+    """Files without an activation, of half precision and with other names, and state dicts."""
+    found, rng = [], np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape).astype(np.float32) for shape in ((3, 2), (3,), (3, 3), (3,), (1, 3), (1,))]
+    for names in (("0", "2", "4"), ("encoder.0", "encoder.2", "head"), ("a", "b", "c"), ("fc1", "fc10", "fc2")):
+        keys = [f"{name}.{kind}" for name in names for kind in ("weight", "bias")]
+        upper_half = lambda array: (array.view(np.uint32) >> 16).astype(np.uint16)
+        kinds = {"F32": lambda array: array, "F16": lambda array: array.astype(np.float16), "BF16": upper_half}
+        for header_dtype, cast in kinds.items():
+            state = dict(zip(keys, map(cast, arrays), strict=True))
+            place, header = 0, {"__metadata__": {"format": "pt"}}
+            for name, array in state.items():
+                header[name] = {
+                    "dtype": header_dtype,
+                    "shape": array.shape,
+                    "data_offsets": (place, place + array.nbytes),
+                }
+                place += array.nbytes
+            values = b"".join(array.tobytes() for array in state.values())
+            found += [b"\x81" + json.dumps(header).encode() + BREAK + values]
+            if header_dtype != "BF16":  # which NumPy has not
+                found += [members(npz(state)), members(npz(state), b"\3"), b"\2" + npz(state)]
+        parts = [
+            key.encode() + b"\0" + bytes([0, array.ndim, *(*array.shape, 0, 0)[:3], 1])
+            for key, array in zip(keys, arrays, strict=True)
+        ]
+        found += [bytes([0, how]) + BREAK.join(parts) for how in (1, 3)]
+        found += [bytes([0, 1]) + BREAK.join([*parts[4:], *parts[:4]])]
+    return found
+
+
 def row(epoch, **more):
     return {
         "epoch": epoch,
