@@ -53,8 +53,8 @@ dfanp synthetic --method bp --layers output    # the output layer alone: 0.79
 dfanp synthetic --n 512 --d 25 --labels random --points-seed 3 --repeats 3
 ```
 
-`--labels` is the labeling of the thesis (the default for nine disks), any other (`011110100`, in the order of the first
-coordinate, then of the second), or `random`.
+`--labels` is the labeling of the thesis (the default for nine disks), any other (`011110100`, row by row: the first
+coordinate varies fastest), or `random`.
 
 ### Sweeps
 
