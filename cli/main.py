@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import os
 import sys
+import warnings
 
 import click
 
@@ -65,6 +66,8 @@ class Interrupted(Exception):
 
 def main(args=None):
     """Run the command line and exit."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # a command says itself, in a line, what its user is to know
     sys.exit(run(args))
 
 
@@ -104,6 +107,9 @@ def run(args=None):
     except MemoryError as error:
         complain(f"out of memory ({error}); smaller --hidden, --batch-size or --repeats take less")
         return 1
+    except (ValueError, ArithmeticError) as error:
+        # What a command has read is not what can be computed with. What it was given is a usage error (options.usage_errors).
+        return refused(error)
     except Exception as error:
         from dfanp.errors import DfanpError
 
@@ -111,6 +117,12 @@ def run(args=None):
             raise
         complain(str(error))
         return 1
+
+
+def refused(error):
+    """Say what is wrong with a value that no option gave, and return the exit code."""
+    complain(str(error) or type(error).__name__)
+    return 1
 
 
 def no_option(error):

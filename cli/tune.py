@@ -8,7 +8,7 @@ import click
 
 from .helping import Group, Option
 from .names import Name
-from .options import Grid, Whole, Widths, option, usage_errors
+from .options import Grid, Whole, Widths, drawing, option, usage_errors
 from .parity import parity as parity_command
 from .sweeping import follow, sweep_options
 from .synthetic import DEFAULT_LR
@@ -169,13 +169,17 @@ def run(
             failed = follow(sweep, out, quiet) or failed
             results, lost = sweep.results(), list(failures_of(sweep).values())
     told = summary(results, last)
-    if plot and results:
-        plots.draw_rates(tuning.candidates(results, last), plot, f"mean accuracy of the last {last} epochs")
-    if as_json:
-        click.echo(json.dumps({"best": told, "failed": lost}, allow_nan=False))
-    else:
-        echo(table(told, lost, last))
-    sys.stdout.flush()
+    try:
+        if as_json:
+            click.echo(json.dumps({"best": told, "failed": lost}, allow_nan=False))
+        else:
+            echo(table(told, lost, last))
+        sys.stdout.flush()
+    finally:  # whoever has stopped reading still gets the picture
+        if plot and results:
+            found = tuning.candidates(results, last)
+            with drawing(plot):
+                plots.draw_rates(found, plot, f"mean accuracy of the last {last} epochs")
     return 1 if failed or any(each["diverged"] for each in told) or lost else 0
 
 
