@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from dfanp.plots import save
+from dfanp.plots import drawing, save
 
 from .growth import TITLES
 
@@ -13,7 +13,8 @@ def draw(result, folder):
     for name, file, picture in (("epoch", "cpu.png", epochs), ("growth", "growth.png", growth)):
         measurements = [each for each in result["measurements"] if each["name"] == name]
         if measurements:
-            save(picture(measurements), folder / file)
+            with drawing(folder / file):
+                save(picture(measurements), folder / file)
             found.append(folder / file)
     return found
 

@@ -8,6 +8,7 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from functools import cache
 
 import click
@@ -96,6 +97,8 @@ class Interrupted(Exception):
 
 def main(args=None):
     """Run the command line and exit. SIGTERM, and SIGHUP of a terminal that closes, end it as Ctrl-C does, unless they are ignored."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # a command reports itself, in a line, what its user should know
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # as dfanp.signals has them, which takes NumPy
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
             signal.signal(getattr(signal, name), interrupt)
@@ -156,6 +159,9 @@ def run(args=None):
     except MemoryError as error:
         complain(f"out of memory ({error}); smaller --hidden, --batch-size or --repeats take less")
         return 1
+    except (ValueError, ArithmeticError) as error:
+        # What a command has read is not what can be computed with. What it was given is a usage error (options.usage_errors).
+        return refused(error)
     except Exception as error:
         from dfanp.errors import DfanpError
         from dfanp.plugins import blame
@@ -165,6 +171,12 @@ def run(args=None):
             raise
         complain(line)
         return 1
+
+
+def refused(error):
+    """Say what is wrong with a value that no option gave, and return the exit code."""
+    complain(str(error) or type(error).__name__)
+    return 1
 
 
 def no_option(error):

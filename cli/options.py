@@ -68,6 +68,19 @@ def usage_errors():
         raise click.UsageError(str(error)) from None
 
 
+@contextlib.contextmanager
+def drawing(path):
+    """Turn whatever goes wrong with the picture `path` into a DfanpError of one line: a broken font, a full disk."""
+    from dfanp import DfanpError
+
+    try:
+        yield
+    except DfanpError:
+        raise
+    except Exception as error:
+        raise DfanpError(f"{path}: cannot be drawn ({getattr(error, 'strerror', None) or error})") from None
+
+
 def options(*each):
     """Return a decorator that gives a command some options, in their order."""
 

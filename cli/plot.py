@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from .names import Name
-from .options import Place, Whole, option, plugin, usage_errors
+from .options import Place, Whole, drawing, option, plugin, usage_errors
 
 
 @click.command(context_settings={"show_default": True})
@@ -46,10 +46,12 @@ def plot(folders, out, x, last):
         raise DfanpError(f"{', '.join(folders)}: there is no finished run to draw")
     if x == "auto":
         x = "lr" if "lr" in varied([result.config for result in results]) else "epoch"
-    if x == "lr":
-        plots.draw_rates(tuning.candidates(results, last), path, f"mean accuracy of the last {last} epochs")
-    else:
-        plots.draw_curves(best_rates(results, last), path)
+    shown = tuning.candidates(results, last) if x == "lr" else best_rates(results, last)
+    with drawing(path):
+        if x == "lr":
+            plots.draw_rates(shown, path, f"mean accuracy of the last {last} epochs")
+        else:
+            plots.draw_curves(shown, path)
     click.echo(f"wrote {path}")
 
 
@@ -66,7 +68,7 @@ def best_rates(results, last):
 def read(folder):
     """Return the Results in a folder: of a sweep, or of a run (also an unfinished one)."""
     from dfanp import DfanpError
-    from dfanp.records import read_config, read_log
+    from dfanp.reported import checked_log
     from dfanp.store import Result, Store, key_of
 
     folder = Path(folder)
@@ -75,9 +77,10 @@ def read(folder):
             return list(store.results.values())
     if not (folder / "config.json").exists():
         raise DfanpError(f"{folder}: holds neither a run (config.json) nor a sweep (store.jsonl)")
-    config, by_seed = read_config(folder)["config"], {}
-    for row in read_log(folder):
-        by_seed.setdefault(row.get("seed"), []).append(row)
+    told, _, log = checked_log(folder)
+    config, by_seed = told["config"], {}
+    for row in log:
+        by_seed.setdefault(row["seed"], []).append(row)
     found = []
     for seed, rows in by_seed.items():
         own = {name: value for name, value in config.items() if name != "repeats"} | {"seed": seed, "repeats": 1}

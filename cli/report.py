@@ -31,10 +31,11 @@ def report(runs, out, title, data_dir, quiet):
 
     See also: dfanp plot, dfanp represent.
     """
-    from dfanp import report
+    from dfanp import plots, report
 
     with usage_errors():
-        told = report.write(runs, out, data_dir, title)
+        plots.checked_file(out, "report", report.FORMATS)
+    told = report.write(runs, out, data_dir, title)
     for run in told:
         if run.missing and not quiet:
             click.echo(f"{run.label}: no weights and no confusion: {run.missing}", err=True)

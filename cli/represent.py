@@ -6,7 +6,7 @@ import sys
 import click
 
 from .names import Name
-from .options import Place, Whole, as_json, data_dir, option, plugin, quiet, usage_errors
+from .options import Place, Whole, as_json, data_dir, drawing, option, plugin, quiet, usage_errors
 from .terminal import table as table_of
 
 
@@ -56,8 +56,10 @@ def represent(run, layer, place, seed, samples, kind, plot, data_dir, as_json, q
         raise click.UsageError("--layer and --place are two views: ask for one")
     with usage_errors():
         plot = plot and plots.checked_file(plot)
-        kept = Kept(run, data_dir)
-        seed = kept.seeds[0] if seed is None else seed
+    kept = Kept(run, data_dir)
+    seed = kept.seeds[0] if seed is None else seed
+    kept.check_alive(seed)
+    with usage_errors():
         seen = {
             when: kept.represented(network, layer or 1, place, seed, samples)
             for when, network in (("before", kept.initial(seed)), ("after", kept.final(seed)))
@@ -68,7 +70,9 @@ def represent(run, layer, place, seed, samples, kind, plot, data_dir, as_json, q
     click.echo(json.dumps({"seed": seed, **told}, allow_nan=False) if as_json else table(told))
     sys.stdout.flush()
     if plot:
-        plots.draw_maps({when: representations.plane(each, kind) for when, each in seen.items()}, plot, kept.title)
+        planes = {when: representations.plane(each, kind) for when, each in seen.items()}
+        with drawing(plot):
+            plots.draw_maps(planes, plot, kept.title)
     return 0
 
 

@@ -35,7 +35,7 @@ def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, devi
     """Train, write and draw a list of (Experiment, mode); return the exit code."""
     from dfanp_figures.draw import draw, read, title
 
-    from dfanp import Backend
+    from dfanp import Backend, plots
     from dfanp.backend import usable_cores
     from dfanp.experiments import experiment, table
     from dfanp.experiments.reproduce import Reproduction
@@ -48,6 +48,8 @@ def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, devi
         if not quiet:
             click.echo(text, err=True)
 
+    with plots.drawing("the figures"):
+        pass  # where Matplotlib does not work, nobody trains for it
     scale = (experiment.quick if quick else experiment.full)(kernels, Backend(device).device)
     out = Path(out or (QUICK if quick else FULL))
     if workers is None and not cluster:  # one worker fills a GPU

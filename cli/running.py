@@ -7,7 +7,7 @@ import warnings
 import click
 
 from .main import Interrupted, check_interrupted
-from .options import Place, as_json, option, quiet, threads, usage_errors
+from .options import Place, as_json, drawing, option, quiet, threads, usage_errors
 from .terminal import bar, echo, moves, status, table, wrapped
 
 MANY = 50  # epochs; of more, a line a second is told
@@ -39,7 +39,7 @@ def checked_files(out, plot):
 
 def train(settings, out, threads, dataset, plot, as_json, quiet):
     """Train the run of `settings`, say how it goes and what came of it; return the exit code."""
-    from dfanp import KernelWarning
+    from dfanp import KernelWarning, plots
     from dfanp.runs import Run
 
     def say(message):
@@ -76,7 +76,8 @@ def train(settings, out, threads, dataset, plot, as_json, quiet):
         sys.stdout.flush()
     finally:  # whoever has stopped reading still gets the picture
         if plot is not None:
-            draw(run, plot)
+            with drawing(plot):
+                plots.draw_run(run.rows, run.settings.headline, plot)
             say(f"plot      {plot}")
     return 1 if "diverged" in run.statuses() else 0
 
@@ -108,16 +109,6 @@ def follow(run, quiet):
             last_told = seconds
             left = (epochs - record.epoch) * seconds / (record.epoch - first)
             click.echo(f"epoch {record.epoch:>3}/{epochs}  {told(rows)}  {left:.0f} s left", err=True)
-
-
-def draw(run, path):
-    """Draw the curves to `path`; a DfanpError of one line if Matplotlib cannot."""
-    from dfanp import DfanpError, plots
-
-    try:
-        plots.draw_run(run.rows, run.settings.headline, path)
-    except Exception as error:  # a wrong MPLBACKEND, a broken font, a full disk
-        raise DfanpError(f"{path}: cannot be drawn ({getattr(error, 'strerror', None) or error})") from None
 
 
 def report(run):

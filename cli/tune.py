@@ -11,7 +11,7 @@ import click
 from .derived import GENERAL, lists_of, options_of, type_of
 from .helping import LazyGroup
 from .names import Name
-from .options import Whole, option, options, plugin, usage_errors
+from .options import Whole, drawing, option, options, plugin, usage_errors
 from .problem import PROBLEMS, examples, problems, settings_of
 from .sweeping import OPTIONS, follow
 from .terminal import bad, echo, good
@@ -137,13 +137,17 @@ def run(
             failed = follow(sweep, out, quiet) or failed
             results, lost = sweep.results(), list(failures_of(sweep).values())
     told = summary_of(results, last)
-    if plot and results:
-        plots.draw_rates(tuning.candidates(results, last), plot, f"mean accuracy of the last {last} epochs")
-    if as_json:
-        click.echo(json.dumps({"best": told, "failed": lost}, allow_nan=False))
-    else:
-        echo(table(told, lost, last))
-    sys.stdout.flush()
+    try:
+        if as_json:
+            click.echo(json.dumps({"best": told, "failed": lost}, allow_nan=False))
+        else:
+            echo(table(told, lost, last))
+        sys.stdout.flush()
+    finally:  # also when the reader of stdout has closed it
+        if plot and results:
+            found = tuning.candidates(results, last)
+            with drawing(plot):
+                plots.draw_rates(found, plot, f"mean accuracy of the last {last} epochs")
     return 1 if failed or any(each["diverged"] for each in told) or lost else 0
 
 

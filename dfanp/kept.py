@@ -53,6 +53,12 @@ class Kept:
         self.epoch = int(self.arrays["epoch"])
         self.alive = tuple(seed for seed, alive in zip(self.seeds, self.arrays["alive"], strict=True) if alive)
 
+    def check_alive(self, seed):
+        """Raise a RecordError if a seed that was trained has diverged, so that its network shows nothing."""
+        if seed in self.seeds and seed not in self.alive:
+            others = f"; {', '.join(map(str, self.alive))} have not" if self.alive else ""
+            raise RecordError(f"{self.checkpoint}: seed {seed} has diverged{others} (a lower learning rate helps)")
+
     def initial(self, seed):
         """Return the network of a seed before its first epoch."""
         return restored(self._solo(seed), None, self.dataset)

@@ -8,9 +8,12 @@ import io
 import re
 from xml.etree import ElementTree
 
+from .plots import drawing
+
 LIGHT = ("#0b62a8", "#b8450a", "#23753a", "#7a3fa0", "#866a00", "#b02a6b", "#10706f", "#5a5a5a")
 DARK = ("#6cb6ff", "#ff9a5c", "#7ddb8b", "#d0a3f2", "#e6c34c", "#ff8fc2", "#5fd4d6", "#bcbcbc")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+LONG = 1e6  # a number from which on a power of ten is easier to read
 INLINE = {"strong", "a", "th", "td", "svg", "path"}  # elements after which no line ends
 XLINK = "{http://www.w3.org/1999/xlink}href"
 UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -102,6 +105,11 @@ def printable(value):
     return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
 
+def decimal(value, digits):
+    """Return a number as text with so many digits after the point; a large one with a power of ten."""
+    return f"{value:.{digits}f}" if abs(value) < LONG else f"{value:.2e}"
+
+
 def page(title, *body):
     """Return a whole page as bytes."""
     head = element(
@@ -164,7 +172,7 @@ def inline(drawn, prefix):
     from matplotlib import rc_context
 
     text = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "dfanp", "svg.image_inline": True}):
+    with drawing("a figure of the page"), rc_context({"svg.fonttype": "none"}):
         drawn.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     root = ElementTree.fromstring(text.getvalue())
     names = ids(root, prefix)

@@ -1,11 +1,14 @@
 """Pictures of a run, drawn from its log lines alone; nothing here trains."""
 
+import logging
 import os
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from .errors import nearest
+from .errors import DfanpError, first_line, nearest
 from .files import write_whole
 from .intervals import mean_interval
 
@@ -13,7 +16,11 @@ FORMATS = ("png", "svg", "pdf")
 
 
 def checked_file(path, what="picture", formats=FORMATS):
-    """Return `path` as a Path; a ValueError says why no picture can be put there, before anybody trains for it."""
+    """Return `path` as a Path, before anybody trains for what is to be put there.
+
+    Raises:
+        ValueError: nothing can be put there. DfanpError: Matplotlib does not work.
+    """
     path = Path(path)
     if path.suffix[1:].lower() not in formats:
         likely = nearest(path.suffix, [f".{each}" for each in formats]) if path.suffix else ""
@@ -22,7 +29,39 @@ def checked_file(path, what="picture", formats=FORMATS):
         raise ValueError(f"{path}: there is no folder {path.parent}")
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise ValueError(f"{path}: cannot be written")
+    with drawing(path):
+        pass
     return path
+
+
+@contextmanager
+def drawing(what):
+    """Within the block Matplotlib has its own defaults, whatever a matplotlibrc or the program around has set.
+
+    So equal figures that are made and saved in such blocks give equal files.
+
+    Args:
+        what: is drawn, for the message.
+
+    Raises:
+        DfanpError: Matplotlib cannot be loaded (MPLBACKEND names no backend), or it cannot draw this. An OSError passes.
+    """
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    try:
+        log.setLevel(logging.ERROR)  # else it warns of a matplotlibrc that is of no effect here
+        from matplotlib import rc_context, rcParamsDefault
+
+        defaults = {name: value for name, value in rcParamsDefault.items() if name != "backend"}
+        with rc_context(defaults | {"svg.hashsalt": "dfanp"}), warnings.catch_warnings():  # the ids in an SVG
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands in its place
+            yield
+    except (DfanpError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise DfanpError(f"{what}: cannot be drawn ({type(error).__name__}: {first_line(error)})") from error
+    finally:
+        log.setLevel(level)
 
 
 def curve(rows, measure):
@@ -46,16 +85,21 @@ def draw_run(rows, title, path):
         rows: log lines (``dfanp.records.read_log``), of one or more seeds.
         title: of the picture.
         path: see ``checked_file``. Written whole or not at all.
+
+    Raises:
+        DfanpError: Matplotlib cannot draw it. OSError: it cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with drawing(path):
+        save(run_figure(rows, title), Path(path))
+
+
+def run_figure(rows, title):
+    """Return the figure of ``draw_run``."""
     from matplotlib.ticker import MaxNLocator
 
     aligned = next((row["alignment"] for row in rows if row.get("alignment")), None)
-    figure = Figure(figsize=(9.6 if aligned else 5.4, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9.6 if aligned else 5.4, 3.6, title)
     axes = np.atleast_1d(figure.subplots(1, 2 if aligned else 1))
-    figure.suptitle(title, fontsize=10)
 
     def draw(axis, label, style, measure):
         epochs, means, halves = curve(rows, measure)
@@ -88,7 +132,7 @@ def draw_run(rows, title, path):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(frameon=False, fontsize=8)
-    save(figure, Path(path))
+    return figure
 
 
 STYLES = ("o-", "s--", "^:", "D-.", "v-", "P--", "X:", "*-.")  # told apart without colours, too
@@ -99,7 +143,16 @@ def draw_rates(candidates, path, label):
 
     Args:
         candidates: of a sweep (``dfanp.tuning``). path: see ``checked_file``. label: what the score is.
+
+    Raises:
+        As ``draw_run``.
     """
+    with drawing(path):
+        save(rates_figure(candidates, label), Path(path))
+
+
+def rates_figure(candidates, label):
+    """Return the figure of ``draw_rates``."""
     from .tuning import at_edge, axes, best, grouped
 
     figure, axis = figure_with_axis()
@@ -120,7 +173,7 @@ def draw_rates(candidates, path, label):
     axis.set_xlabel("learning rate")
     axis.set_ylabel(label)
     finish(figure, axis, [each.mean for group in groups.values() for each in group], names)
-    save(figure, Path(path))
+    return figure
 
 
 def draw_curves(results, path):
@@ -128,7 +181,16 @@ def draw_curves(results, path):
 
     Args:
         results: ``dfanp.store.Result``s. path: see ``checked_file``.
+
+    Raises:
+        As ``draw_run``.
     """
+    with drawing(path):
+        save(curves_figure(results), Path(path))
+
+
+def curves_figure(results):
+    """Return the figure of ``draw_curves``."""
     from matplotlib.ticker import MaxNLocator
 
     from .grids import varied
@@ -149,7 +211,7 @@ def draw_curves(results, path):
     axis.set_ylabel("test accuracy")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     finish(figure, axis, heights, names)
-    save(figure, Path(path))
+    return figure
 
 
 def draw_maps(maps, path, title):
@@ -157,19 +219,17 @@ def draw_maps(maps, path, title):
 
     Args:
         maps: name -> (points (m, 2), labels: name -> (m,)). path: see ``checked_file``.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6 * len(maps), 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=10)
-    for axis, (name, (points, labels)) in zip(
-        np.atleast_1d(figure.subplots(1, len(maps))), maps.items(), strict=True
-    ):
-        scatter(axis, points, labels)
-        axis.set_title(name, fontsize=9)
-    save(figure, Path(path))
+    Raises:
+        As ``draw_run``.
+    """
+    with drawing(path):
+        figure = new_figure(4.6 * len(maps), 4.6, title)
+        axes = np.atleast_1d(figure.subplots(1, len(maps)))
+        for axis, (name, (points, labels)) in zip(axes, maps.items(), strict=True):
+            scatter(axis, points, labels)
+            axis.set_title(name, fontsize=9)
+        save(figure, Path(path))
 
 
 def scatter(axis, points, labels):
@@ -181,7 +241,8 @@ def scatter(axis, points, labels):
             look = {"color": colours[odd % 2], "weight": "bold" if odd else "normal", "alpha": 0.8}
             axis.text(x, y, str(digit), fontsize=6, ha="center", va="center", **look)
         low, high = np.min(points, axis=0), np.max(points, axis=0)
-        axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        room = np.where(low == high, 1.0, 0.0)  # where all lie on a line, that is drawn in the middle
+        axis.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
     else:
         for number, marker in enumerate("o^"):
             own = points[classes == number]
@@ -190,18 +251,26 @@ def scatter(axis, points, labels):
 
 
 def told(value):
-    """Return a setting's value as a legend has it."""
+    """Return a value, of a setting or a title, as a text in a picture."""
     # Text between dollars would be read as a formula.
     return f"{value:.4g}" if isinstance(value, float) else str(value).replace("$", r"\$")
 
 
-def figure_with_axis():
-    """Return a Figure that needs no display, and its only axis."""
+def new_figure(width, height, title=None):
+    """Return a Figure that needs no display, of a size in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    if title is not None:
+        figure.suptitle(told(title), fontsize=10)
+    return figure
+
+
+def figure_with_axis():
+    """Return a Figure that needs no display, and its only axis."""
+    figure = new_figure(6.4, 4.2)
     axis = figure.subplots()
     axis.spines[["top", "right"]].set_visible(False)
     return figure, axis
@@ -216,13 +285,11 @@ def finish(figure, axis, heights, names):
 
 
 def save(figure, path):
-    """Write a figure to `path`, whole or not at all. Equal figures give equal files."""
-    from matplotlib import rc_context
-
+    """Write a figure that was made while ``drawing``, whole or not at all. Equal figures give equal files."""
     form = path.suffix[1:].lower()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
     try:
-        with rc_context({"svg.hashsalt": "dfanp"}):  # else the ids in an SVG are drawn at random
+        with drawing(path):
             write_whole(path, lambda file: figure.savefig(file, format=form, dpi=150, metadata=metadata))
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None

@@ -8,7 +8,7 @@ from itertools import count
 
 from .errors import RecordError
 from .grids import varied
-from .pages import element, figure, page, table
+from .pages import decimal, element, figure, page, table
 from .plots import checked_file, curve
 from .records import write_whole
 from .report_figures import key, lines
@@ -108,7 +108,7 @@ def plus_minus(mean, half, digits=3):
     """Return a mean with the half-width of its interval, if it has one, as text."""
     if mean is None:
         return "–"
-    return f"{mean:.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
+    return decimal(mean, digits) + ("" if half is None else f" ± {decimal(half, digits)}")
 
 
 def results(runs):
@@ -209,7 +209,7 @@ def in_words(runs, series):
     for number, (epochs, means, halves) in series.items():
         first, last, half = means[0], means[-1], None if halves is None else halves[-1]
         verb = "stays near" if abs(last - first) < 0.01 else "rises from" if last > first else "falls from"
-        ends = "" if verb == "stays near" else f"{first:.3f} to "
+        ends = "" if verb == "stays near" else f"{decimal(first, 3)} to "
         at = f"after epoch {epochs[-1]}" if epochs[-1] == epochs[0] else f"from epoch {epochs[0]} to {epochs[-1]}"
         told.append(f"{runs[number].label} {verb} {ends}{plus_minus(last, half)} {at}.")
     return " ".join(told)

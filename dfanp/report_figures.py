@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .pages import LIGHT, element
-from .plots import STYLES, figure_with_axis
+from .pages import LIGHT, decimal, element
+from .plots import STYLES, drawing, figure_with_axis
 from .problems import synthetic
 
 WIDTH = 4.6  # inches: on a phone a point is about a pixel
@@ -53,11 +53,9 @@ def key(runs, numbers):
 
 
 @contextmanager
-def drawing(height=3.0):
+def panel(height=3.0):
     """Give a figure and its axis, of the size of a report's."""
-    from matplotlib import rc_context
-
-    with rc_context({"font.size": 10, "axes.linewidth": 0.8}):
+    with drawing("a figure of the report"):
         figure, axis = figure_with_axis()
         figure.set_size_inches(WIDTH, height)
         yield figure, axis
@@ -73,7 +71,7 @@ def lines(series, ylabel, kind):
     from matplotlib.ticker import MaxNLocator
 
     low, high, log = heights(series, kind)
-    with drawing() as (figure, axis):
+    with panel() as (figure, axis):
         axis.set(xlabel="epoch", ylabel=ylabel, yscale="log" if log else "linear", ylim=(low, high))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if log:
@@ -117,7 +115,7 @@ def by_group(series, groups, xlabel, ylabel, ideal=None):
         groups: how many there are.
         ideal: a share for each group, drawn as a short line, or None.
     """
-    with drawing() as (figure, axis):
+    with panel() as (figure, axis):
         axis.set(xlabel=xlabel, ylabel=ylabel, xticks=range(groups), xlim=(-0.5, groups - 0.5))
         if ideal is not None:
             axis.hlines(
@@ -149,12 +147,12 @@ def weight_images(W, units, k, side, votes=None):
     wide, tall = k * side + (k - 1), side
     apart, head = side / 2, side * (0.55 if k > 1 else 0.75)  # head: a line of text
     across, along = columns * (wide + apart) - apart, down * (tall + head)
-    with drawing(WIDTH * along / across + 0.1) as (figure, axis):
+    with panel(WIDTH * along / across + 0.1) as (figure, axis):
         axis.set(xlim=(-0.5, across), ylim=(along, -0.5), aspect="equal")
         axis.axis("off")
         for place, (unit, full) in enumerate(units.items()):
             x, y = (place % columns) * (wide + apart), (place // columns) * (tall + head) + head
-            vote = f": {votes[unit]:+.2f}".replace("-", "−") if votes else ""
+            vote = f": {'+' * (votes[unit] >= 0)}{decimal(votes[unit], 2)}".replace("-", "−") if votes else ""
             axis.text(x, y - side / 12, f"{unit}{vote}", fontsize=8, va="bottom", parse_math=False)
             image = np.zeros((tall, wide, 4), np.uint8)
             for digit in range(k):
@@ -182,7 +180,7 @@ def switches(W, bias, units, votes, c, labels):
     """
     from matplotlib.patches import Circle
 
-    with drawing(WIDTH) as (figure, axis):
+    with panel(WIDTH) as (figure, axis):
         axis.set(aspect="equal", xlabel="first coordinate", ylabel="second coordinate")
         for (x, y), label in zip(synthetic.centres(c), labels, strict=True):
             fill = {"facecolor": ("black" if label else "none"), "edgecolor": "black", "alpha": 0.35}
@@ -190,9 +188,10 @@ def switches(W, bias, units, votes, c, labels):
         strongest = max(abs(votes[unit]) for unit in units) or 1
         for unit in units:
             middle, *slope = W[:3, unit] + np.array([0 if bias is None else bias[unit], 0, 0])
-            if np.hypot(*slope) > 0:
-                at = -middle * np.array(slope) / np.dot(slope, slope)
-                along = np.array([-slope[1], slope[0]]) / np.hypot(*slope)
+            length = np.hypot(*slope)
+            if length > 0:
+                at = -middle / length * (slope / length)
+                along = np.array([-slope[1], slope[0]]) / length
                 ends = np.stack([at - 3 * along, at + 3 * along], axis=1)
                 look = (
                     {"color": LIGHT[1], "linestyle": "-"}

@@ -1,11 +1,13 @@
 """The sections of a report that need the networks: weights as images, and the confusion of what they said."""
 
 import numpy as np
+from scipy.linalg import norm
 
+from .alignment import cosine
 from .baselines import BASELINES
 from .confusion import shares
 from .intervals import mean_interval
-from .pages import element, figure, table
+from .pages import decimal, element, figure, table
 from .report_figures import by_group, key, switches, weight_images
 
 UNITS = 12  # hidden units whose weights are shown
@@ -70,15 +72,15 @@ def images(run, numbers):
     units, votes, k = strongest(look.final), votes_of(look.final), run.settings.k
     before, after = host(look.initial, "W0"), host(look.final, "W0")
     full = {unit: np.quantile(np.abs([before[:, unit], after[:, unit]]), FULL) or 1.0 for unit in units}
-    size = lambda W: np.sqrt(np.mean(W[:, units] ** 2))
-    kept = np.sum(before[:, units] * after[:, units]) / (before[:, units].size * size(before) * size(after) or 1.0)
+    size = lambda W: norm(W[:, units].ravel()) / np.sqrt(W[:, units].size)
+    kept = cosine(np, before[:, units], after[:, units])
     figures = []
     for title, network in stages(look, run.settings).items():
         W = host(network, "W0")
         own = {unit: float(host(network, "W1")[unit, 0]) for unit in units} if votes is not None else None
         words = (
             f"{title}, {run.label}: first-layer weights of hidden units {', '.join(map(str, units))} as images, one for each of "
-            f"{k} places. Their root mean square is {size(W):.4f}; the cosine of trained and initial ones is {kept:.2f}."
+            f"{k} places. Their root mean square is {decimal(size(W), 4)}; the cosine of trained and initial ones is {kept:.2f}."
         )
         drawn = weight_images(W, full, k, look.problem.dataset.side, own)
         figures.append(figure(drawn, next(numbers), title, words))
@@ -87,7 +89,7 @@ def images(run, numbers):
     note = (
         f"Seed {look.seed}: the first-layer weights of the {len(units)} hidden units whose outgoing weights are largest after training, as "
         f"the images that they are multiplied with, one for each place.{gate} {numbered}. Orange is above 0, blue below; the scale is the unit's "
-        f"own, the same before and after. Root mean square {size(before):.4f} before, {size(after):.4f} after; cosine between them {kept:.2f}."
+        f"own, the same before and after. Root mean square {decimal(size(before), 4)} before, {decimal(size(after), 4)} after; cosine between them {kept:.2f}."
     )
     return [element("p", note, class_="note"), element("div", *figures, class_="figures")]
 
@@ -103,7 +105,7 @@ def planes(run, numbers):
         W, b = host(network, "W0"), host(network, "b0") if network.bias else None
         outgoing = votes_of(network)
         signs = dict(enumerate(host(network, "W1").sum(axis=1) if outgoing is None else outgoing))
-        of_plane = np.sum(W[1:3, units] ** 2) / np.sum(W[:, units] ** 2)
+        of_plane = (norm(W[1:3, units].ravel()) / (norm(W[:, units].ravel()) or 1.0)) ** 2
         words = (
             f"{title}, {run.label}: the lines on which hidden units {', '.join(map(str, units))} switch, among the disks. "
             f"The two coordinates that tell the disk hold {of_plane:.2f} of their squared weights."

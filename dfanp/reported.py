@@ -20,7 +20,7 @@ from .training import MEASURES
 
 LAST = 10  # epochs that a mean is taken over, as in Demirbilek 2021
 MOST_LOOKS = 10  # seeds whose networks are looked at
-LARGEST = 1e300  # a number beyond it is none that training leaves
+LARGEST = 1e150  # a number beyond it is in no picture: its square overflows
 
 
 class Look(NamedTuple):
@@ -122,12 +122,13 @@ def read_one(path, label, data_dir):
         raise RecordError(
             f"{path}: is a sweep; a report is of single runs (dfanp results and dfanp plot show sweeps)"
         )
-    told = read_config(path)
-    settings = from_config(told["config"], path / "config.json")
-    with failures(path, "be read"):
-        rows = read_lines(path / "log.jsonl")[0]
-    rows = whole_epochs(checked_rows(rows, settings, path), settings.seeds)
-    run = Reported(label, settings, told["environment"], rows, total_seconds(path))
+    told, settings, rows = checked_log(path)
+    for number, row in enumerate(rows, 1):
+        if any(abs(row.get(name, 0)) > LARGEST for name in MEASURES):
+            raise RecordError(
+                f"{path / 'log.jsonl'}: line {number} has a number beyond {LARGEST:g}, too large for a page"
+            )
+    run = Reported(label, settings, told["environment"], whole_epochs(rows, settings.seeds), total_seconds(path))
     try:
         run.looks = looks(Kept(path, data_dir))
         if not run.looks:
@@ -137,6 +138,19 @@ def read_one(path, label, data_dir):
     except (DfanpError, ValueError, OverflowError) as error:  # of settings that no run could have
         run.missing = str(error).replace(str(path), label)
     return run
+
+
+def checked_log(path):
+    """Return what the config.json of a run folder holds, its settings, and the rows of its log, all of them checked.
+
+    Raises:
+        RecordError: it holds no run, or a damaged one.
+    """
+    told = read_config(path)
+    settings = from_config(told["config"], path / "config.json")
+    with failures(path, "be read"):
+        rows = read_lines(path / "log.jsonl")[0]
+    return told, settings, checked_rows(rows, settings, path)
 
 
 def looks(kept):
@@ -174,11 +188,7 @@ def checked_rows(rows, settings, path):
         seed = row.get("seed")
         good = type(seed) is int and seed in seeds and row.get("epoch") == expected.get(seed, 1) and is_measured(row)
         lost = row.get("status") == "diverged"
-        if (
-            not good
-            or not (lost or layers_of(row) in lengths)
-            or any(abs(row.get(name, 0)) > LARGEST for name in MEASURES)
-        ):
+        if not good or not (lost or layers_of(row) in lengths):
             raise RecordError(f"{path / 'log.jsonl'}: line {number} is damaged")
         expected[seed] = None if lost else row["epoch"] + 1
     return rows

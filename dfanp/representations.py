@@ -18,6 +18,8 @@ from .threads import blas_on
 NEIGHBOURS = 15
 COMPONENTS = 10  # principal components whose share of the variance is told
 LEADING = 2  # of them, that the last probe sees
+LEAST = 40  # examples
+USUAL = 1e9  # representations that are larger, or whose largest number is smaller than 1 / USUAL, are scaled
 
 
 class Represented(NamedTuple):
@@ -55,7 +57,8 @@ def of_place(network, dataset, place=0, samples=10_000, activated=False):
     X = (images.pixels[:samples].astype(float) - dataset.mean) / dataset.std
     digits = images.labels[:samples].astype(int)
     f = network.activation.f if activated else lambda xp, a: a
-    return Represented(f(np, X @ W), {"digit": digits, "parity": digits % 2})
+    with np.errstate(over="ignore", invalid="ignore"):  # of weights that have diverged, which ``usable`` says
+        return Represented(f(np, X @ W), {"digit": digits, "parity": digits % 2})
 
 
 def of_layer(network, problem, layer, seed=0, samples=10_000):
@@ -72,8 +75,8 @@ def of_layer(network, problem, layer, seed=0, samples=10_000):
     samples, host, parts = min(samples, X.shape[-2]), network.backend.to_host, []
     for start in range(0, samples, 1000):
         stop = min(start + 1000, samples)
-        part = X[start:stop, :]
-        parts.append(np.asarray(host(network.forward(part)[layer]), float))
+        with np.errstate(over="ignore", invalid="ignore"):  # as above
+            parts.append(np.asarray(host(network.forward(X[start:stop, :])[layer]), float))
     y = host(y)[:samples]
     labels = {"target": (y[:, 0] > 0.5).astype(int) if y.shape[1] == 1 else y.argmax(axis=1)}
     if isinstance(X, StackedDigits):
@@ -100,7 +103,7 @@ def measured(represented, seed=0):
 
     Half of the examples, drawn by `seed`, teach the probes, and the others test them. For each label: the accuracies ``linear`` and
     ``neighbours`` (15) on all columns, ``leading`` (15 neighbours in the plane of two principal components), and ``chance``, that of
-    the most frequent value. ``variance`` lists the shares of the first ten components.
+    the most frequent value. ``variance`` lists the shares of the first ten components, all 0 where the representations are all alike.
 
     Raises:
         ValueError: there are fewer than 40 examples, or one is not finite.
@@ -112,14 +115,14 @@ def measured(represented, seed=0):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    h, labels = represented
-    check(h, 40)
+    h, labels = usable(represented.h), represented.labels
     order = np.random.default_rng(seed).permutation(len(h))
     teach, test = order[: len(h) // 2], order[len(h) // 2 :]
-    # The full solver: the others draw, or stop at a tolerance.
-    pca = PCA(min(COMPONENTS, *h.shape), svd_solver="full").fit(h[teach])
+    with np.errstate(invalid="ignore"):  # 0 / 0, where there is no variance to have a share of
+        # The full solver: the others draw, or stop at a tolerance.
+        pca = PCA(min(COMPONENTS, *h.shape), svd_solver="full").fit(h[teach])
     in_plane = pca.transform(h)[:, :LEADING]
-    found = {"variance": [round(float(share), 5) for share in pca.explained_variance_ratio_]}
+    found = {"variance": [round(float(share), 5) for share in np.nan_to_num(pca.explained_variance_ratio_)]}
     for name, values in labels.items():
         if len(np.unique(values[teach])) < 2:  # nothing to tell apart
             continue
@@ -144,27 +147,42 @@ def measured(represented, seed=0):
 def plane(represented, kind="tsne", samples=1000, seed=0):
     """Return points in a plane (m, 2) and their labels, name -> (m,), for the first m = `samples` examples.
 
+    The points of a single hidden unit lie on a line, and examples that are all alike in one point.
+
     Args:
         kind: "tsne" (t-SNE; van der Maaten & Hinton 2008) or "pca".
         seed: of t-SNE.
+
+    Raises:
+        ValueError: as ``measured``; or there is no such map.
     """
     from sklearn.decomposition import PCA
 
     by_name("map", kind, dict.fromkeys(("tsne", "pca")))
-    h = represented.h[:samples]
-    check(h, 40)
+    h = usable(represented.h[:samples])
     labels = {name: values[:samples] for name, values in represented.labels.items()}
-    few = PCA(min(50, *h.shape), svd_solver="full").fit_transform(h)
-    if kind == "pca":
-        return few[:, :2], labels
+    with np.errstate(invalid="ignore"):  # as in ``measured``
+        few = PCA(min(50, *h.shape), svd_solver="full").fit_transform(h)
+    flat = np.pad(few[:, :2], ((0, 0), (0, max(0, 2 - few.shape[1]))))
+    spread = flat[:, 0].std()
+    if kind == "pca" or spread == 0:
+        return flat, labels
     from sklearn.manifold import TSNE
 
-    return TSNE(init="pca", perplexity=min(30.0, len(few) / 4), random_state=seed).fit_transform(few), labels
+    # What init="pca" is where there are two columns; it cannot be where there is one.
+    init = "pca" if few.shape[1] > 1 else (flat / spread * 1e-4).astype("float32")
+    return TSNE(init=init, perplexity=min(30.0, len(few) / 4), random_state=seed).fit_transform(few), labels
 
 
-def check(h, least):
-    """Raise unless there are enough rows, all finite."""
-    if len(h) < least:
-        raise ValueError(f"representations need at least {least} examples, got {len(h)}")
+def usable(h):
+    """Return representations, exactly scaled where squares would overflow or vanish, which nothing here depends on.
+
+    Raises:
+        ValueError: there are too few, or one is not finite.
+    """
+    if len(h) < LEAST:
+        raise ValueError(f"representations need at least {LEAST} test examples, got {len(h)}")
     if not np.isfinite(h).all():
         raise ValueError("the representations are not finite: the network has diverged")
+    largest = np.abs(h).max()
+    return h if 1 / USUAL < largest < USUAL else np.ldexp(h, -np.frexp(largest)[1])

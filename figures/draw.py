@@ -5,7 +5,7 @@ from pathlib import Path
 from textwrap import fill
 
 from dfanp.errors import RecordError
-from dfanp.plots import save
+from dfanp.plots import drawing, save
 
 from .findings import FINDINGS
 from .kinds import KINDS
@@ -37,17 +37,22 @@ def read(path):
 
 
 def draw(record, folder, formats=("svg", "png")):
-    """Draw a record into `folder`, FIGURE-MODE.svg and .png; return the paths."""
-    try:
-        figure = KINDS[record["draws"]](record)
-        figure.suptitle(fill(title(record), int(figure.get_figwidth() * 13)), fontsize=10, x=0.01, ha="left")
-    except (KeyError, TypeError, IndexError, ValueError, StopIteration) as error:
-        raise RecordError(
-            f"the record of figure {record['figure']} cannot be drawn ({type(error).__name__}: {error})"
-        ) from None
+    """Draw a record into `folder`, FIGURE-MODE.svg and .png; return the paths.
+
+    Raises:
+        RecordError, DfanpError: it cannot be drawn. OSError: a file cannot be written.
+    """
     paths = [Path(folder) / f"{record['figure']}-{record['mode']}.{kind}" for kind in formats]
-    for path in paths:
-        save(figure, path)
+    with drawing(f"figure {record['figure']}"):
+        try:
+            figure = KINDS[record["draws"]](record)
+            figure.suptitle(fill(title(record), int(figure.get_figwidth() * 13)), fontsize=10, x=0.01, ha="left")
+        except (KeyError, TypeError, IndexError, ValueError, StopIteration) as error:
+            raise RecordError(
+                f"the record of figure {record['figure']} cannot be drawn ({type(error).__name__}: {error})"
+            ) from None
+        for path in paths:
+            save(figure, path)
     return paths
 
 

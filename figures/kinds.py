@@ -1,7 +1,6 @@
 """How each kind of record is drawn: ``KINDS[record["draws"]](record)`` returns a Figure."""
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from dfanp.plots import scatter
 
@@ -10,6 +9,8 @@ from .styles import COLOURS, bars, by_panel, chance, finals, legend, line, mean,
 
 def curves(record):
     """Test accuracy over the epochs, a panel for each group; crosses are the published ends."""
+    from matplotlib.ticker import MaxNLocator
+
     groups = by_panel(record)
     figure, axes = panels(len(groups), most=2 if len(groups) < 5 else 3)
     for axis, (name, group) in zip(axes, groups.items(), strict=True):

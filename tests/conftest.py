@@ -79,6 +79,16 @@ def mnist_folder():
 
 
 @pytest.fixture
+def hostile_rc():
+    """What a matplotlibrc may say: each of these changes a picture, or needs what is not installed."""
+    return {
+        "text.usetex": True, "savefig.transparent": True, "font.size": 30, "svg.fonttype": "none", "pdf.fonttype": 42,
+        "savefig.bbox": "tight", "savefig.pad_inches": 3, "axes.facecolor": "red", "lines.linewidth": 9, "axes.grid": True,
+        "svg.image_inline": False, "axes.linewidth": 5, "legend.fontsize": 3, "font.family": "no such font",
+    }  # fmt: skip
+
+
+@pytest.fixture
 def rng():
     return np.random.default_rng(0)
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 
+import matplotlib
 import pytest
 from click.testing import CliRunner
 from dfanp_bench import contestants, gpu, growth, report, suite, turns
@@ -34,7 +35,7 @@ def told(plan, *measures):
     return json.loads(json.dumps(result, allow_nan=False))
 
 
-def test_the_result_is_whole_and_its_tables_and_pictures_can_be_made(tmp_path):
+def test_the_result_is_whole_and_its_tables_and_pictures_can_be_made(tmp_path, hostile_rc):
     measures = (suite.epochs, suite.steps_against_blas, suite.full_batch, suite.replicas)
     curves = lambda plan, say: growth.curves(plan, say, {"k": (1, 2), "replicas": (1, 2), "threads": (1,)})
     result = told(tiny_plan(), *measures, curves)
@@ -52,6 +53,9 @@ def test_the_result_is_whole_and_its_tables_and_pictures_can_be_made(tmp_path):
     paths = report.keep(result, tmp_path / "kept")
     assert [path.name for path in paths] == ["cpu.json", "cpu.png", "growth.png"]
     assert json.loads(paths[0].read_text()) == result
+    with matplotlib.rc_context(hostile_rc):
+        again = report.keep(result, tmp_path / "hostile")
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in paths]
 
 
 def test_start_and_memory_are_measured():

@@ -2,6 +2,7 @@
 
 import re
 
+import matplotlib
 import pytest
 from dfanp_figures.draw import draw, read, title
 from dfanp_figures.styles import by_panel, mean
@@ -56,3 +57,13 @@ def test_a_record_draws_its_figure(name, tmp_path):
     (svg,) = draw(read(ROOT / "figures" / "records" / f"{name}.json"), tmp_path, ["svg"])
     marks = lambda path: path.read_text().count("<use ")
     assert marks(svg) == pytest.approx(marks(ROOT / "figures" / f"{name}.svg"), rel=0.2)
+
+
+@pytest.mark.parametrize("path", [PATHS[0], PATHS[-1]], ids=lambda path: path.stem)
+def test_a_figure_has_equal_bytes_whatever_a_matplotlibrc_says(path, tmp_path, hostile_rc):
+    for name, rc in (("usual", {}), ("hostile", hostile_rc)):
+        (tmp_path / name).mkdir()
+        with matplotlib.rc_context(rc):
+            draw(read(path), tmp_path / name)
+    for drawn in (tmp_path / "usual").iterdir():
+        assert drawn.read_bytes() == (tmp_path / "hostile" / drawn.name).read_bytes()

@@ -5,6 +5,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 
+import matplotlib
 import pytest
 
 import dfanp
@@ -95,6 +96,37 @@ def test_two_runs(pair):
     assert len(page.all("image")) == 4 * 12 and all(
         i["href"].startswith("data:image/png;base64,") for i in page.all("image")
     )
+
+
+def test_equal_folders_make_equal_bytes_whatever_a_matplotlibrc_says(pair, tmp_path, hostile_rc):
+    for folders in (pair, [train(tmp_path / "disks", SyntheticSettings)]):
+        report.write(folders, tmp_path / "usual.html")
+        with matplotlib.rc_context(hostile_rc):
+            report.write(folders, tmp_path / "hostile.html")
+        assert (tmp_path / "usual.html").read_bytes() == (tmp_path / "hostile.html").read_bytes()
+
+
+def test_a_figure_that_cannot_be_drawn_is_told_and_no_page_is_left(pair, tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    def fails(*args, **more):
+        raise RuntimeError("a font is broken")
+
+    monkeypatch.setattr(Figure, "savefig", fails)
+    with pytest.raises(dfanp.DfanpError, match="cannot be drawn .RuntimeError: a font is broken"):
+        report.write(pair, tmp_path / "page.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_that_no_picture_holds_are_told(pair, tmp_path):
+    """As a run in float64 leaves them before it diverges; they are no damage."""
+    shutil.copytree(pair[1], tmp_path / "huge")
+    log = tmp_path / "huge" / "log.jsonl"
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    rows[2]["test_loss"] = 1e151
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(dfanp.RecordError, match="log.jsonl: line 3 has a number beyond 1e.150, too large for a page"):
+        reported.read([tmp_path / "huge"])
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_runs(pair):

@@ -71,6 +71,51 @@ def test_planes(rng):
         representations.plane(seen, "t-sne")
 
 
+@pytest.mark.parametrize("kind", ["pca", "tsne"])
+def test_a_single_unit_lies_on_a_line(rng, kind):
+    h = rng.normal(size=(60, 1))
+    points, _ = representations.plane(Represented(h, {"digit": np.arange(60) % 10}), kind)
+    assert points.shape == (60, 2) and np.all(points[:, 1] == 0) and len(np.unique(points[:, 0])) == 60
+    if kind == "pca":
+        assert abs(np.corrcoef(points[:, 0], h[:, 0])[0, 1]) == pytest.approx(1)
+
+
+DEAD = {
+    "all units": np.zeros((60, 5)),
+    "one that is always on": np.ones((60, 1)),
+    "all but one example": np.eye(60)[:, :3] * [1, 0, 0],
+    "all but one unit": np.arange(60.0)[:, None] * [0, 1, 0],
+    "constant columns": np.arange(60.0)[:, None] ** [2, 1, 0] * [1, 1, 7],
+}
+
+
+@pytest.mark.parametrize("h", DEAD.values(), ids=DEAD)
+def test_dead_units(h):
+    """Nothing warns, and every number is finite."""
+    seen = Represented(h, {"parity": np.arange(60) % 2})
+    told = representations.measured(seen)
+    variance = told["variance"]
+    assert sum(variance) == pytest.approx(1) or (variance == [0] * len(variance) and np.ptp(h, axis=0).max() < 2)
+    assert all(0 <= accuracy <= 1 for accuracy in told["parity"].values())
+    for kind in ("pca", "tsne"):
+        points, _ = representations.plane(seen, kind)
+        assert points.shape == (60, 2) and np.isfinite(points).all()
+        if np.ptp(h, axis=0).max() == 0:
+            assert not points.any()
+
+
+@pytest.mark.parametrize("scale", [2.0**900, 2.0**100, 2.0**-100, 2.0**-900])
+def test_very_large_and_very_small_representations(rng, scale):
+    """As runs leave them that are about to diverge: what is measured does not depend on the scale."""
+    cluster = rng.integers(0, 2, 100)
+    h = rng.normal(size=(100, 4)) + 3 * cluster[:, None]
+    told = [representations.measured(Represented(h * by, {"cluster": cluster})) for by in (1, scale)]
+    assert told[0] == told[1]
+    for kind in ("pca", "tsne"):
+        points, _ = representations.plane(Represented(h * scale, {"cluster": cluster}), kind)
+        assert np.isfinite(points).all() and np.ptp(points[:, 0]) > 0
+
+
 @pytest.mark.parametrize("h", [np.zeros((10, 3)), np.full((50, 3), np.nan)])
 def test_too_few_or_not_finite(h):
     seen = Represented(h, {"digit": np.arange(len(h))})

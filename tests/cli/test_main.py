@@ -34,3 +34,26 @@ def test_installed_as_a_command():
     command = Path(sys.executable).with_name("dfanp")
     out = subprocess.run([command, "--version"], capture_output=True, text=True)
     assert out.returncode == 0 and out.stdout.startswith("dfanp ")
+
+
+@pytest.mark.parametrize("kind", [ValueError, OverflowError, KeyError])
+def test_a_value_that_a_command_cannot_compute_with_is_one_line(dfanp, monkeypatch, tmp_path, kind):
+    from dfanp import kept
+
+    def refuses(*args):
+        raise kind("two\nlines")
+
+    monkeypatch.setattr(kept, "Kept", refuses)
+    if kind is KeyError:  # a fault of ours, whose traceback is to be sent in
+        with pytest.raises(KeyError):
+            dfanp("represent", tmp_path)
+        return
+    result = dfanp("represent", tmp_path)
+    assert (result.code, result.out, result.err) == (1, "", "dfanp: two lines\n")
+
+
+@pytest.mark.parametrize("flags, shown", [((), False), (("-W", "default"), True)])
+def test_warnings_of_the_library_are_no_lines_of_a_command(flags, shown):
+    code = "import warnings; from dfanp_cli import main; main.run = lambda args: warnings.warn('noise') or 0; main.main([])"
+    ended = subprocess.run([sys.executable, *flags, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0 and ("noise" in ended.stderr) == shown

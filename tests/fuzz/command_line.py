@@ -5,6 +5,7 @@ import io
 import os
 import re
 import sys
+import traceback
 import warnings
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 import matplotlib.font_manager  # lists the fonts there are in a file of the user's
 from dfanp_cli import main
 
+import dfanp
 from dfanp import plots, plugins, registry, representations
 from dfanp.experiments import published, reproduce  # noqa: F401  (they register what they have once)
 from dfanp.problems import datasets
@@ -173,10 +175,26 @@ def drawn_by(data):
         yield
 
 
+def refused(error):
+    """Do what the command line does with a ValueError that dfanp raises; raise one that came about otherwise, a fault of dfanp."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    ours = any(Path(last.filename).is_relative_to(Path(each.__file__).parent) for each in (dfanp, main))
+    if not ours or not last.line.startswith("raise "):
+        raise error
+    return REFUSED(error)
+
+
+REFUSED = main.refused
+
+
 def run_words(line, folder):
     """Run a command line in `folder`; an AssertionError unless it ends as commands do. Return its exit code."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
-    with contextlib.chdir(folder), mock.patch.multiple(sys, stdout=out, stderr=err):
+    with (
+        contextlib.chdir(folder),
+        mock.patch.multiple(sys, stdout=out, stderr=err),
+        mock.patch.object(main, "refused", refused),
+    ):
         code = main.run(line)
         for stream in (out, err):
             stream.flush()
