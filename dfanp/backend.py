@@ -6,14 +6,14 @@ share, and never asks where it runs.
 
 import numpy as np
 
-from .errors import BackendError, by_name, first_line, shown
+from .checks import MOST_THREADS, whole
+from .errors import BackendError, by_name, first_line
 from .kernels import resolve
 from .threads import blas_on, blas_pools, default_threads, usable_cores
 
 __all__ = ["Backend", "blas_pools", "check_threads", "default_threads", "gpu_name", "usable_cores", "usable_cupy"]
 
 DEVICES = ("auto", "cpu", "gpu")
-MOST_THREADS = 1024
 
 
 class Backend:
@@ -91,8 +91,7 @@ def gpu_name(cupy):
 
 def check_threads(threads):
     """Raise unless `threads` is a number of threads that BLAS can be asked for."""
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
-        raise ValueError(f"threads must be a whole number from 1 to {MOST_THREADS}, got {shown(threads)}")
+    whole("threads", threads, most=MOST_THREADS)
 
 
 def usable_cupy():

@@ -16,6 +16,7 @@ import numpy as np
 
 from . import activations
 from .backend import Backend
+from .checks import is_whole, truth
 from .errors import by_name, shown
 from .registry import provider
 from .streams import checked_seeds, per_replica, streams
@@ -57,9 +58,7 @@ class MLP:
         self.sizes = checked_sizes(sizes)
         self.activation = activations.get(activation)
         by_name("dtype", dtype, dict.fromkeys(DTYPES))
-        if not isinstance(bias, (bool, np.bool_)):
-            raise TypeError(f"bias must be True or False, got {shown(bias)}")
-        self.dtype, self.bias, self.backend = dtype, bool(bias), backend or Backend("cpu")
+        self.dtype, self.bias, self.backend = dtype, truth("bias", bias), backend or Backend("cpu")
         self.seed, self.parameters = checked_seeds(seed), {}
         self.redraw(self.seed)
 
@@ -161,6 +160,6 @@ class MLP:
 def checked_sizes(sizes):
     """Return `sizes` as a tuple of ints; a ValueError says what is wrong with it."""
     sizes = tuple(sizes) if hasattr(sizes, "__len__") else (sizes,)
-    if len(sizes) < 2 or any(isinstance(d, bool) or not isinstance(d, Integral) or d < 1 for d in sizes):
+    if len(sizes) < 2 or not all(is_whole(d) and d >= 1 for d in sizes):
         raise ValueError(f"sizes must be at least two whole numbers of at least 1 (D, …, d_L), got {shown(sizes)}")
     return tuple(int(d) for d in sizes)

@@ -32,6 +32,7 @@ from typing import ClassVar, dataclass_transform
 
 import numpy as np
 
+from .checks import is_number
 from .errors import by_name, shown
 from .registry import Registry, overrides, provider
 
@@ -199,11 +200,6 @@ class Optimizer:
             if not overrides(self, kind, ("update", "slots", "step", "init")) and OPTIMIZERS.built_in(kind):
                 return kind.name
         return None
-
-
-def is_number(x):
-    """Whether x is a real number (NumPy's scalars included), and no bool."""
-    return isinstance(x, (int, float, np.integer, np.floating)) and not isinstance(x, bool)
 
 
 class SGD(Optimizer):

@@ -15,6 +15,7 @@ from .registry import registered, restore
 
 LOADED = {}  # path of a file -> its SHA-256
 SHARED = {}  # name of an importable module that workers import too -> None
+PREFIX = "dfanp_plugin_"  # of the names of their modules
 
 
 def load(path, sha256=None):
@@ -49,7 +50,7 @@ def load(path, sha256=None):
 
 def execute(path, source):
     """Run the source of a plugin as a module of its own."""
-    name = f"dfanp_plugin_{path.stem}"
+    name = f"{PREFIX}{path.stem}"
     module = types.ModuleType(name)
     module.__file__ = str(path)
     before = sys.modules.get(name)
@@ -95,6 +96,24 @@ def load_all(needed):
         importlib.import_module(module)
     for path, digest in files:
         load(path, digest)
+
+
+def defines(kind):
+    """Whether the file of a plugin defines a class: another process has it only once it has loaded the file."""
+    return kind.__module__.startswith(PREFIX)
+
+
+def rebuilt(needed, module, name, attributes):
+    """Return an object of the class `name` of a plugin's module, in a process that may have to load the plugin first.
+
+    Args:
+        needed: what ``loaded`` returned where the object comes from. attributes: of the object.
+    """
+    load_all(needed)
+    kind = getattr(sys.modules[module], name)
+    made = object.__new__(kind)
+    vars(made).update(attributes)
+    return made
 
 
 def digests():

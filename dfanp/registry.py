@@ -9,11 +9,14 @@ The library takes the things themselves wherever it takes a name. ``register`` g
     >>> dfanp.rules.RULES.remove("sign")
 """
 
+import copyreg
+import importlib
 from collections.abc import Mapping
 
 from .errors import by_name, shown
 
-REGISTRIES = []  # every Registry, in the order in which their modules were imported
+REGISTRIES = []  # every Registry whose module was imported
+HOMES = ("activations", "baselines", "losses", "optimizers", "problems", "rules")  # the modules that have one
 
 
 class Registry(Mapping):
@@ -31,6 +34,8 @@ class Registry(Mapping):
         self._things = {thing.name: thing for thing in things}
         self._own = dict(self._things)
         REGISTRIES.append(self)
+        for kind in {type(thing) for thing in things if isinstance(thing, tuple)}:
+            copyreg.pickle(kind, self._reduced)
 
     def __getitem__(self, name):
         return self._things[name]
@@ -60,13 +65,18 @@ class Registry(Mapping):
         name = getattr(thing, "name", None)
         return name if isinstance(name, str) and self._own.get(name) is thing else None
 
+    def _reduced(self, thing):
+        """Return how a thing is copied and pickled: what dfanp has itself stays the very object, and so keeps its kernels."""
+        name = self.built_in(thing)
+        return object.__reduce_ex__(thing, 2) if name is None else (own, (type(thing), name))
+
     def add(self, thing):
         """Give a thing its name. One that was registered before under that name gives way to it.
 
         Raises:
             ValueError: the name is no name, or that of a thing which dfanp has itself.
         """
-        name = getattr(thing, "name", None)
+        name = self.name_of(thing)
         if not isinstance(name, str) or not name or not name.isprintable() or set(name) & set(" ,/"):
             raise ValueError(
                 f"the name of a {self.what} must be text without spaces, commas or slashes, got {shown(name)}"
@@ -74,6 +84,10 @@ class Registry(Mapping):
         if name in self._own and self._own[name] is not thing:
             raise ValueError(f"dfanp has a {self.what} {name!r} of its own: choose another name")
         self._things[name] = thing
+
+    def name_of(self, thing):
+        """Return the name that ``add`` gives a thing; None if it has none."""
+        return getattr(thing, "name", None)
 
     def remove(self, name):
         """Forget a thing that was registered; those that dfanp has itself stay."""
@@ -97,11 +111,11 @@ def register(thing):
     Raises:
         TypeError: it is none of these. ValueError: see ``Registry.add``.
     """
-    for registry in REGISTRIES:
+    for registry in REGISTRIES:  # whoever has a thing of a kind has imported its module
         if registry.fits(thing):
             registry.add(thing)
             return thing
-    kinds = ", ".join(registry.what for registry in REGISTRIES)
+    kinds = ", ".join(registry.what for registry in registries())
     raise TypeError(f"there are names for things of these kinds: {kinds}; got {shown(thing)}")
 
 
@@ -110,15 +124,27 @@ def built_in(thing):
     return next((registry.built_in(thing) for registry in REGISTRIES if registry.fits(thing)), None)
 
 
+def registries():
+    """Return every Registry there is."""
+    for home in HOMES:
+        importlib.import_module(f".{home}", __package__)
+    return REGISTRIES
+
+
 def registered():
     """Return all that has a name now, for ``restore``."""
-    return {registry.what: dict(registry._things) for registry in REGISTRIES}
+    return {registry.what: dict(registry._things) for registry in registries()}
 
 
 def restore(before):
     """Give names to what had them when ``registered`` was called, and to nothing else."""
-    for registry in REGISTRIES:
+    for registry in registries():
         registry._things = dict(before.get(registry.what, registry._own))
+
+
+def own(kind, name):
+    """Return the thing of the class `kind` that dfanp itself has under a name."""
+    return next(each for registry in REGISTRIES for each in [registry._own.get(name)] if type(each) is kind)
 
 
 def provider(kind, name):

@@ -24,7 +24,8 @@ class Represented(NamedTuple):
     """Representations and what may be read off them.
 
     Attributes:
-        h: (n, width), float64. labels: name -> whole numbers (n,).
+        h: (n, width), float64.
+        labels: name -> whole numbers (n,).
     """
 
     h: np.ndarray
@@ -37,7 +38,10 @@ def of_place(network, dataset, place=0, samples=10_000, activated=False):
     Demirbilek 2021, figure 3.6: the part of the pre-activation that comes from one digit; labels are ``digit`` and ``parity``.
 
     Args:
-        network: without replicas, of ``Parity``. dataset: a Dataset. place: of the digit, from 0. samples: digits, the first ones.
+        network: without replicas, of ``Parity``.
+        dataset: a Dataset.
+        place: of the digit, from 0.
+        samples: digits, the first ones.
         activated: whether the activation of the network follows.
 
     Raises:
@@ -141,7 +145,8 @@ def plane(represented, kind="tsne", samples=1000, seed=0):
     """Return points in a plane (m, 2) and their labels, name -> (m,), for the first m = `samples` examples.
 
     Args:
-        kind: "tsne" (t-SNE; van der Maaten & Hinton 2008) or "pca". seed: of t-SNE.
+        kind: "tsne" (t-SNE; van der Maaten & Hinton 2008) or "pca".
+        seed: of t-SNE.
     """
     from sklearn.decomposition import PCA
 

@@ -13,12 +13,12 @@ Exclusive or, by DFA:
 
 from dataclasses import dataclass, field, fields, replace
 from math import ceil
-from numbers import Integral
 from time import perf_counter
 
 import numpy as np
 
 from . import alignment, losses, rules
+from .checks import choice, truth, whole
 from .errors import shown
 from .feedback import Feedback
 from .inputs import StackedDigits
@@ -116,29 +116,27 @@ class Training:
             )
         if network.dtype != problem.dtype or network.backend.xp is not problem.backend.xp:
             raise ValueError("network and problem must have the same dtype and backend")
-        if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
-            raise ValueError(f"batch_size must be a whole number of at least 1, got {shown(batch_size)}")
+        batch_size = whole("batch_size", batch_size)
         if batch_size > problem.train_size:
             raise ValueError(
                 f"batch_size must be at most the {problem.train_size} examples of an epoch, got {batch_size}"
             )
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be one of dfanp's, such as dfanp.SGD(0.1), got {shown(optimizer)}")
-        if not isinstance(layers, str) or layers not in ("all", "output"):
-            raise ValueError(f"layers must be 'all' or 'output', got {shown(layers)}")
+        choice("layers", layers, ("all", "output"))
         self.network, self.problem, self.rule = network, problem, rules.get(rule)
-        self.optimizer, self.feedback, self.batch_size, self.align = optimizer, feedback, int(batch_size), align
+        self.optimizer, self.feedback, self.batch_size = optimizer, feedback, batch_size
         if not isinstance(feedback, Feedback):
             raise TypeError(f"feedback must be a dfanp.Feedback, such as Feedback('uniform'), got {shown(feedback)}")
         self.seed = checked_seeds(network.seed if seed is None else seed, network.replicas or 0)
         if feedback.seed is not None:
             checked_seeds(feedback.seed, network.replicas or 0)
-        if not isinstance(align, (bool, np.bool_)):
-            raise ValueError(f"align must be True or False, got {shown(align)}")
+        self.align = truth("align", align)
         self.first = 0 if layers == "all" and "W0" not in network.fixed else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)
-        self.B = [self.backend.asarray(b, network.dtype) for b in feedback.draw(shapes, self.seed)]
+        drawn = own_copies(feedback.draw(shapes, self.seed), self.rule, network.replicas)
+        self.B = [self.backend.asarray(np.ascontiguousarray(b), network.dtype) for b in drawn]
         self.state = optimizer.init(self.backend, self.trained(), network.replicas)
         self._whole = WholeEpochs(self, Training, MLP, FORWARD)
         self.epoch, self._alive = 0, np.ones(network.replicas or 1, dtype=bool)
@@ -245,6 +243,8 @@ class Training:
         Args:
             learning_in: None to test; or the epoch, to do a step after each batch (``learn``).
         """
+        if built_in(self.loss) is not None:
+            check_targets(X, y, self.network.sizes[-1], self.network.replicas)
         totals = self._whole.run(X, y, learning_in) if self._whole.may(X, learning_in) else None
         return self.epoch_by_steps(X, y, learning_in) if totals is None else totals
 
@@ -271,9 +271,12 @@ class Training:
         h = self.network.forward(X)
         e, totals = self.backend.kernels.output(self.loss, h[-1], y, built_in=built_in(self.loss))
         gradients = rules.gradients(self.rule, self.network, self.B, h, e, y, self.first, self.draws)
-        self.optimizer.step(self.backend, self.trained(), gradients, self.state, epoch)
+        trained = self.trained()
+        gradients = {name: g for name, g in gradients.items() if name in trained}
+        self.optimizer.step(self.backend, trained, gradients, self.state, epoch)
         if self.rule.after_step is not None:
-            lr, draws = self.state.lr[f"W{len(self.network.W) - 1}"], self.draws(0, self.state.step)
+            lr = next(rate for name, rate in self.state.lr.items() if name.startswith("W"))
+            draws = self.draws(0, self.state.step)
             self.rule.after_step(rules.AfterStep(self.backend.xp, self.network.W, self.B, h, e, y, lr, draws))
         return totals
 
@@ -345,3 +348,19 @@ class Training:
         self.state.step, self.epoch = int(arrays["optimizer/step"]), int(arrays["epoch"])
         self._alive = arrays["alive"].copy()
         self._torn = False
+
+
+def own_copies(B, rule, replicas):
+    """Return the matrices B, each replica with its own where the rule changes them, even if they were drawn once for all."""
+    changes = rule.feedback_gradient is not None or rule.after_step is not None
+    return [np.tile(b, (replicas, 1, 1)) if changes and replicas and b.ndim == 2 else b for b in B]
+
+
+def check_targets(X, y, outputs, replicas):
+    """Raise a ValueError unless y has a row for each of X and a column for each output: any other might be broadcast."""
+    shape, found = (X.shape[-2], outputs), getattr(y, "shape", ())
+    if tuple(found) not in (shape, (replicas, *shape)):
+        wanted = f"{shape}" + (f" or {(replicas, *shape)}" if replicas else "")
+        raise ValueError(
+            f"y of the problem must be an array of shape {wanted}, got {type(y).__name__} of shape {found}"
+        )

@@ -141,6 +141,7 @@ PLAIN = (
     "PluginError",
     "Record",
     "RecordError",
+    "RecordWarning",
     "Rule",
     "__version__",
 )  # carry what they are given, or are there for subclasses

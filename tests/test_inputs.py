@@ -13,7 +13,11 @@ def leading(request):
 @pytest.fixture(params=["float32", "float64"])
 def both(request, rng, leading):
     """StackedDigits, and the array that they stand for."""
-    dtype, bank, picks = request.param, rng.integers(0, 256, (9, 5), dtype=np.uint8), rng.integers(0, 9, (*leading, 6, 3))
+    dtype, bank, picks = (
+        request.param,
+        rng.integers(0, 256, (9, 5), dtype=np.uint8),
+        rng.integers(0, 9, (*leading, 6, 3)),
+    )
     X = StackedDigits(Bank(bank, 33.0, 78.0, dtype, dfanp.Backend("cpu", kernels="numpy")), picks)
     return X, ((bank.astype(dtype) - 33.0) / 78.0)[picks].reshape(*leading, 6, 15)
 

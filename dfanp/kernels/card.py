@@ -13,7 +13,7 @@ from ..threads import ProcessSetting, once
 @cache
 def source(name):
     """Return the text of a CUDA file of this folder, with the files that it includes in their places."""
-    lines = (Path(__file__).parent / name).read_text().splitlines()
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
     return "\n".join(source(line.split('"')[1]) if line.startswith("#include") else line for line in lines)
 
 
@@ -29,7 +29,8 @@ class Card:
     """The current device of CuPy.
 
     Attributes:
-        multiprocessors: how many. shared: bytes of shared memory that a block can have.
+        multiprocessors: how many.
+        shared: bytes of shared memory that a block can have.
     """
 
     def __init__(self, cupy):

@@ -83,7 +83,8 @@ class Cuda(Tier):
     """The operations of the kernel table on a GPU.
 
     Args:
-        xp: CuPy. card: a ``Card``; None takes CuPy's device.
+        xp: CuPy.
+        card: a ``Card``; None takes CuPy's device.
     """
 
     name = "cuda"
@@ -111,8 +112,11 @@ class Cuda(Tier):
         return None if array is None else self.card.address(array)
 
     def contiguous(self, array):
-        """Return `array` itself, or a copy without gaps."""
-        return self.xp.reshape(self.xp.reshape(array, (-1,)), array.shape)
+        """Return a view of `array`, or a copy without gaps."""
+        flat = self.xp.reshape(array, (-1,))
+        if self.card.strides(flat) != [1]:  # every other number, or one that is broadcast: reshape makes a view of it
+            flat = self.xp.astype(flat, flat.dtype)
+        return self.xp.reshape(flat, array.shape)
 
     def run(self, name, argument, numbers, dtype, shared=0, blocks=None):
         """Launch a kernel of cuda.cu on as many blocks as `numbers` keep busy (or `blocks`), for the dtype."""
@@ -176,7 +180,9 @@ class Cuda(Tier):
         """Return e, shape of z (None unless `learning`), and the totals of ``Tier.output``, in one launch.
 
         Args:
-            loss: a Loss. z: logits (n, d_L) or (R, n, d_L). y: targets of that shape, or without R.
+            loss: a Loss.
+            z: logits (n, d_L) or (R, n, d_L).
+            y: targets of that shape, or without R.
         """
         *replicas, n, outputs = z.shape
         z, y = self.contiguous(z), y if self.card.strides(y)[-2:] == [outputs, 1] else self.contiguous(y)

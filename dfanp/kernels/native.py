@@ -105,7 +105,11 @@ class Native(compiled.Compiled):
     def __init__(self, xp=np):
         super().__init__()
         lib = library()
-        self.c_gather, self.c_transpose, self.c_most_threads = lib.dfanp_gather, lib.dfanp_transpose, lib.dfanp_most_threads
+        self.c_gather, self.c_transpose, self.c_most_threads = (
+            lib.dfanp_gather,
+            lib.dfanp_transpose,
+            lib.dfanp_most_threads,
+        )
         self.c_gather.argtypes, self.c_transpose.argtypes = [INT] + [POINTER] * 3, [INT] + [POINTER] * 2
         self.c_most_threads.restype = INT
         self.real = {}
@@ -161,8 +165,10 @@ class Native(compiled.Compiled):
         """Do all steps of an epoch of a network with one hidden layer, one output, no biases and the loss "bce"; or test it.
 
         Args:
-            activation: of the hidden layer, by its name. W0, W1: the weights, (D, H) and (H, 1), or (R, D, H) and (R, H, 1).
-            X: StackedDigits or an array, (N, D) or (R, N, D). y: targets (N, 1) or (R, N, 1).
+            activation: of the hidden layer, by its name.
+            W0, W1: the weights, (D, H) and (H, 1), or (R, D, H) and (R, H, 1).
+            X: StackedDigits or an array, (N, D) or (R, N, D).
+            y: targets (N, 1) or (R, N, 1).
             batch_size: examples a step.
             learning: None to test; or a ``Learning``, to do a step of its optimizer after each batch: W1, W0 where it is
                 trained, their states and its count of steps change in place.

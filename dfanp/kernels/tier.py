@@ -31,7 +31,8 @@ class Tier:
         tolerance: by how much a result may differ from the definition's, as a share of its largest number; by dtype.
         fused_epoch: all steps of an epoch in one call; None where a tier has no such kernel.
         rules: names of the rules that it knows: their signal is e @ M with M = W1.T, or B for a rule with B.
-        activations, losses: names of those that it knows. optimizers: likewise, of what ``Optimizer.kernel`` says.
+        activations, losses: names of those that it knows.
+        optimizers: likewise, of what ``Optimizer.kernel`` says.
     """
 
     threads, blas_threads = 1, None
@@ -57,7 +58,8 @@ class Tier:
         Args:
             parameters: (gradient, theta, state, lr) of each, the gradient an array or a WeightGradient; theta and its state change
                 in place.
-            t: see ``Optimizer.clock``. replicas: the length of the replica axis that all arrays have, or None.
+            t: see ``Optimizer.clock``.
+            replicas: the length of the replica axis that all arrays have, or None.
         """
         for g, *one in parameters:
             (self.fused_update if isinstance(g, WeightGradient) else self.update)(optimizer, g, *one, t)
@@ -66,7 +68,9 @@ class Tier:
         """Return the error e of the output, shape of z (None unless `learning`), and totals over the examples.
 
         Args:
-            loss: a Loss. z: logits (n, d_L) or (R, n, d_L). y: targets of that shape, or without R.
+            loss: a Loss.
+            z: logits (n, d_L) or (R, n, d_L).
+            y: targets of that shape, or without R.
 
         Returns:
             e, and the loss summed over the examples and the number that are right (0 for a loss without ``correct``): float64

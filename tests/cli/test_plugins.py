@@ -28,7 +28,20 @@ def forget():
 
 @pytest.mark.parametrize("kernels", ["numpy", "native"])
 def test_feedback_that_learns_turns_to_the_weights(dfanp, kernels):
-    how = ("--k", "1", "--train-size", "1500", "--opt", "sgd", "--lr", "0.5", "--batch-size", "32", "--weight-decay", "0.01")
+    how = (
+        "--k",
+        "1",
+        "--train-size",
+        "1500",
+        "--opt",
+        "sgd",
+        "--lr",
+        "0.5",
+        "--batch-size",
+        "32",
+        "--weight-decay",
+        "0.01",
+    )
     args = ("parity", *SMALL, *how, "--plugin", FEEDBACK, "--method", "kolen-pollack", "--kernels", kernels)
     epochs = json.loads(dfanp(*args, "--epochs", "6", "--align", "--quiet", "--json").out)["runs"][0]["epochs"]
     first, *_, last = [epoch["alignment"]["feedback"] for epoch in epochs]
@@ -121,7 +134,10 @@ BAD = {
         'import dfanp\ndfanp.register(dfanp.Rule("dfa", lambda at: at.e @ at.B))\n',
         "fails (line 2: ValueError: dfanp has a rule 'dfa' of its own: choose another name)",
     ),
-    "no thing": ("import dfanp\ndfanp.register(3)\n", "fails (line 2: TypeError: there are names for things of these kinds: "),
+    "no thing": (
+        "import dfanp\ndfanp.register(3)\n",
+        "fails (line 2: TypeError: there are names for things of these kinds: ",
+    ),
 }
 
 

@@ -13,10 +13,9 @@ from dfanp.experiments.published import (
     PublishedSynthetic,
     PublishedTraining,
     published_alignment,
-    settings_of,
 )
 from dfanp.runs import build
-from dfanp.settings import ParitySettings, SyntheticSettings, from_config
+from dfanp.settings import ParitySettings, SyntheticSettings, from_config, made
 
 
 @pytest.fixture
@@ -137,14 +136,14 @@ def test_the_text_of_adam_that_counts_epochs():
     "kind, of_kind", [(ParitySettings, PublishedParity), (SyntheticSettings, PublishedSynthetic)]
 )
 def test_settings_are_those_of_published_runs_only_where_they_ask_for_it(kind, of_kind):
-    plain = settings_of(kind, lr=0.1, align=True)
+    plain = made(kind, lr=0.1, align=True)
     assert type(plain) is kind and "redraw" not in plain.config()
     for asked in ({"redraw": 2}, {"align": "published"}, {"redraw": 2, "align": "published"}):
-        settings = settings_of(kind, lr=0.1, **asked)
+        settings = made(kind, lr=0.1, **asked)
         assert type(settings) is of_kind and settings == from_config(settings.config(), "config.json")
         assert settings.config()["problem"] == kind.name and settings.config().items() >= asked.items()
 
 
 def test_published_settings_build_a_published_training():
-    training = build(settings_of(SyntheticSettings, lr=0.1, redraw=2, align="published", n=8, d=3, test_points=8))
+    training = build(made(SyntheticSettings, lr=0.1, redraw=2, align="published", n=8, d=3, test_points=8))
     assert type(training) is PublishedTraining and training.redraw == 2 and training.as_published
