@@ -356,6 +356,18 @@ def test_threads_are_at_most_those_of_the_tier(tier):
     assert 1 <= dfanp.Backend("cpu", kernels=tier).threads <= backend.kernels.tier.most_threads()
 
 
+def test_a_sweep_divides_the_cores_within_the_limits(tmp_path, monkeypatch):
+    from dfanp.settings import ParitySettings
+    from dfanp.sweeps import Sweep
+
+    run = ParitySettings(lr=0.01, hidden=(8,), data="digits")
+    monkeypatch.setattr("dfanp.sweeps.usable_cores", lambda: 6)
+    for limit, workers, wanted in ((4, 1, 4), (4, 2, 3), (1, 2, 1), (9, 12, 1)):
+        monkeypatch.setattr("dfanp.sweeps.default_threads", lambda limit=limit: limit)
+        with Sweep([run], tmp_path / f"{limit} {workers}", workers) as sweep:
+            assert sweep.threads == wanted
+
+
 V1 = {"cpu.cfs_quota_us": "{}", "cpu.cfs_period_us": "100000"}
 GROUPS = {  # /proc/self/cgroup, files of groups, the quota in processors
     "v2": ("0::/", {"cpu.max": "150000 100000"}, 1.5),
