@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from . import plugins, signals
-from .backend import usable_cores
+from .backend import default_threads, usable_cores
 from .errors import RecordError
 from .jobs import Outcome, halves, jobs_of, resolved, train
 from .problems.folders import named_folder
@@ -29,8 +29,8 @@ class Sweep:
         settings: a list of ``dfanp.settings``, each with repeats 1.
         path: of the folder; made if it is not there. What stands in it already is not run again.
         workers: processes that train; 1 trains in this one. With `cluster`, tasks at once (None: all it has).
-        threads: of the kernels, in each worker; None divides this machine's cores. The numpy tier takes 1, so that its bits do
-            not depend on the workers.
+        threads: of the kernels, in each worker; None divides the cores that this process may use, within the limits that are set
+            for it (``threads.default_threads``). The numpy tier takes 1, so that its bits do not depend on the workers.
         data_dir: see ``problems.load``.
         keep: whether to keep the final arrays of each run; or those of `settings` to keep them of.
         cluster: the address of a Dask scheduler whose workers see the folder under the same name.
@@ -52,7 +52,7 @@ class Sweep:
         self.data_dir, self.path = data_dir, Path(path).absolute()
         wanted = self.settings if keep is True else resolved(keep or [], data_dir)
         self.keep = frozenset(key_of(each.config()) for each in wanted)
-        self.threads = threads or max(1, usable_cores() // (workers or 1))
+        self.threads = threads or min(default_threads(), max(1, usable_cores() // (workers or 1)))
         self.store, self.stopping, self._running = Store(self.path, write=True), False, lambda: None
         try:
             for name in ("progress", "checkpoints") if keep else ("progress",):

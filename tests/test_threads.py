@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from textwrap import dedent
 from threading import Barrier, Event, Thread
 
@@ -33,25 +33,29 @@ def problem_of(inputs, backend):
     return dfanp.Arrays(rng.normal(size=(1500, 200)), rng.integers(0, 2, 1500), backend=backend)
 
 
-def trained(problem, hidden, seed, backend=None, epochs=2):
+def trained(problem, hidden, seed, batch_size=50, epochs=2):
     """Return the bytes of all that a training changes."""
-    network = dfanp.MLP([problem.features, *hidden, 1], seed=seed, backend=backend or problem.backend)
-    training = dfanp.Training(network, problem, "dfa", dfanp.RMSProp(0.001), batch_size=50)
+    network = dfanp.MLP([problem.features, *hidden, 1], seed=seed, backend=problem.backend)
+    training = dfanp.Training(network, problem, "dfa", dfanp.RMSProp(0.001), batch_size=batch_size)
     records = [(r.train_loss, r.test_loss) for r in training.epochs(epochs)]
     assert np.isfinite(records).all() and len(records) == epochs
     return repr(records), {name: array.tobytes() for name, array in training.arrays().items()}
 
 
 def at_once(job, arguments):
-    """Return ``job(argument)`` for each of the arguments, each from a thread of its own, which begin together."""
-    start = Barrier(len(arguments))
+    """Return ``job(argument)`` for each of the arguments, each from a thread of its own, which begin together and often take turns."""
+    start, interval = Barrier(len(arguments)), sys.getswitchinterval()
 
     def begin(argument):
         start.wait(30)
         return job(argument)
 
-    with ThreadPoolExecutor(len(arguments)) as pool:
-        return list(pool.map(begin, arguments))
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(len(arguments)) as pool:
+            return list(pool.map(begin, arguments))
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @pytest.mark.parametrize("inputs", ["stacked", "arrays"])
@@ -88,13 +92,40 @@ def test_threads_that_share_a_baseline(kind):
     assert at_once(run, batches) == [run(X) for X in batches]
 
 
+def test_a_gate_is_that_of_the_examples_of_the_call():
+    """Whatever another thread has kept in the meantime: here, after every look."""
+    from dfanp.baselines import NTK
+
+    class Shared(NTK):
+        kept, of_another = (None, None), (None, None)
+
+        @property
+        def _gated(self):
+            found, self.kept = self.kept, self.of_another
+            return found
+
+        @_gated.setter
+        def _gated(self, value):
+            self.kept = value
+
+    network = Shared((5, 4, 1), dtype="float64")
+    X, others = np.random.default_rng(0).normal(size=(2, 3, 5))
+    gate = network.slope([X], 1)
+    network.of_another = others, network.slope([others], 1)
+    assert np.array_equal(network.slope([X], 1), gate)
+    network.kept = X, gate
+    assert np.array_equal(network.slope([X], 1), gate) and not np.array_equal(network.slope([others], 1), gate)
+
+
 @pytest.mark.parametrize("numbers", [(1, 1, 1, 1), (1, 2, 1, 2)], ids=str)
 def test_backends_with_blas_threads_of_their_own(numbers):
-    """BLAS has one number for the process. Bits of a product depend on it."""
+    """BLAS has one number for the process. Bits of products of this size depend on it."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(1500, 513)), rng.integers(0, 2, 1500)
 
     def run(seed):
-        problem = problem_of("stacked", dfanp.Backend("cpu", threads=numbers[seed], kernels="numpy"))
-        return trained(problem, (64, 32), seed)
+        problem = dfanp.Arrays(X, y, backend=dfanp.Backend("cpu", threads=numbers[seed], kernels="numpy"))
+        return trained(problem, (301, 203), seed, batch_size=500, epochs=3)
 
     before = threads.blas().shared.outside()
     assert at_once(run, range(4)) == [run(seed) for seed in range(4)]
@@ -104,21 +135,28 @@ def test_backends_with_blas_threads_of_their_own(numbers):
 @pytest.mark.parametrize("tier", ON_CPU)
 def test_the_process_is_left_as_it_was(tier):
     environment = dict(os.environ)
-    problem = problem_of("stacked", backend_of(tier, 1))
-    own = (
-        problem.backend.kernels.tier.most_threads,
-        numba_threads if tier == "numba" else int,
-        threads.blas().shared.get,
-    )
-    before = [get() for get in own]
-    trained(problem, (64,), 0)
-    assert [get() for get in own] == before and dict(os.environ) == environment
+    problem = problem_of("stacked", backend_of(tier))
+    settings = [threads.blas().shared.get, problem.backend.kernels.tier.most_threads]
+    if tier == "numba":
+        import numba
+
+        settings.append(lambda: numba.config.CACHE_DIR)
+    with numba_on(1) if tier == "numba" else nullcontext(), threadpool_limits(1):
+        before = [get() for get in settings]
+        trained(problem, (64,), 0)
+        assert [get() for get in settings] == before and dict(os.environ) == environment
 
 
-def numba_threads():
+@contextmanager
+def numba_on(count):
+    """A context in which Numba has so many threads, and a check that it has as many at the end."""
     import numba
 
-    return numba.get_num_threads(), numba.config.CACHE_DIR
+    before = numba.get_num_threads()
+    numba.set_num_threads(count)
+    yield
+    assert numba.get_num_threads() == count
+    numba.set_num_threads(before)
 
 
 @pytest.mark.skipif(kernels.why_not("native") is not None, reason="no native tier")
@@ -316,6 +354,18 @@ def test_a_backend_takes_the_present_limits_and_no_less(tier):
 def test_threads_are_at_most_those_of_the_tier(tier):
     backend = backend_of(tier)
     assert 1 <= dfanp.Backend("cpu", kernels=tier).threads <= backend.kernels.tier.most_threads()
+
+
+def test_a_sweep_divides_the_cores_within_the_limits(tmp_path, monkeypatch):
+    from dfanp.settings import ParitySettings
+    from dfanp.sweeps import Sweep
+
+    run = ParitySettings(lr=0.01, hidden=(8,), data="digits")
+    monkeypatch.setattr("dfanp.sweeps.usable_cores", lambda: 6)
+    for limit, workers, wanted in ((4, 1, 4), (4, 2, 3), (1, 2, 1), (9, 12, 1)):
+        monkeypatch.setattr("dfanp.sweeps.default_threads", lambda limit=limit: limit)
+        with Sweep([run], tmp_path / f"{limit} {workers}", workers) as sweep:
+            assert sweep.threads == wanted
 
 
 V1 = {"cpu.cfs_quota_us": "{}", "cpu.cfs_period_us": "100000"}
