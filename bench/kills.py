@@ -123,14 +123,14 @@ def survive(kills, workers=(1, 2), seed=0, say=lambda text: None):
                 if group is None:
                     break  # it came to its end before its time
                 groups.append(group)
-                began = (path / "store.jsonl").exists()
-                for name, hit in {"kills": True, "of_one_begun": began, "of_the_parent": not whole}.items():
-                    found[name] += hit
+                found["kills"] += 1
+                found["of_the_parent"] += not whole
+                found["of_one_begun"] += (path / "store.jsonl").exists()
                 say(f"kill {found['kills']} of {kills}")
             finish(path, rng.choice(workers))  # while workers of the last one may still be there
+            found["sweeps"] += 1
             compare(path, wanted, groups)
-            for name in ("sweeps", "equal"):
-                found[name] += 1
+            found["equal"] += 1
     return found
 
 
