@@ -66,8 +66,8 @@ def test_equal_bytes_whatever_a_matplotlibrc_says(tmp_path, hostile_rc, name, su
 def test_what_matplotlib_cannot_draw_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, name):
     from matplotlib.figure import Figure
 
-    def fails(self, path, **more):
-        path.write_bytes(b"half")
+    def fails(self, file, **more):
+        file.write(b"half")
         raise RuntimeError("a font\nis broken")
 
     monkeypatch.setattr(Figure, "savefig", fails)
