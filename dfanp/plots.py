@@ -98,7 +98,9 @@ def draw_rates(candidates, path, label):
     """Draw the mean score against the learning rate to `path`, a curve for each setting otherwise alike, intervals as bars.
 
     Args:
-        candidates: of a sweep (``dfanp.tuning``). path: see ``checked_file``. label: what the score is.
+        candidates: of a sweep (``dfanp.tuning``).
+        path: see ``checked_file``.
+        label: what the score is.
     """
     from .tuning import at_edge, axes, best, grouped
 
@@ -127,7 +129,8 @@ def draw_curves(results, path):
     """Draw test accuracy over the epochs to `path`: for each setting the mean over its seeds, with its 95 % interval.
 
     Args:
-        results: ``dfanp.store.Result``s. path: see ``checked_file``.
+        results: ``dfanp.store.Result``s.
+        path: see ``checked_file``.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -156,7 +159,8 @@ def draw_maps(maps, path, title):
     """Draw points in a plane to `path`, a panel each: numerals where digits are known, else a marker a class.
 
     Args:
-        maps: name -> (points (m, 2), labels: name -> (m,)). path: see ``checked_file``.
+        maps: name -> (points (m, 2), labels: name -> (m,)).
+        path: see ``checked_file``.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
