@@ -36,7 +36,7 @@ def bench():
     "--method", "rules", type=Names(table="rules.RULES"), default="dfa,bp", help="Learning rules, such as dfa,bp."
 )
 @option("--tiers", type=Names(table="kernels.ON_CPU"), help="Kernels, such as native,numpy.  [default: all usable]")
-@option("--rounds", type=Whole(1, 1000), default=5, help="Turns that each contestant takes.")
+@option("--rounds", type=Whole(1, 1000), default=5, help="Turns that each candidate takes.")
 @threads("Of everybody.  [default: every core]")
 @option("--torch/--no-torch", default=True, help="Whether PyTorch and the thesis' way take part.")
 @option("--growth", is_flag=True, help="How a step's cost grows with each size, instead of the comparison.")
@@ -53,7 +53,7 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
       dfanp bench cpu --growth --no-torch --out bench/results
       dfanp bench cpu --quick --no-torch
 
-    Each contestant is a process of its own, and they take turns; what is printed are medians of the rounds.
+    Each candidate is a process of its own, and the candidates take turns; the tables show medians of the rounds.
 
     Files: in --out, cpu.json (or growth.json) and pictures.
 
@@ -81,7 +81,7 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
         if why_not(tier):
             raise DfanpError(f"the kernels {tier!r} cannot be used: {why_not(tier)}")
     name = datasets.resolve(data, data_dir)
-    datasets.load(name, data_dir)  # a missing or damaged file is told here, not by each contestant
+    datasets.load(name, data_dir)  # a missing or damaged file is an error here, not in each candidate
     plan = suite.Plan(
         data=name,
         data_dir=None if data_dir is None else str(datasets.expanded(data_dir).absolute()),
@@ -107,7 +107,7 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
 @data_dir
 @option("--opt", "opts", type=Names(GPU_OPTS), default=",".join(GPU_OPTS), help="Optimizers, such as sgd,adam.")
 @option("--method", "rules", type=Names(["bp", "dfa"]), default="dfa,bp", help="Learning rules, such as dfa,bp.")
-@option("--rounds", type=Whole(1, 1000), default=5, help="Turns that each contestant takes.")
+@option("--rounds", type=Whole(1, 1000), default=5, help="Turns that each candidate takes.")
 @option("--torch/--no-torch", default=True, help="Whether PyTorch takes part.")
 @option(
     "--only",
@@ -167,7 +167,7 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
 @data_dir
 @option("--epochs", type=Whole(min=1), default=20, help="Of each.")
 @option(
-    "--rounds", type=Whole(1, 1000), default=3, help="Turns that each contestant takes, each with a seed of its own."
+    "--rounds", type=Whole(1, 1000), default=3, help="Turns that each candidate takes, each with a seed of its own."
 )
 @option("--out", type=Place("dir"), metavar="DIR", help="Write the JSON here.")
 @as_json
@@ -200,7 +200,7 @@ def estimator(data, data_dir, epochs, rounds, out, as_json, quiet):
 @option("--seed", type=Whole(min=0), default=0, help="Of the moments.")
 @quiet
 def kills(kills, seed, quiet):
-    """Kill sweeps with SIGKILL at random moments, go on with them, and compare what they leave behind.
+    """Kill sweeps with SIGKILL at random moments, resume them, and compare their results with those of an undisturbed sweep.
 
     Half of the kills hit the command alone, whose workers then have to end by themselves. Takes about a second a kill.
 

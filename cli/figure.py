@@ -13,7 +13,7 @@ from .reproducing import reproduce_tasks, reproduction_options
     "--mode",
     type=Name(["published", "corrected", "both"]),
     default="both",
-    help="As it was run, slips included, or as it was meant (where they differ).",
+    help="Published: as it was run, including its bugs; corrected: without them (where they differ).",
 )
 @reproduction_options
 def figure(names, mode, **given):
@@ -31,8 +31,8 @@ def figure(names, mode, **given):
     Files: in --out, records/ (a .json for each figure and mode), figures/ (a .svg and a .png of each), table.md (where there are
     published numbers), and the store of the sweep, so that what is done is not done again.
 
-    Output: the table of results, published beside ours, in Markdown (there is none with --quick); with --json one object: figures,
-    table, missing. On stderr how far it is.
+    Output: the table of published and reproduced results in Markdown (none with --quick); with --json one object: figures, table,
+    missing. Progress on stderr.
 
     Exit status: 1 if runs failed; the figures that have all of theirs are drawn.
 

@@ -11,9 +11,12 @@ dfanp data list                          # which data sets are available, and wh
 dfanp parity --k 3 --method dfa --opt rmsprop --data mnist
 ```
 
-If you have the four IDX files (plain or .gz) already, `--data-dir DIR` or the variable `DFANP_DATA` names their folder.
-Without either, `--data auto` uses MNIST from the cache if it is there, or else the embedded 8 × 8 digits, and says
-which. Nothing is downloaded unless you ask for it.
+If you have the four IDX files (plain or .gz) already, `--data-dir DIR` or the variable `DFANP_DATA` names the folder
+that holds them, a folder `mnist` with them, or torchvision's layout. Without either, `--data auto` uses MNIST from the
+cache if it is there, or else the embedded 8 × 8 digits, and says which. Nothing is downloaded unless you ask for it.
+
+`--data idx:DIR` reads your own images in the format of MNIST: four files with the names of MNIST's, with square uint8
+images and labels from 0 to 9. Their checksum is not known in advance, so a run records it.
 
 ### Single runs
 
@@ -40,7 +43,8 @@ dfanp parity --k 3 --method dfa --out runs/dfa
 
 `--out DIR` saves a run: `config.json`, `log.jsonl` (one line per epoch and seed), `timings.jsonl` and `checkpoint.npz`
 (no pickle). After an interrupt, a crash or a full disk the same command resumes it, and it ends with the same bytes as
-an uninterrupted run, except for `timings.jsonl`. A folder that holds a run with other settings is refused.
+an uninterrupted run, except for `timings.jsonl`. With a larger `--epochs` it continues a finished run. A folder that
+holds a run with other settings is refused.
 
 ### Disks
 

@@ -16,7 +16,7 @@ from .options import options, plugin, usage_errors
 from .running import checked_files, run_options, train
 
 FILES = """
-Files: --out keeps a run in DIR: config.json (its settings, the SHA-256 of its data, versions), log.jsonl (one line
+Files: --out saves a run in DIR: config.json (its settings, the SHA-256 of its data, versions), log.jsonl (one line
 per epoch and seed), timings.jsonl and checkpoint.npz. The same command resumes it, and ends with the same bytes as if
 it had never stopped; so does one with more --epochs. With fewer than it has, or other settings, it is refused."""
 DATA = " MNIST is read from --data-dir or from the cache (see `dfanp data`)."

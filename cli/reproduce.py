@@ -10,7 +10,7 @@ from .reproducing import reproduce_tasks, reproduction_options
 def reproduce(**given):
     """Train all figures of Demirbilek 2021 and what it leaves to future work; draw them, and print the table of results.
 
-    Published and corrected, three seeds each, on MNIST. What is done stays done: after an interrupt the same command goes on.
+    Published and corrected, three seeds each, on MNIST. After an interrupt the same command resumes it.
 
     \b
     Examples:
@@ -20,8 +20,8 @@ def reproduce(**given):
     Files: in --out, records/ (a .json for each figure and mode), figures/ (a .svg and a .png of each), table.md, and the store of the
     sweep.
 
-    Output: the table of results, published beside ours, in Markdown (there is none with --quick); with --json one object: figures,
-    table, missing. On stderr how far it is.
+    Output: the table of published and reproduced results in Markdown (none with --quick); with --json one object: figures, table,
+    missing. Progress on stderr.
 
     Exit status: 1 if runs failed; the figures that have all of theirs are drawn.
 

@@ -31,7 +31,7 @@ COLUMNS = ("epochs done", "test accuracy", "score", "seconds", "status")
     help="A row for each combination of these settings, such as method,opt.",
 )
 @option("--last", type=Whole(min=1), default=10, help="Score by the mean of so many last epochs.")
-@option("--csv", "as_csv", is_flag=True, help="Print CSV: a row a run (or a group), all settings.")
+@option("--csv", "as_csv", is_flag=True, help="Print CSV: one row per run (or group), all settings.")
 @as_json
 def results(folder, where, group_by, last, as_csv, as_json):
     """Show the runs of a sweep: of the settings, those that differ.
@@ -46,7 +46,7 @@ def results(folder, where, group_by, last, as_csv, as_json):
 
     Files: reads DIR; writes nothing.
 
-    Output: a table (where it is wider than the terminal, an entry a run), CSV, or with --json a list of objects.
+    Output: a table (if it is wider than the terminal, one entry per run), CSV, or with --json a list of objects.
 
     Exit status: 0 also where runs diverged or failed, which their status says.
 

@@ -58,7 +58,9 @@ def answers(network, problem, X, y):
     """Return the Answers of a network to examples (X, y) of its problem, which has one output: the logit of 1.
 
     Args:
-        network: without replicas. problem: see ``dfanp.problems``. X, y: as its ``test`` returns them.
+        network: without replicas.
+        problem: see ``dfanp.problems``.
+        X, y: as its ``test`` returns them.
 
     Raises:
         ValueError: the problem has another loss, or more outputs.

@@ -64,8 +64,10 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         activation: of the hidden layers, a name or a ``dfanp.Activation``.
         solver: an optimizer, as a text that ``dfanp.optimizers.parse`` reads: "adam", "momentum:momentum=0.95"; or a
             subclass of ``dfanp.Optimizer``.
-        learning_rate_init: its learning rate. alpha: its L2 factor, inside the gradient.
-        feedback: the distribution of B, as in ``dfanp.Feedback``. bias: whether the layers have biases.
+        learning_rate_init: its learning rate.
+        alpha: its L2 factor, inside the gradient.
+        feedback: the distribution of B, as in ``dfanp.Feedback``.
+        bias: whether the layers have biases.
         batch_size: examples a step, or all where there are fewer; "auto" takes 128.
         max_iter: epochs; the examples are shuffled anew in each.
         early_stopping: whether to put `validation_fraction` of the examples aside (of each class its share, where that
@@ -79,9 +81,12 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
     Every parameter is checked first, by its name. A call of ``fit`` or ``partial_fit`` that fails changes nothing.
 
     Attributes:
-        classes_: labels (n_classes,), sorted. n_features_in_, feature_names_in_: of X. n_iter_: epochs trained,
+        classes_: labels (n_classes,), sorted.
+        n_features_in_, feature_names_in_: of X.
+        n_iter_: epochs trained,
             those after the best one included.
-        coefs_, intercepts_: weights (d_{l-1}, d_l) and biases (d_l,) of each layer, NumPy arrays. n_outputs_: d_L.
+        coefs_, intercepts_: weights (d_{l-1}, d_l) and biases (d_l,) of each layer, NumPy arrays.
+        n_outputs_: d_L.
         loss_curve_: mean training loss of each epoch, each example seen before the update that it leads to.
         alignment_curve_: for each epoch a list with the cosine of the rule's gradient with BP's, lowest layer first;
             empty without `alignment`.
@@ -140,7 +145,8 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             ValueError, TypeError: X or y does not fit, y has a single class, a parameter is out of its range, or the
-                loss is not finite. BackendError: the device or the kernels are absent.
+                loss is not finite.
+            BackendError: the device or the kernels are absent.
         """
         with all_or_nothing(self) as draft:
             draft._fit(X, y)

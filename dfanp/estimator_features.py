@@ -16,7 +16,8 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     """The random first layer of a lazy baseline (``dfanp.baselines``), for a linear model on top.
 
     Args:
-        n_components: how many features. kind: "relu", "gaussian", "fourier" or "linear".
+        n_components: how many features.
+        kind: "relu", "gaussian", "fourier" or "linear".
         random_state: of the weights.
 
     Attributes:

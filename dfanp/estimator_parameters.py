@@ -116,7 +116,8 @@ def checked(estimator):
     """Return the parameters of a DFAClassifier in the form in which they are used, and its `optimizer` and `backend`.
 
     Raises:
-        ValueError, TypeError: a parameter is out of its range; the message names it. BackendError: the device or the
+        ValueError, TypeError: a parameter is out of its range; the message names it.
+        BackendError: the device or the
             kernels cannot be used.
     """
     found = {name: check(name, getattr(estimator, name)) for name, check in CHECKS.items()}

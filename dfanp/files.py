@@ -128,7 +128,8 @@ class FolderLock:
     no lock, and nothing that it would guard.
 
     Args:
-        path: of the folder. busy: begins the message where another process has it.
+        path: of the folder.
+        busy: begins the message where another process has it.
 
     Raises:
         RecordError: another process has it.

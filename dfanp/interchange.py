@@ -51,7 +51,8 @@ def from_state_dict(state, activation="relu", backend=None, layers=None):
         layers: names of layers, first to last, such as ("encoder.0", "head"); others of the dict are then left out.
 
     Raises:
-        TypeError: `state` is no dict. ValueError: an array is missing, too many, not finite, or does not fit the
+        TypeError: `state` is no dict.
+        ValueError: an array is missing, too many, not finite, or does not fit the
             others; or the numbers in the names of the layers contradict their order, and their shapes do not decide.
     """
     if not isinstance(state, Mapping):
@@ -143,7 +144,8 @@ def save(network, path):
     An activation that is not registered under its name is left out: ``load`` then asks for it.
 
     Raises:
-        ValueError: another ending, another network, or one whose weights are not finite. RecordError: the file cannot
+        ValueError: another ending, another network, or one whose weights are not finite.
+        RecordError: the file cannot
             be written; what was there is still there.
     """
     path, state, activation = checked_path(path), state_dict(network), network.activation
@@ -167,7 +169,8 @@ def load(path, activation=None, backend=None, layers=None):
             their names and shapes leave it open, `layers` has to give it.
 
     Raises:
-        ValueError: another ending, or an unknown activation. RecordError: the file cannot be read, or does not hold
+        ValueError: another ending, or an unknown activation.
+        RecordError: the file cannot be read, or does not hold
             such a network.
     """
     path, layers = checked_path(path), checked_layers(layers)

@@ -23,7 +23,8 @@ def names_of(package, homes):
     """Return the ``__getattr__`` and ``__dir__`` of a package whose names are imported at their first use.
 
     Args:
-        package: its ``__name__``. homes: submodule -> the public names that it defines, with spaces between them.
+        package: its ``__name__``.
+        homes: submodule -> the public names that it defines, with spaces between them.
     """
     home_of = {name: home for home, names in homes.items() for name in names.split()}
 

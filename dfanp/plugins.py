@@ -107,7 +107,8 @@ def rebuilt(needed, module, name, attributes):
     """Return an object of the class `name` of a plugin's module, in a process that may have to load the plugin first.
 
     Args:
-        needed: what ``loaded`` returned where the object comes from. attributes: of the object.
+        needed: what ``loaded`` returned where the object comes from.
+        attributes: of the object.
     """
     load_all(needed)
     kind = getattr(sys.modules[module], name)

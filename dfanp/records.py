@@ -4,7 +4,7 @@
                       ran in
     log.jsonl         a line an epoch and seed, as soon as the epoch is done
     timings.jsonl     the seconds of each epoch: apart, so that the log of a resumed run has the same bytes
-    checkpoint.npz    parameters, B, optimizer state, epoch: what ``Training.arrays`` returns; no pickle
+    checkpoint.npz    parameters, B, optimizer state, epoch: what Training.arrays returns; no pickle
     .lock             while a process writes to the folder
 
 An epoch is logged first and its checkpoint renamed into place after that. Whatever moment a run is cut off at, the

@@ -109,7 +109,8 @@ def register(thing):
         `thing`, so that a class can be decorated with it.
 
     Raises:
-        TypeError: it is none of these. ValueError: see ``Registry.add``.
+        TypeError: it is none of these.
+        ValueError: see ``Registry.add``.
     """
     for registry in REGISTRIES:  # whoever has a thing of a kind has imported its module
         if registry.fits(thing):

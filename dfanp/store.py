@@ -3,7 +3,7 @@
     store.jsonl       a line a finished run: its key, config, status and records; appended, never changed
     timings.jsonl     the seconds of each run, apart: equal sweeps have equal stores
     failures.jsonl    a line each time that a run failed: told in tables, tried again at the next start
-    progress/         where unfinished runs go on: a checkpoint for each job (see ``dfanp.sweeps``)
+    progress/         where unfinished runs go on: a checkpoint for each job (see dfanp.sweeps)
     checkpoints/      where asked for, the final arrays of each run, KEY.npz
     .lock             while a process writes to the folder
 

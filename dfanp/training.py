@@ -86,9 +86,12 @@ class Training:
     ``restore`` puts back what ``arrays`` returned before.
 
     Attributes:
-        network, feedback: as given. rule, loss: the objects. B: the list of feedback matrices, on the device; where B learns, the
+        network, feedback: as given.
+        rule, loss: the objects.
+        B: the list of feedback matrices, on the device; where B learns, the
             optimizer changes them in place.
-        epoch: epochs done so far. test_batch: examples in a forward pass of a test.
+        epoch: epochs done so far.
+        test_batch: examples in a forward pass of a test.
         status: ``"ok"`` or ``"diverged"`` (the loss was not finite); with replicas a list of them.
 
     Raises:

@@ -1,23 +1,25 @@
 """The README files: their code runs, their links lead somewhere, and what they repeat from elsewhere is the same there."""
 
+import ast
 import os
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
 import dfanp
 
-from .documents import COMMANDS, PATHS, README, RESULTS, ROOT, anchors, blocks, links, run, scripts, section
+from .documents import PATHS, README, RESULTS, ROOT, anchors, blocks, links, run, scripts, section
 
 # Phrases of a private language, for which there are plain terms.
 PRIVATE = (
     "tells?", "told", "whoever", "hangs? (neither )?on", "stands? (there|here|in it)", "goes on", "go on with", "what came (of|to)",
     "parted by", "louder", "slips", "an? \\w+ an? (epoch|seed|run|step)", "contestants?", "kept runs?", "keeps a run", "as it was meant",
-    "how far it is", "tiers?", "ours", "examples a step",
+    "how far it is", "ours", "examples a step",
 )  # fmt: skip
 PRIVATE = re.compile(rf"\b({'|'.join(PRIVATE)})\b".replace(" ", r"\s+"), re.IGNORECASE)
 
@@ -42,15 +44,9 @@ def test_links_lead_somewhere(path):
         assert not anchor or anchor in anchors(there.read_text()), target
 
 
-@pytest.mark.parametrize("path", [path for path in PATHS if path != COMMANDS], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.parent.name)
 def test_the_words_are_plain(path):
     assert [found[0] for found in PRIVATE.finditer(path.read_text())] == []
-
-
-def test_the_words_of_the_guide_are_plain():
-    from dfanp_cli import guide, reference
-
-    assert [found[0] for found in PRIVATE.finditer(guide.GUIDE + reference.HEAD)] == []
 
 
 def test_private_words_are_found():
@@ -83,6 +79,29 @@ def test_the_citation_is_of_this_version():
     citation = (ROOT / "CITATION.cff").read_text()
     assert re.search(r"^version: (.*)$", citation, re.MULTILINE)[1] == dfanp.__version__
     assert re.search(r"^license: BSD-3-Clause$", citation, re.MULTILINE)
+
+
+def docstrings():
+    """Yield every docstring of dfanp after the place that it is in."""
+    for path in sorted(Path(dfanp.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
+                yield f"{path.name} {getattr(node, 'name', '')}", ast.get_docstring(node)
+
+
+def test_each_argument_has_its_line():
+    """The API reference makes one entry of each line in these lists: of two arguments on one line it would hide the second."""
+    lists = re.compile(r"^(?:Args|Attributes|Raises):\n((?:[ ].*\n?|\n)+)", re.MULTILINE)
+    second = re.compile(r"[.;] (?!None\b)[A-Za-z_]\w*(?:, [A-Za-z_]\w*)*: ")
+    for place, text in docstrings():
+        assert not [line for part in lists.findall(text) for line in part.splitlines() if second.search(line)], place
+
+
+def test_preformatted_lines_have_no_markup():
+    """Indented parts of a docstring are shown as they are, marks of code included."""
+    lists = re.compile(r"^(?:Args|Attributes|Raises|Returns|Yields):\n(?:[ ].*\n?|\n)+", re.MULTILINE)
+    for place, text in docstrings():
+        assert not [line for line in lists.sub("", text).splitlines() if line.startswith("    ") and "``" in line], place
 
 
 @pytest.mark.slow

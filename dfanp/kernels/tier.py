@@ -27,7 +27,8 @@ class Tier:
     A tier takes for granted that it may compute what it is asked for; ``Kernels`` decides that.
 
     Attributes:
-        threads: of the kernels; a Backend sets it. blas_threads: of BLAS beside them; None leaves it as many.
+        threads: of the kernels; a Backend sets it.
+        blas_threads: of BLAS beside them; None leaves it as many.
         tolerance: by how much a result may differ from the definition's, as a share of its largest number; by dtype.
         fused_epoch: all steps of an epoch in one call; None where a tier has no such kernel.
         rules: names of the rules that it knows: their signal is e @ M with M = W1.T, or B for a rule with B.

@@ -46,7 +46,8 @@ def load(name, folder=None):
             else the cache. Not read for ``"digits"``. A DIR that is not there is looked for in it, too.
 
     Raises:
-        ValueError: an unknown name. DataError: the files are not there, not what was published, or not in this form.
+        ValueError: an unknown name.
+        DataError: the files are not there, not what was published, or not in this form.
     """
     name = checked_name(name)
     if name == "digits":

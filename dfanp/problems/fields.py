@@ -24,15 +24,18 @@ def setting(default=MISSING, help=None, **more):
     has no option. A class that has a setting of its base class again says only what differs.
 
     Args:
-        default: without one, the setting must be given. help: what it does, a phrase that ends with a full stop.
+        default: without one, the setting must be given.
+        help: what it does, a phrase that ends with a full stop.
         least, most, above: limits of a number, or of each number in a tuple.
         names: all that a text may be: a tuple, or a function that returns those there are now (plugins bring others).
         parse: ``parse(text)`` of a text that begins with one of `names`: returns its shortest form, or raises a
-            ValueError. parameters: ``parameters(name)`` returns the names that may follow after a colon.
+            ValueError.
+        parameters: ``parameters(name)`` returns the names that may follow after a colon.
         words: of a truth value, word -> value: what its option takes; the first one where the option has no value.
         auto: what "auto" means, in words: it is the default of the option, and ``TrainingSettings.decided`` decides.
         unset: what holds without the option, in words; ``TrainingSettings.decided`` decides.
-        metavar: what help calls the value. swept: False if a sweep has one value of it.
+        metavar: what help calls the value.
+        swept: False if a sweep has one value of it.
     """
     unknown = more.keys() - {each.name for each in fields(Setting)} | more.keys() & {"name", "types"}
     if unknown:
@@ -123,7 +126,8 @@ def settings_of(kind):
     """Return name -> Setting of a class of settings, in their order; of each, what its class and its bases say.
 
     Raises:
-        TypeError: one is annotated in another way than ``setting`` has it. ValueError: a default is out of its range.
+        TypeError: one is annotated in another way than ``setting`` has it.
+        ValueError: a default is out of its range.
     """
     hints, metadata = get_type_hints(kind), {}
     for base in reversed(kind.__mro__):

@@ -35,7 +35,8 @@ def read_idx(path, sha256=None):
         sha256: the hex digest that the uncompressed content must have, or None.
 
     Raises:
-        DataError: the file is absent, unreadable, no IDX file, or shorter or longer than it claims. OtherContent: it
+        DataError: the file is absent, unreadable, no IDX file, or shorter or longer than it claims.
+        OtherContent: it
             has another digest.
     """
     path = Path(path)

@@ -15,7 +15,7 @@ PROBE_SIZE = 1000
 
 
 class ParitySettings(OfDataset, TrainingSettings):
-    """Train a network to tell whether the sum of k digits, side by side, is odd."""
+    """Train a network to classify whether the sum of k digits, side by side, is odd."""
 
     lr: float = setting(unset="tuned for the method, optimizer and data; printed")
     epochs: int = setting(20, "Number of epochs, each of new examples.")
@@ -71,7 +71,8 @@ class Parity:
     Attributes:
         features: D = k · pixels of an image.
         scale: (s, t) such that X · s + t are the pixels in [0, 1].
-        outputs, loss: 1 and ``"bce"``: the logit of "odd". classes: what its two signs mean.
+        outputs, loss: 1 and ``"bce"``: the logit of "odd".
+        classes: what its two signs mean.
     """
 
     outputs, loss = 1, "bce"

@@ -190,7 +190,8 @@ class TrainingSettings:
         """Return the settings with the digests of `dataset` and of the plugins.
 
         Raises:
-            DataError: they name another dataset. PluginError: they name a plugin that is not loaded.
+            DataError: they name another dataset.
+            PluginError: they name a plugin that is not loaded.
         """
         plugins.require(self.plugins)
         return replace(self, plugins=plugins.digests())

@@ -24,7 +24,7 @@ MOST_BALANCED = 4  # disks along a side, for all their balanced labels
 
 
 class SyntheticSettings(TrainingSettings):
-    """Train a network to tell the label of the disk that a point lies in.
+    """Train a network to classify points by the label of the disk that they lie in.
 
     Points are drawn on c × c disks in a plane, and hidden among uninformative dimensions (Chizat & Bach 2020). In a
     sweep, `--labels balanced` stands for every assignment with as many 0s as 1s (one more or less, where the disks
@@ -36,7 +36,7 @@ class SyntheticSettings(TrainingSettings):
     batch_size: int | None = setting(None, unset="all points")
     opt: str = "sgd"
     n: int = setting(256, "Number of training points.", least=1, most=MOST)
-    d: int = setting(15, "Number of columns of an input: a 1, two that tell the disk, noise.", least=3, most=10**6)
+    d: int = setting(15, "Number of columns of an input: a 1, two coordinates in the plane, noise.", least=3, most=10**6)
     c: int = setting(3, "Number of disks along each side of the grid.", least=1, most=100)
     labels: str | tuple = setting(
         "thesis",
@@ -100,7 +100,8 @@ class Synthetic(Arrays):
         dtype, backend: as in ``Arrays``.
 
     Attributes:
-        labels: the labels of the disks, a tuple. test_disks: the number of each test point's disk.
+        labels: the labels of the disks, a tuple.
+        test_disks: the number of each test point's disk.
 
     Raises:
         ValueError: a size or the labels are not as above.
