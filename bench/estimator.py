@@ -54,15 +54,15 @@ def measure(data, data_dir, epochs, rounds, say):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 fitted.fit(*train)
-            told = found.setdefault(title, {"seconds": [], "test_accuracies": []})
-            told["seconds"].append(perf_counter() - began)
-            told["test_accuracies"].append(float(fitted.score(*test)))
+            measured = found.setdefault(title, {"seconds": [], "test_accuracies": []})
+            measured["seconds"].append(perf_counter() - began)
+            measured["test_accuracies"].append(float(fitted.score(*test)))
             say(
-                f"round {turn + 1} of {rounds}, {title}: {told['test_accuracies'][-1]:.4f} in {told['seconds'][-1]:.1f} s"
+                f"round {turn + 1} of {rounds}, {title}: {measured['test_accuracies'][-1]:.4f} in {measured['seconds'][-1]:.1f} s"
             )
     theirs = found[PEER]["seconds"]
-    for told in found.values():
-        told["faster"] = median(b / a for a, b in zip(told["seconds"], theirs, strict=True))
+    for measured in found.values():
+        measured["faster"] = median(b / a for a, b in zip(measured["seconds"], theirs, strict=True))
     return {"data": data, "hidden": list(SIZES[data]), "epochs": epochs, "rounds": rounds, "found": found}
 
 
@@ -82,8 +82,13 @@ def markdown(result):
     parts = [result["machine"]["cpu"]]
     for each in result["measurements"]:
         body = [
-            (title, accuracy(told["test_accuracies"]), seconds(median(told["seconds"])), f"{told['faster']:.2f}")
-            for title, told in each["found"].items()
+            (
+                title,
+                accuracy(measured["test_accuracies"]),
+                seconds(median(measured["seconds"])),
+                f"{measured['faster']:.2f}",
+            )
+            for title, measured in each["found"].items()
         ]
         layers = "-".join(map(str, each["hidden"]))
         head = [
@@ -100,5 +105,5 @@ def keep(result, folder):
     """Write ``estimator.json`` into `folder`; return its path."""
     path = Path(folder) / "estimator.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return path

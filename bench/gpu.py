@@ -2,7 +2,7 @@
 
 The floor of a step at R = 1 (n = 128, D = 2352, H = 512, float32): 617 Mflop of dense products. At 60 Tflop/s, what float32 without
 tensor cores comes to on an H100 or H200, that is 10 µs. The 25 MB that W and one state array move through the second-level cache take 5 µs
-at 5 TB/s; cuda_pass.cu keeps them on the multiprocessors, and moves 14 MB: 9.6 of the batch, 4.2 of what blocks tell each other. On
+at 5 TB/s; cuda_pass.cu keeps them on the multiprocessors, and moves 14 MB: 9.6 of the batch, 4.2 of what blocks exchange. On
 top come two barriers of 1 to 1.5 µs. A framework launches some ten kernels, captured into a graph 30 to 40 µs.
 """
 
@@ -69,7 +69,7 @@ def training(plan, say):
             times, failed = take_turns(
                 ours | torch, plan.rounds, check=same_losses, unchecked=unchecked, optional=optional, say=talk
             )
-            yield suite.told(what, settings, times, failed, tuple(torch) if plan.torch else ("dfanp numpy",))
+            yield suite.measurement(what, settings, times, failed, tuple(torch) if plan.torch else ("dfanp numpy",))
 
 
 def ceilings(plan, say):
@@ -136,8 +136,8 @@ def figures(plan, say):
         failed = [outcome.error for outcome in work.sweep.outcomes() if outcome.state == "failed"]
         missing = [each.name for each, _, path in work.records() if path is None]
     names = sorted({each.name for each, _ in tasks})
-    told = {"figures": names, "seconds": perf_counter() - began, "failed": failed, "missing": missing}
-    yield {"name": "figures"} | told
+    found = {"figures": names, "seconds": perf_counter() - began, "failed": failed, "missing": missing}
+    yield {"name": "figures"} | found
 
 
 MEASUREMENTS = (ceilings, training, grid, figures)
@@ -217,5 +217,5 @@ def keep(result, folder):
     folder.mkdir(parents=True, exist_ok=True)
     name = "-".join("".join(c if c.isalnum() else " " for c in result["gpu"].lower()).split())
     path = folder / f"gpu-{name}.json"
-    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return path

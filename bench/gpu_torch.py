@@ -1,6 +1,6 @@
 """PyTorch at its best on a GPU: R networks as batched products, without autograd, and nothing copied or launched that need not be.
 
-The images stay uint8 on the card, and so do the epoch's picks: a counter on the card tells which batch is next, so that a whole step,
+The images stay uint8 on the card, and so do the epoch's picks: a counter on the card says which batch is next, so that a whole step,
 update included, is one function without arguments. It runs eager; compiled (max-autotune, which captures CUDA graphs itself); or
 compiled without that, and captured by hand into one graph of many steps: whichever is fastest is the peer.
 """
@@ -43,7 +43,7 @@ class Replicas:
         self.state = [[torch.zeros_like(W) for _ in range(slots)] for W in self.W]
         self.counter = torch.zeros((), dtype=torch.int64, device=self.device)
         self.steps_done = torch.zeros((), device=self.device)
-        self.told = torch.zeros((2, len(seeds)), dtype=torch.float64, device=self.device)
+        self.totals = torch.zeros((2, len(seeds)), dtype=torch.float64, device=self.device)
         self.row = torch.arange(self.n, device=self.device)
         self.graph, mode = None, settings["mode"]
         compiled = {"compiled": "max-autotune", "captured": "max-autotune-no-cudagraphs"}.get(mode)
@@ -70,8 +70,8 @@ class Replicas:
         e = (torch.sigmoid(z) - y) / self.n
         back = self.W[1].mT if self.settings["rule"] == "bp" else self.B
         delta = (e @ back) * (h > 0)
-        self.told[0] += bce(z, y, reduction="none").sum(dim=(1, 2))
-        self.told[1] += ((z > 0) == (y > 0.5)).sum(dim=(1, 2))
+        self.totals[0] += bce(z, y, reduction="none").sum(dim=(1, 2))
+        self.totals[1] += ((z > 0) == (y > 0.5)).sum(dim=(1, 2))
         self.counter += 1
         self.steps_done += 1
         for W, g, state in zip(self.W, (X.mT @ delta, h.mT @ e), self.state, strict=True):
@@ -92,8 +92,8 @@ class Replicas:
 
     def one_test(self, picks, y):
         z = torch.relu(self.inputs("test", picks) @ self.W[0]) @ self.W[1]
-        self.told[0] += bce(z, y, reduction="none").sum(dim=(1, 2))
-        self.told[1] += ((z > 0) == (y > 0.5)).sum(dim=(1, 2))
+        self.totals[0] += bce(z, y, reduction="none").sum(dim=(1, 2))
+        self.totals[1] += ((z > 0) == (y > 0.5)).sum(dim=(1, 2))
 
     def steps(self, count):
         """Do that many steps on what is held, from its first batch on."""
@@ -110,7 +110,7 @@ class Replicas:
 
     def capture(self):
         """Return a graph of CAPTURED steps; what warming up changes is put back."""
-        changed = [*self.W, *sum(self.state, []), self.told, self.steps_done]
+        changed = [*self.W, *sum(self.state, []), self.totals, self.steps_done]
         before = [tensor.clone() for tensor in changed]
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
@@ -128,9 +128,9 @@ class Replicas:
 
     def result(self, n):
         """Return mean loss and accuracy over n examples a replica and over the replicas, and forget them; waits for the device."""
-        told = (self.told / n).mean(dim=1).tolist()
-        self.told.zero_()
-        return told
+        means = (self.totals / n).mean(dim=1).tolist()
+        self.totals.zero_()
+        return means
 
     def draw(self, part, N):
         """Return picks (R, N, k) from new permutations, and the targets (R, N, 1), drawn on the device."""

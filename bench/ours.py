@@ -5,7 +5,6 @@ from functools import cache
 import numpy as np
 
 import dfanp
-from dfanp.inputs import rows
 from dfanp.optimizers import OPTIMIZERS
 
 from .contestants import CHECKED_STEPS, CHECKED_TEST
@@ -65,7 +64,7 @@ class Drawn:
     def __init__(self, problem, seed):
         self.features, self.outputs, self.loss = problem.features, problem.outputs, problem.loss
         self.dtype, self.backend, self.train_size = problem.dtype, problem.backend, problem.train_size
-        self.examples, self.one = problem.train(seed, 1), [rows(each, 0, 1) for each in problem.test(seed, 1)]
+        self.examples, self.one = problem.train(seed, 1), [each[..., :1, :] for each in problem.test(seed, 1)]
 
     def train(self, seed, epoch):
         return self.examples

@@ -1,4 +1,4 @@
-"""What is told: the machine, a JSON file, a Markdown table."""
+"""What a benchmark writes: the machine, a JSON file, a Markdown table."""
 
 import importlib.metadata
 import json
@@ -20,8 +20,8 @@ def machine():
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = None
-    told = {"cpu": processor(), "cores": usable_cores(), "system": f"{platform.system()} {platform.machine()}"}
-    return told | {"load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None, "versions": versions}
+    found = {"cpu": processor(), "cores": usable_cores(), "system": f"{platform.system()} {platform.machine()}"}
+    return found | {"load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None, "versions": versions}
 
 
 def begin(plan, quick):
@@ -35,7 +35,7 @@ def begin(plan, quick):
 def processor():
     """Return the model name of the CPU."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
@@ -151,5 +151,5 @@ def keep(result, folder):
     folder.mkdir(parents=True, exist_ok=True)
     names = {each["name"] for each in result["measurements"]}
     path = folder / ("growth.json" if names == {"growth"} else "cpu.json")
-    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return [path, *pictures.draw(result, folder)]

@@ -1,5 +1,6 @@
 """What a user waits for and gives memory to before anything is learned: start, import, peak memory."""
 
+import os
 import subprocess
 import sys
 from statistics import median
@@ -15,6 +16,7 @@ _, status, usage = os.wait4(child.pid, 0)
 child.returncode = os.waitstatus_to_exitcode(status)
 print(child.returncode, usage.ru_maxrss)
 """
+WATCHES = hasattr(os, "wait4")  # whether the system tells the memory of a child
 IMPORT = "from time import perf_counter as now; began = now(); import {}; print(now() - began)"
 
 
@@ -27,8 +29,10 @@ def started(arguments):
 
 def imported(module):
     """Return the seconds that a fresh interpreter needs to import `module`."""
-    told = subprocess.run([sys.executable, "-c", IMPORT.format(module)], check=True, capture_output=True, text=True)
-    return float(told.stdout)
+    output = subprocess.run(
+        [sys.executable, "-c", IMPORT.format(module)], check=True, capture_output=True, encoding="utf-8"
+    )
+    return float(output.stdout)
 
 
 def start_times(rounds):
@@ -50,8 +54,10 @@ def peak_megabytes(settings, tier):
     if settings["data_dir"]:
         command += ["--data-dir", settings["data_dir"]]
     # A child's peak counts its fork, which is as large as what it was forked from: a small process stands between.
-    told = subprocess.run([sys.executable, "-c", WATCH, *command], check=True, capture_output=True, text=True).stdout
-    code, peak = map(int, told.split())
+    output = subprocess.run(
+        [sys.executable, "-c", WATCH, *command], check=True, capture_output=True, encoding="utf-8"
+    ).stdout
+    code, peak = map(int, output.split())
     if code:
         raise DfanpError(f"dfanp {' '.join(command[3:])} failed with exit code {code}")
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e6

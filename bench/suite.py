@@ -10,6 +10,7 @@ failed                          title -> why it could not run
 from dataclasses import dataclass
 
 from dfanp.experiments.rates import default_rate
+from dfanp.settings import ParitySettings
 
 from . import startup
 from .contestants import same_losses
@@ -39,8 +40,8 @@ class Plan:
     rules: tuple = ("dfa", "bp")
     rounds: int = 5
     torch: bool = True
-    train_size: int = 60_000
-    test_size: int = 10_000
+    train_size: int = ParitySettings.train_size
+    test_size: int = ParitySettings.test_size
     steps: int = 400
     epochs: int = 500
     hidden: int = 512
@@ -62,7 +63,7 @@ class Plan:
         } | more
 
 
-def told(name, settings, seconds, failed, peers):
+def measurement(name, settings, seconds, failed, peers):
     """Return a measurement's dict; the peer is the fastest of `peers` that ran."""
     times = {title: runs["run"] for title, runs in seconds.items()}
     medians = {title: summary(each) for title, each in times.items()}
@@ -94,7 +95,7 @@ def epochs(plan, say):
             seconds, failed = take_turns(
                 everybody, plan.rounds, check=same_losses, unchecked=(THESIS,), optional=(TORCH[1],), say=talk
             )
-            yield told("epoch", settings, seconds, failed, TORCH if plan.torch else ("numpy",))
+            yield measurement("epoch", settings, seconds, failed, TORCH if plan.torch else ("numpy",))
 
 
 def steps_against_blas(plan, say):
@@ -106,7 +107,7 @@ def steps_against_blas(plan, say):
         everybody = {tier: ("dfanp steps", settings | {"tier": tier}) for tier in plan.tiers}
         talk = lambda text, opt=opt: say(f"{plan.steps} steps, {opt}: {text}")
         seconds, failed = take_turns(everybody | {PAIR: ("blas pair", dense)}, plan.rounds, say=talk)
-        yield told("step", settings, seconds, failed, (PAIR,))
+        yield measurement("step", settings, seconds, failed, (PAIR,))
 
 
 def full_batch(plan, say):
@@ -124,7 +125,7 @@ def full_batch(plan, say):
     optional = [title for title in torch if title.startswith(TORCH[1])]
     talk = lambda text: say(f"full batch: {text}")
     seconds, failed = take_turns(everybody, plan.rounds, optional=optional, say=talk)
-    yield told("full batch", settings, seconds, failed, tuple(torch) if plan.torch else ("numpy",))
+    yield measurement("full batch", settings, seconds, failed, tuple(torch) if plan.torch else ("numpy",))
 
 
 def replicas(plan, say):
@@ -134,7 +135,7 @@ def replicas(plan, say):
         everybody = {JOINT: ("dfanp joint", settings), SOLO: ("dfanp solo", settings)}
         talk = lambda text, tier=tier: say(f"three replicas, {tier}: {text}")
         seconds, failed = take_turns(everybody, plan.rounds, say=talk)
-        yield told("replicas", settings, seconds, failed, (SOLO,))
+        yield measurement("replicas", settings, seconds, failed, (SOLO,))
 
 
 def start(plan, say):
@@ -147,7 +148,7 @@ def start(plan, say):
         "times": {title: summary(each) for title, each in times.items()},
         "import_beyond_numpy": more,
     }
-    for tier in plan.tiers:
+    for tier in plan.tiers if startup.WATCHES else ():
         say(f"peak memory, {tier}")
         settings = plan.settings("dfa", "rmsprop", tier=tier)
         shown = {"data": plan.data, "tier": tier, "threads": plan.threads}

@@ -1,7 +1,6 @@
 """What a sweep costs beyond its training, and what it gains: results in ``sweeps.json``."""
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,11 @@ from dfanp.store import Result, Store, key_of
 
 from .report import machine, rows, seconds
 from .turns import speedup, summary
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 FLAT = 20  # runs after which memory should grow no more
 
@@ -43,8 +47,10 @@ def overhead(runs):
 
 
 def peak_megabytes():
-    """Return the most memory that this process had so far (Linux counts it in kB)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the most memory that this process had so far; None where the system does not tell."""
+    if resource is None:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def reading(runs, epochs=20):
@@ -55,8 +61,8 @@ def reading(runs, epochs=20):
             results = []
             for seed in range(runs):
                 config = ParitySettings(lr=0.01, seed=seed).config()
-                told = [{"epoch": epoch, **row} for epoch in range(1, epochs + 1)]
-                results.append(Result(key_of(config), config, "done", told))
+                rows = [{"epoch": epoch, **row} for epoch in range(1, epochs + 1)]
+                results.append(Result(key_of(config), config, "done", rows))
             store.add(results, 1.0)
         times = []
         for _ in range(5):
@@ -114,13 +120,16 @@ def markdown(result):
     """Return a result as Markdown."""
     tiny, read, sweep = result["measurements"]
     memory, times = tiny["peak_megabytes"], sweep["times"]
-    told = sweep["settings"]
+    of = sweep["settings"]
     body = [
         (f"{tiny['runs']} tiny runs: time beyond training, a run", seconds(tiny["seconds_beyond_training_a_run"])),
-        (f"peak memory after {FLAT} of them, and after all", f"{memory['early']:.0f} MB, {memory['end']:.0f} MB"),
+        (
+            f"peak memory after {FLAT} of them, and after all",
+            ", ".join("-" if one is None else f"{one:.0f} MB" for one in (memory["early"], memory["end"])),
+        ),
         (f"reading {read['runs']} runs of {read['epochs']} epochs back", seconds(read["times"]["median"])),
         (
-            f"{told['runs']} runs of {told['epochs']} epochs ({told['data']}), {told['workers']} workers",
+            f"{of['runs']} runs of {of['epochs']} epochs ({of['data']}), {of['workers']} workers",
             seconds(times["sweep"]["median"]),
         ),
         ("the same, one command after another", seconds(times["one after another"]["median"])),
@@ -133,5 +142,5 @@ def keep(result, folder):
     """Write ``sweeps.json`` into `folder`; return its path."""
     path = Path(folder) / "sweeps.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return path

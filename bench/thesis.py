@@ -73,8 +73,8 @@ def epoch(settings):
             a = x @ w1
             h = torch.relu(a)
             e = (torch.sigmoid(h @ w2) - t) / len(t)
-            told = e @ w2.T if settings["rule"] == "bp" else e @ B
-            g1, g2 = x.T @ (told * (a > 0)), h.T @ e
+            signal = e @ w2.T if settings["rule"] == "bp" else e @ B
+            g1, g2 = x.T @ (signal * (a > 0)), h.T @ e
             update(w1, g1, states[0], lr)
             update(w2, g2, states[1], lr)
         del X, y

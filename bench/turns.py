@@ -28,7 +28,7 @@ class Worker:
         # One compiler thread: PyTorch's pool of compiler processes would outlive the compilation.
         environment = os.environ | {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(command, env=environment, text=True, **pipes)
+        self.process = subprocess.Popen(command, env=environment, encoding="utf-8", **pipes)
 
     def __enter__(self):
         return self
@@ -38,7 +38,7 @@ class Worker:
             self.process.kill()
 
     def answer(self):
-        """Return the next reply; a ContestantError if it tells of a failure, or if there is none."""
+        """Return the next reply; a ContestantError if it reports a failure, or if there is none."""
         line = self.process.stdout.readline()
         reply = json.loads(line) if line else {"error": "its process ended"}
         if "error" in reply:

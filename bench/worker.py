@@ -27,7 +27,7 @@ def serve(name, settings, lines, reply):
 
 def main():
     name, settings = sys.argv[1], json.loads(sys.argv[2])
-    pipe = os.fdopen(os.dup(1), "w")
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not stand among the replies
 
     def reply(message):

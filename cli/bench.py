@@ -5,9 +5,10 @@ import json
 
 import click
 
+from .derived import data_set
 from .helping import Group
 from .names import Names
-from .options import Whole, as_json, data_dir, data_set, option, quiet, threads
+from .options import Place, Whole, as_json, data_dir, option, quiet, threads
 
 OPTS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
 GPU_OPTS = ("rmsprop", "adam", "sgd")
@@ -40,7 +41,7 @@ def bench():
 @option("--torch/--no-torch", default=True, help="Whether PyTorch and the thesis' way take part.")
 @option("--growth", is_flag=True, help="How a step's cost grows with each size, instead of the comparison.")
 @option("--quick", is_flag=True, help="A few steps: whether it works, not how fast it is.")
-@option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write JSON and pictures here.")
+@option("--out", type=Place("dir"), metavar="DIR", help="Write JSON and pictures here.")
 @as_json
 @quiet
 def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quick, out, as_json, quiet):
@@ -115,7 +116,7 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
     help="What to measure.",
 )
 @option("--quick", is_flag=True, help="A few steps: whether it works, not how fast it is.")
-@option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
+@option("--out", type=Place("dir"), metavar="DIR", help="Write the JSON here.")
 @as_json
 @quiet
 def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, quiet):
@@ -168,7 +169,7 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
 @option(
     "--rounds", type=Whole(1, 1000), default=3, help="Turns that each contestant takes, each with a seed of its own."
 )
-@option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
+@option("--out", type=Place("dir"), metavar="DIR", help="Write the JSON here.")
 @as_json
 @quiet
 def estimator(data, data_dir, epochs, rounds, out, as_json, quiet):
@@ -201,14 +202,14 @@ def estimator(data, data_dir, epochs, rounds, out, as_json, quiet):
 def kills(kills, seed, quiet):
     """Kill sweeps with SIGKILL at random moments, go on with them, and compare what they leave behind.
 
-    Takes about a second a kill.
+    Half of the kills hit the command alone, whose workers then have to end by themselves. Takes about a second a kill.
 
     \b
     Example: dfanp bench kills --kills 50 --seed 7
 
     Output: how many sweeps and kills there were, and what they hit. Progress on stderr.
 
-    Exit status: 1 if a sweep came out otherwise than an undisturbed one.
+    Exit status: 1 if a sweep came out otherwise than an undisturbed one, or a worker went on.
 
     See also: dfanp tune, dfanp bench sweeps.
     """
@@ -231,7 +232,7 @@ def kills(kills, seed, quiet):
 @option("--tiny", type=Whole(21, 100_000), default=1000, help="Runs that measure the overhead.")
 @option("--workers", type=Whole(1, 1024), default=2, help="Processes that train.")
 @option("--rounds", type=Whole(1, 1000), default=3, help="Turns that each side takes.")
-@option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Write the JSON here.")
+@option("--out", type=Place("dir"), metavar="DIR", help="Write the JSON here.")
 @as_json
 @quiet
 def sweeps(data, data_dir, out, as_json, quiet, **sizes):

@@ -13,7 +13,8 @@ from .options import as_json, data_dir, quiet
 def data():
     """List and fetch data sets.
 
-    They are the four IDX files of each (plain or .gz), in the user's cache or in a folder of yours; nothing is downloaded unasked.
+    They are the four IDX files of each (plain or .gz), in the user's cache or in a folder of yours, as published or
+    as torchvision keeps them; nothing is downloaded unasked. Images of your own in that form are --data idx:DIR.
     """
 
 

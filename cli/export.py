@@ -6,7 +6,7 @@ from .options import Place, Whole, data_dir, option, plugin, usage_errors
 
 
 @click.command()
-@click.argument("run", type=click.Path(), metavar="RUN")
+@click.argument("run", type=Place(), metavar="RUN")
 @option("--out", required=True, type=Place("file"), metavar="FILE", help="A .safetensors or .npz file.")
 @option("--seed", type=Whole(min=0), help="Of a run with repeats.  [default: its first]")
 @data_dir
@@ -26,15 +26,21 @@ def export(run, out, seed, data_dir):
 
     Output: a line that says what was written.
 
+    Exit status: 1 if the seed has diverged; nothing is written then.
+
     See also: dfanp parity, dfanp represent.
     """
-    from dfanp import interchange
+    from dfanp import DfanpError, interchange
     from dfanp.kept import Kept
 
     with usage_errors():
         interchange.checked_path(out)
         kept = Kept(run, data_dir)
-        network = kept.final(kept.settings.seed if seed is None else seed)
+        seed = kept.settings.seed if seed is None else seed
+        network = kept.final(seed)
+        if seed not in kept.alive:
+            others = f"; --seed {kept.alive[0]} has not" if kept.alive else ""
+            raise DfanpError(f"{run}: seed {seed} has diverged: there are no weights to export{others}")
         interchange.save(network, out)
     layers = " → ".join(map(str, network.sizes))
     click.echo(f"wrote {out}: {kept.title}, {layers}, {network.activation.name}")

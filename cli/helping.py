@@ -119,20 +119,25 @@ class Group(click.Group):
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx, args):
-        names = self.list_commands(ctx)
+        names = self.names_for(ctx, args)
         if not ctx.resilient_parsing and not args[0].startswith("-") and args[0] not in names:
             from dfanp.errors import nearest
 
             ctx.fail(f"no command {args[0]!r}: expected one of {', '.join(names)}{nearest(args[0], names)}")
         return super().resolve_command(ctx, args)
 
+    def names_for(self, ctx, args):
+        """Return the names of the commands that there are for the words of a command line."""
+        return self.list_commands(ctx)
+
 
 class LazyGroup(Group):
-    """A group that imports a command when it is called, and not to list it.
+    """A group that makes a command when it is called, and not to list it.
 
     Args:
-        load: returns the command of a name.
-        summaries: name -> what it does, in a line.
+        load: ``load(name)`` returns a command, None where there is none of that name.
+        summaries: ``summaries(words, silent)`` returns name -> what it does, in a line. words: of a command line, the
+            command's name first; they may bring commands with them. silent: whether errors on the way are ignored.
     """
 
     def __init__(self, *args, load=None, summaries=None, **more):
@@ -140,20 +145,23 @@ class LazyGroup(Group):
         self.load, self.summaries = load, summaries
 
     def list_commands(self, ctx):
-        return list(self.summaries)
+        return list(self.summaries((), ctx.resilient_parsing))
+
+    def names_for(self, ctx, args):
+        return list(self.summaries(args, ctx.resilient_parsing))
 
     def get_command(self, ctx, name):
-        if name in self.summaries and name not in self.commands:
-            self.commands[name] = self.load(name)
-        return super().get_command(ctx, name)
+        found = self.load(name)
+        if found is not None:
+            found.context_class = Context
+        return found
 
     def format_commands(self, ctx, formatter):
         with formatter.section("Commands"):
-            formatter.write_dl(list(self.summaries.items()))
+            formatter.write_dl(list(self.summaries((), False).items()))
 
     def shell_complete(self, ctx, incomplete):
         if incomplete.startswith("-"):
             return click.Command.shell_complete(self, ctx, incomplete)
-        return [
-            CompletionItem(name, help=told) for name, told in self.summaries.items() if name.startswith(incomplete)
-        ]
+        commands = self.summaries((), True).items()
+        return [CompletionItem(name, help=line) for name, line in commands if name.startswith(incomplete)]

@@ -33,7 +33,7 @@ def info(as_json):
     from dfanp.backend import usable_cores, usable_cupy
     from dfanp.kernels import TIERS
     from dfanp.kernels import why_not as tier_why_not
-    from dfanp.problems import datasets
+    from dfanp.problems import folders
 
     Backend("cpu")  # loads NumPy and the kernels, so that their BLAS and OpenMP are seen
     cupy, why_not = usable_cupy()
@@ -49,7 +49,7 @@ def info(as_json):
         "packages": {name: version(name) for name in PACKAGES},
         "devices": {"cpu": "usable", "gpu": f"not usable: {why_not}" if why_not else f"usable: {card(cupy)}"},
         "kernels": {tier: f"not usable: {reason}" if (reason := tier_why_not(tier)) else "usable" for tier in TIERS},
-        "data": {"cache": str(datasets.cache()), "DFANP_DATA": os.environ.get("DFANP_DATA")},
+        "data": {"cache": str(folders.cache()), folders.VARIABLE: os.environ.get(folders.VARIABLE)},
     }
     if as_json:
         click.echo(json.dumps(facts))

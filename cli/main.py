@@ -6,16 +6,17 @@
 import contextlib
 import importlib
 import os
+import signal
 import sys
 import warnings
+from functools import cache
 
 import click
 
 from .helping import LazyGroup
+from .notices import notices
 
-COMMANDS = {  # in the order of the help, each with what it does
-    "parity": "Train on the parity of k digits.",
-    "synthetic": "Train on disks in a plane.",
+COMMANDS = {  # after those of the problems, in the order of the help, each with what it does
     "tune": "Find the best settings: sweeps that survive interrupts.",
     "results": "Show what came of a sweep.",
     "plot": "Draw runs and sweeps.",
@@ -31,15 +32,45 @@ COMMANDS = {  # in the order of the help, each with what it does
 }
 
 
+@cache
 def command(name):
-    """Return a command; its module is imported when it is called, so that ``dfanp --version`` need not import NumPy."""
+    """Return the command of COMMANDS called `name`; its module is imported when it is called."""
     return getattr(importlib.import_module(f"{__package__}.{name}"), name)
+
+
+def load(name):
+    """Return the command called `name`, of COMMANDS or of a problem; None if there is none."""
+    if name in COMMANDS:
+        return command(name)
+    from . import problem
+
+    return problem.command(problem.PROBLEMS[name]) if name in problem.PROBLEMS else None
+
+
+def summaries(words, silent):
+    """Return name -> what it does, of every command, those of the problems first.
+
+    For a command line that calls another command, problems are not looked up.
+
+    Args:
+        words: of a command line: a command's name, and what follows. silent: see ``problem.problems``.
+    """
+    if words and words[0] in COMMANDS:
+        return COMMANDS
+    from . import problem
+
+    found = problem.problems(words[1:], silent)
+    for name in found.keys() & COMMANDS.keys():
+        raise click.UsageError(
+            f"a plugin has a problem {name!r}, which is the name of a command: choose another name"
+        )
+    return {name: problem.summary(kind) for name, kind in found.items()} | COMMANDS
 
 
 @click.group(
     cls=LazyGroup,
-    load=command,
-    summaries=COMMANDS,
+    load=load,
+    summaries=summaries,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=False,
 )
@@ -65,10 +96,30 @@ class Interrupted(Exception):
 
 
 def main(args=None):
-    """Run the command line and exit."""
+    """Run the command line and exit. SIGTERM, and SIGHUP of a terminal that closes, end it as Ctrl-C does, unless they are ignored."""
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # a command says itself, in a line, what its user is to know
+        warnings.simplefilter("ignore")  # a command reports itself, in a line, what its user should know
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # as dfanp.signals has them, which takes NumPy
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
+            signal.signal(getattr(signal, name), interrupt)
     sys.exit(run(args))
+
+
+def interrupt(signum, frame):
+    """Do what Ctrl-C does."""
+    global interrupted
+    interrupted = True
+    hush_if_gone()
+    raise KeyboardInterrupt
+
+
+interrupted = False  # whether ``interrupt`` was called
+
+
+def check_interrupted():
+    """Raise the KeyboardInterrupt of ``interrupt`` once more: where it came while a module was loaded, it may have got lost."""
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def run(args=None):
@@ -81,7 +132,8 @@ def run(args=None):
     try:
         if "_DFANP_COMPLETE" in os.environ:
             from . import completion  # noqa: F401  (tells click how bash is answered)
-        code = cli.main(args, prog_name="dfanp", standalone_mode=False) or 0
+        with notices():
+            code = cli.main(args, prog_name="dfanp", standalone_mode=False) or 0
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as stop:
@@ -112,10 +164,12 @@ def run(args=None):
         return refused(error)
     except Exception as error:
         from dfanp.errors import DfanpError
+        from dfanp.plugins import blame
 
-        if not isinstance(error, DfanpError):
+        line = str(error) if isinstance(error, DfanpError) else blame(error)
+        if line is None:
             raise
-        complain(str(error))
+        complain(line)
         return 1
 
 
@@ -141,6 +195,15 @@ def flush_or_hush():
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def hush_if_gone():
+    """Point stdout and stderr at nothing where they lead to a terminal that has closed: last words are then no error."""
+    for stream in (1, 2):
+        try:
+            os.write(stream, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 def complain(message):

@@ -19,18 +19,19 @@ class Name(click.Choice):
 
     Args:
         names: names that are known here.
-        table: where the library has more of them, such as "rules.RULES", or a function that returns them.
+        table: of more of them: where the library has them, such as "rules.RULES"; a function that returns them; or a
+            tuple.
     """
 
-    def __init__(self, names=(), table=None):
+    def __init__(self, names=(), table=()):
         self.names, self.table, self.case_sensitive = tuple(names), table, True
 
     @property
     def choices(self):
-        if self.table is None:
-            return self.names
-        module, _, name = self.table.rpartition(".")
-        found = getattr(importlib.import_module(f"dfanp.{module}"), name)
+        found = self.table
+        if isinstance(found, str):
+            module, _, name = found.rpartition(".")
+            found = getattr(importlib.import_module(f"dfanp.{module}"), name)
         return (*self.names, *(found() if callable(found) else found))
 
     def get_metavar(self, param, ctx=None):
@@ -76,19 +77,38 @@ class Names(Name):
         return last_of(Name(self.choices), ",", ctx, param, incomplete)
 
 
-class Optimizer(Name):
-    """An optimizer's name, with hyperparameters where they are not the default: adam:beta1=0.8."""
+class Word(Name):
+    """One of some words, each of which stands for a value.
 
-    def __init__(self):
-        super().__init__(table="optimizers.OPTIMIZERS")
+    Args:
+        words: word -> value.
+    """
+
+    def __init__(self, words):
+        super().__init__(words)
+        self.words = words
+
+    def convert(self, value, param, ctx):
+        word = super().convert(value, param, ctx)
+        return self.words.get(word, word)
+
+
+class Parsed(Name):
+    """A name that more may follow, after colons: adam:beta1=0.8.
+
+    Args:
+        table: see ``Name``. parse, parameters: see ``dfanp.problems.fields.setting``.
+    """
+
+    def __init__(self, table, parse, parameters=None):
+        super().__init__(table=table)
+        self.parse, self.parameters = parse, parameters
 
     def convert(self, value, param, ctx):
         if completing(ctx):
             return value
-        from dfanp.optimizers import canonical
-
         try:
-            return canonical(value)
+            return self.parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -96,23 +116,14 @@ class Optimizer(Name):
         name, *given = incomplete.split(":")
         if not given:
             return super().shell_complete(ctx, param, incomplete)
-        if name not in self.choices:
+        if name not in self.choices or self.parameters is None:
             return []
         before, named = incomplete.rpartition(":")[0], {each.partition("=")[0] for each in given[:-1]}
         return [
             CompletionItem(f"{before}:{more}=")
-            for more in hyperparameters(name)
+            for more in self.parameters(name)
             if more not in named and more.startswith(given[-1])
         ]
-
-
-def hyperparameters(optimizer):
-    """Return the names that may follow an optimizer's in --opt."""
-    from dataclasses import fields
-
-    from dfanp.optimizers import get
-
-    return [each.name for each in fields(get(optimizer)) if each.name not in ("lr", "weight_decay")]
 
 
 class Setting(click.ParamType):
@@ -122,11 +133,11 @@ class Setting(click.ParamType):
         self.name, self.after = name, after
 
     def shell_complete(self, ctx, param, incomplete):
-        from dataclasses import fields
+        from dfanp.problems import PROBLEMS
 
-        from dfanp.experiments.published import KINDS
+        from .derived import settings_for
 
-        known = dict.fromkeys(each.name for kind in KINDS.values() for each in fields(kind))
+        known = dict.fromkeys(name for kind in PROBLEMS.values() for name in settings_for(kind))
         found = [
             CompletionItem(f"{name}{self.after}") for name in known if name.startswith(incomplete.rpartition(",")[2])
         ]

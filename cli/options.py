@@ -2,10 +2,11 @@
 
 import contextlib
 import functools
-import math
+import os
 
 import click
-from click.shell_completion import CompletionItem
+
+from dfanp.checks import MOST_THREADS, limit, number
 
 from .helping import Option
 from .names import Name, completing, last_of
@@ -25,8 +26,7 @@ class Real(click.FloatRange):
     name = "number"
 
 
-COUNT = Whole(1, 10**9)
-THREADS = Whole(1, 1024)  # backend.MOST_THREADS, without the library
+THREADS = Whole(1, MOST_THREADS)
 
 
 class PositiveNumber(click.ParamType):
@@ -36,28 +36,27 @@ class PositiveNumber(click.ParamType):
 
     def convert(self, value, param, ctx):
         with contextlib.suppress(ValueError):
-            number = float(value)
-            if math.isfinite(number) and number > 0:
-                return number
+            return number("", float(value), above=0)
         self.fail(f"{value!r} is not a finite number above 0", param, ctx)
 
 
-WIDEST = 10**9  # wider than any memory, and narrow enough for NumPy to say so
-
-
 class Widths(click.ParamType):
-    """Widths of hidden layers, such as 512 or 512,256."""
+    """Widths of layers, such as 512 or 512,256."""
 
     name = "widths"
+
+    def __init__(self, least, most):
+        self.least, self.most = least, most
 
     def convert(self, value, param, ctx):
         if isinstance(value, tuple):
             return value
         with contextlib.suppress(ValueError):
             widths = tuple(int(part) for part in value.split(","))
-            if min(widths) >= 1 and max(widths) <= WIDEST:
+            if min(widths) >= self.least and max(widths) <= self.most:
                 return widths
-        self.fail(f"{value!r} is not a list of widths from 1 to 10^9, such as 512 or 512,256", param, ctx)
+        within = f"from {self.least} to {limit(self.most)}"
+        self.fail(f"{value!r} is not a list of widths {within}, such as 512 or 512,256", param, ctx)
 
 
 @contextlib.contextmanager
@@ -82,33 +81,63 @@ def drawing(path):
         raise DfanpError(f"{path}: cannot be drawn ({getattr(error, 'strerror', None) or error})") from None
 
 
-class Place(click.ParamType):
-    """A path that the library reads or writes, and says itself what is wrong with it; the shell completes it.
+def options(*each):
+    """Return a decorator that gives a command some options, in their order."""
+
+    def decorate(command):
+        for one in reversed(each):
+            command = one(command)
+        return command
+
+    return decorate
+
+
+class Place(click.Path):
+    """A path that the library reads or writes, a leading ~ expanded; the shell completes it.
 
     Args:
-        kind: "dir" or "file".
+        kind: "dir", "file" or "path" (either), for what is there already.
     """
 
-    def __init__(self, kind):
-        self.name = self.kind = kind
+    def __init__(self, kind="path"):
+        super().__init__(file_okay=kind != "dir", dir_okay=kind != "file", readable=False)
+
+    def convert(self, value, param, ctx):
+        if completing(ctx):
+            return value
+        path = os.path.expanduser(value)
+        if path.startswith("~"):
+            self.fail(
+                f"{value!r}: there is no such user (for a file of this name write {'./' + value!r})", param, ctx
+            )
+        return super().convert(path, param, ctx)
+
+
+class DataSet(Name):
+    """The name of a data set, or images of the user's own: idx:DIR."""
+
+    @property
+    def choices(self):
+        return (*super().choices, "idx:DIR")
 
     def shell_complete(self, ctx, param, incomplete):
-        return [CompletionItem(incomplete, type=self.kind)]
+        return [item for item in super().shell_complete(ctx, param, incomplete) if item.value != "idx:DIR"]
+
+    def convert(self, value, param, ctx):
+        kind, colon, folder = value.partition(":")
+        if kind != "idx" or not colon:
+            return super().convert(value, param, ctx)
+        return kind + colon + Place("dir").convert(folder, param, ctx)
 
 
-data_set = option(
-    "--data",
-    type=Name(["auto"], "problems.datasets.NAMES"),
-    default="auto",
-    help="auto: MNIST where it is, else the embedded digits.",
-)
 data_dir = option(
     "--data-dir",
     type=Place("dir"),
     envvar="DFANP_DATA",
     show_envvar=True,
     metavar="DIR",
-    help="Folder that has the data set's IDX files, itself or in a folder of its name.  [default: the cache]",
+    help="Folder that has the data set's IDX files, itself, in a folder of its name, or as torchvision keeps them."
+    "  [default: the cache]",
 )
 
 
@@ -126,14 +155,14 @@ def load_plugins(ctx, param, paths):
 plugin = option(
     "--plugin",
     multiple=True,
-    type=click.Path(),
+    type=Place("file"),
     metavar="FILE.py",
     envvar="DFANP_PLUGINS",
     show_envvar=True,
     is_eager=True,
     expose_value=False,
     callback=load_plugins,
-    help="Load your own rules, activations, losses and optimizers from this file, by their names; may be repeated.",
+    help="Load your own rules, activations, losses, optimizers and problems from this file; may be repeated.",
 )
 as_json = option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")
 quiet = option("--quiet", is_flag=True, help="Nothing on stderr but errors.")

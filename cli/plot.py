@@ -9,7 +9,7 @@ from .options import Place, Whole, drawing, option, plugin, usage_errors
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=click.Path(file_okay=False))
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=Place("dir"))
 @option("--out", required=True, type=Place("file"), metavar="FILE", help="The picture: a .png, .svg or .pdf.")
 @option(
     "--x",

@@ -6,7 +6,7 @@ from .options import Place, data_dir, option, plugin, quiet, usage_errors
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path())
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=Place())
 @option("--out", required=True, type=Place("file"), metavar="FILE", help="The page: an .html file.")
 @option("--title", metavar="TEXT", help="Of the page.  [default: the problem and the methods]")
 @data_dir

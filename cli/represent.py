@@ -11,7 +11,7 @@ from .terminal import table as table_of
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("run", metavar="RUN", type=click.Path())
+@click.argument("run", metavar="RUN", type=Place())
 @option("--layer", type=Whole(min=1), help="Hidden layer, from 1.  [default: 1]")
 @option(
     "--place",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from .options import Whole, as_json, data_dir, option, plugin, quiet, threads, usage_errors
-from .running import options, where_options
+from .derived import where_options
+from .options import Place, Whole, as_json, data_dir, option, options, plugin, quiet, threads, usage_errors
 from .sweeping import follow
 
 FULL, QUICK = "reproduced", "reproduced-quick"
@@ -16,7 +16,7 @@ reproduction_options = options(
     option("--quick", is_flag=True, help="The embedded digits and few epochs: whether it works, not what it shows."),
     option(
         "--out",
-        type=click.Path(file_okay=False),
+        type=Place("dir"),
         metavar="DIR",
         help=f"Results, records and figures; what is there is not run again.  [default: {FULL}, or {QUICK}]",
     ),

@@ -6,15 +6,17 @@ import json
 
 import click
 
+from dfanp.checks import is_number
+
 from .names import Setting
-from .options import Whole, as_json, option
+from .options import Place, Whole, as_json, option
 from .terminal import echo, status, table
 
 COLUMNS = ("epochs done", "test accuracy", "score", "seconds", "status")
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
+@click.argument("folder", metavar="DIR", type=Place("dir"))
 @option(
     "--where",
     multiple=True,
@@ -146,10 +148,6 @@ class Values:
         told = ",".join(map(str, value)) if isinstance(value, list) else value
         same = lambda text: str(told).lower() == text.lower() or (is_number(told) and as_number(text) == told)
         return any(map(same, self.texts))
-
-
-def is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def as_number(text):

@@ -1,4 +1,4 @@
-"""What the commands that train one run share: their options, how they follow a run, and what they say at its end."""
+"""How a command trains one run: its options besides the settings, its progress, and what it says at its end."""
 
 import json
 import sys
@@ -6,146 +6,25 @@ import warnings
 
 import click
 
-from .main import Interrupted
-from .names import Name, Optimizer
-from .options import (
-    COUNT,
-    Place,
-    PositiveNumber,
-    Real,
-    Whole,
-    Widths,
-    as_json,
-    drawing,
-    option,
-    plugin,
-    quiet,
-    threads,
-    usage_errors,
-)
+from .main import Interrupted, check_interrupted
+from .options import Place, as_json, drawing, option, quiet, threads, usage_errors
 from .terminal import bar, echo, moves, status, table, wrapped
 
 MANY = 50  # epochs; of more, a line a second is told
 
 
-TUNED = "tuned for the method, optimizer and data; printed"
-
-
-def training_options(opt, epochs, batch_size, epochs_help, batch_help, lr=TUNED):
-    """Return a decorator that gives a command the options of training, with its own defaults."""
-    return options(
-        option(
-            "--method",
-            type=Name(table="runs.methods"),
-            default="dfa",
-            help="Learning rule (bp, fa, dfa, one of a plugin), or a lazy baseline: a gate or features that are random and stay.",
-        ),
-        option(
-            "--opt",
-            type=Optimizer(),
-            default=opt,
-            help="Optimizer; hyperparameters follow its name, as in momentum:momentum=0.95 or adam:beta1=0.8.",
-        ),
-        option(
-            "--lr",
-            type=PositiveNumber(),
-            help=f"Learning rate.  [default: {lr}]",
-        ),
-        option("--weight-decay", type=Real(min=0, max=1e6), default=0.0, help="L2 factor."),
-        option("--epochs", type=COUNT, default=epochs, help=epochs_help),
-        option("--batch-size", type=COUNT, default=batch_size, help=batch_help),
-        option("--hidden", type=Widths(), default="512", help="Widths of the hidden layers, such as 512 or 512,512."),
-        option(
-            "--activation", type=Name(table="activations.ACTIVATIONS"), default="relu", help="Of the hidden layers."
-        ),
-        option("--bias/--no-bias", default=False, help="Whether layers have biases."),
-        option(
-            "--layers",
-            type=Name(["all", "output"]),
-            default="all",
-            help="Train all layers, or the output layer alone.",
-        ),
-        option(
-            "--feedback",
-            type=Name(table="feedback.DISTRIBUTIONS"),
-            default="uniform",
-            help="Distribution of B, for rules that have one.",
-        ),
-        option("--seed", type=Whole(min=0), default=0, help="Of weights, B and the data of an epoch."),
-        option(
-            "--repeats",
-            type=Whole(1, 10_000),
-            default=1,
-            help="Train this many seeds (seed, seed + 1, …) in one loop.",
-        ),
-        option(
-            "--redraw",
-            type=COUNT,
-            metavar="EPOCHS",
-            help="Draw new weights (of the next seed) after so many epochs, and keep B and the optimizer's state.",
-        ),
-        plugin,
-    )
-
-
-def with_tf32(kernels):
-    """Return the tier that `kernels` is with TF32; bad usage if there is none."""
-    if kernels not in ("auto", "cuda", "cuda-tf32"):
-        raise click.UsageError(f"--tf32 is for products on a GPU, not for --kernels {kernels}")
-    return "cuda-tf32"
-
-
-where_options = (
-    option("--device", type=Name(table="backend.DEVICES"), default="auto", help="auto: the GPU if it works."),
-    option(
-        "--kernels",
-        type=Name(["auto"], "kernels.TIERS"),
-        default="auto",
-        callback=lambda ctx, param, value: with_tf32(value) if ctx.meta.get("tf32") else value,
-        help="Tier that computes; auto: the fastest there is.",
-    ),
-    option(
-        "--tf32",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=lambda ctx, param, value: ctx.meta.update(tf32=value),
-        help="On a GPU, round the factors of products to 10 bits (the same as --kernels cuda-tf32).",
-    ),
-)
 run_options = (
-    *where_options,
-    threads("Of BLAS and the kernels.  [default: every core]"),
-    option("--dtype", type=Name(table="network.DTYPES"), default="float32", help="Of all arrays."),
-    option(
-        "--align",
-        is_flag=False,
-        flag_value="probe",
-        type=Name(["probe", "published"]),
-        callback=lambda ctx, param, value: {None: False, "probe": True}.get(value, value),
-        help="Measure alignment with backpropagation after each epoch: on a fixed probe set, or as Demirbilek 2021 did.",
-    ),
+    threads("Number of threads of BLAS and the kernels.  [default: every core]"),
     option(
         "--out",
-        type=click.Path(file_okay=False),
+        type=Place("dir"),
         metavar="DIR",
-        help="Keep the run here; go on with it if it stands there.",
+        help="Keep the run in this folder; resume it if it exists.",
     ),
     option("--plot", type=Place("file"), metavar="FILE", help="Draw the curves to a .png, .svg or .pdf."),
     as_json,
     quiet,
 )
-
-
-def options(*each):
-    """Return a decorator that gives a command some options, in their order."""
-
-    def decorate(command):
-        for one in reversed(each):
-            command = one(command)
-        return command
-
-    return decorate
 
 
 def checked_files(out, plot):
@@ -214,14 +93,16 @@ def follow(run, quiet):
 
     if quiet:
         for _ in run.epochs():
-            pass
+            check_interrupted()
     elif moves(sys.stderr):
         with bar(epochs - first, "epoch", "test accuracy 0.0000") as shown:
             for _, rows in run.epochs():
+                check_interrupted()
                 shown.update(1, told(rows))
     else:
         last_told = 0.0
         for record, rows in run.epochs():
+            check_interrupted()
             seconds += record.seconds
             if epochs > MANY and record.epoch < epochs and seconds - last_told < 1:
                 continue

@@ -1,13 +1,12 @@
 """What the commands that run sweeps share: options, progress, interrupts."""
 
 import math
-import signal
 import sys
 import time
 
 import click
 
-from .main import Interrupted
+from .main import Interrupted, check_interrupted, hush_if_gone
 from .options import Place, Whole, as_json, option, quiet, threads
 from .terminal import bar as bar_of
 from .terminal import moves
@@ -15,7 +14,7 @@ from .terminal import moves
 OPTIONS = (
     option(
         "--out",
-        type=click.Path(file_okay=False),
+        type=Place("dir"),
         required=True,
         metavar="DIR",
         help="Keep the results here; what is there is not run again.",
@@ -32,41 +31,48 @@ OPTIONS = (
 )
 
 
-def sweep_options(command):
-    """Give a command the options of a sweep."""
-    for one in reversed(OPTIONS):
-        command = one(command)
-    return command
-
-
 def follow(sweep, out, quiet):
     """Run what is pending of a Sweep, telling how far it is; return whether a job failed.
 
-    The first Ctrl-C lets the running epochs end and saves; the second stops at once.
+    The first Ctrl-C (or SIGTERM, or SIGHUP) lets the running epochs end and saves; the second stops at once.
 
     Raises:
         Interrupted: the user stopped it.
     """
-    total, pending = sum(len(job.keys) for job in sweep.jobs), sweep.pending
-    done, failed, began = total - sum(len(job.keys) for job in pending), False, time.monotonic()
-    first, last_told = done, -math.inf
+    from dfanp import signals
 
     def say(text):
         if not quiet:
             click.echo(text, err=True)
 
     def interrupt(signum, frame):
+        hush_if_gone()
         if sweep.stopping:
             raise KeyboardInterrupt
         sweep.stop()
         say("stopping after the running epochs (Ctrl-C again: at once)")
 
     kept = f"{out} keeps what is done: the same command goes on from there"
+    try:
+        with signals.handled(interrupt):
+            check_interrupted()
+            failed = run_pending(sweep, out, quiet, say)
+    except KeyboardInterrupt:
+        raise Interrupted(kept) from None
+    if sweep.stopping:
+        raise Interrupted(kept)
+    return failed
+
+
+def run_pending(sweep, out, quiet, say):
+    """Do what ``follow`` does, whatever signals do."""
+    total, pending = sum(len(job.keys) for job in sweep.jobs), sweep.pending
+    done, failed, began = total - sum(len(job.keys) for job in pending), False, time.monotonic()
+    first, last_told = done, -math.inf
     if first and pending:
         say(f"{first} of {total} runs are in {out} already")
-    before, bar = signal.signal(signal.SIGINT, interrupt), None
+    bar = bar_of(total, "runs") if not quiet and moves(sys.stderr) else None
     try:
-        bar = bar_of(total, "runs") if not quiet and moves(sys.stderr) else None
         if bar:
             bar.update(done)
         for outcome in sweep.outcomes():
@@ -84,12 +90,7 @@ def follow(sweep, out, quiet):
                 last_told = now
                 what = f"failed: {outcome.error}" if outcome.state == "failed" else "done"
                 say(f"{done}/{total} runs  {what}  {left:.0f} s left")
-    except KeyboardInterrupt:
-        raise Interrupted(kept) from None
     finally:
-        signal.signal(signal.SIGINT, before)
         if bar:
             click.echo(err=True)
-    if sweep.stopping:
-        raise Interrupted(kept)
     return failed

@@ -11,19 +11,40 @@
 Read the modules in this order: activations, losses, feedback, network, rules, optimizers, training.
 """
 
-from .activations import Activation
-from .backend import Backend
-from .errors import BackendError, DataError, DfanpError, PluginError, RecordError
-from .feedback import Feedback
-from .kernels import KernelWarning
-from .losses import Loss
-from .network import MLP
-from .optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
-from .problems import Arrays, Parity, Synthetic, load
-from .registry import register
-from .rules import Rule
-from .training import Record, Training
+from typing import TYPE_CHECKING
+
+from .lazy import names_of
 from .version import __version__
+
+if TYPE_CHECKING:  # for editors; each is imported when it is first used, so that the command line starts at once
+    from .activations import Activation
+    from .backend import Backend
+    from .errors import BackendError, DataError, DfanpError, PluginError, RecordError, RecordWarning
+    from .feedback import Feedback
+    from .kernels import KernelWarning
+    from .losses import Loss
+    from .network import MLP
+    from .optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
+    from .problems import Arrays, Parity, Synthetic, load
+    from .registry import register
+    from .rules import Rule
+    from .training import Record, Training
+
+HOMES = {
+    "activations": "Activation",
+    "backend": "Backend",
+    "errors": "BackendError DataError DfanpError PluginError RecordError RecordWarning",
+    "feedback": "Feedback",
+    "kernels": "KernelWarning",
+    "losses": "Loss",
+    "network": "MLP",
+    "optimizers": "SGD Adadelta Adagrad Adam Momentum Nesterov Optimizer RMSProp",
+    "problems": "Arrays Parity Synthetic load",
+    "registry": "register",
+    "rules": "Rule",
+    "training": "Record Training",
+}
+__getattr__, __dir__ = names_of(__name__, HOMES)
 
 __all__ = [
     "MLP",
@@ -48,6 +69,7 @@ __all__ = [
     "RMSProp",
     "Record",
     "RecordError",
+    "RecordWarning",
     "Rule",
     "Synthetic",
     "Training",

@@ -25,7 +25,8 @@ def cosine(xp, A, C):
     """Return the cosine of A and C over their last two axes, float64: a number, or an array (R,) with replicas.
 
     Raises:
-        TypeError: A or C is no array of real numbers with two axes or more, not empty. ValueError: their last two axes differ.
+        TypeError: A or C is no array of real numbers with two axes or more, not empty.
+        ValueError: their last two axes differ.
     """
     for name, each in (("A", A), ("C", C)):
         if getattr(each, "ndim", 0) < 2 or 0 in each.shape or getattr(each.dtype, "kind", "f") not in "fiu":

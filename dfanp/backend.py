@@ -4,27 +4,27 @@ Everything below this file is written against ``xp``, the namespace of the array
 share, and never asks where it runs.
 """
 
-import os
-from functools import cache
-
 import numpy as np
 
-from .errors import BackendError, by_name, first_line, shown
+from .checks import MOST_THREADS, whole
+from .errors import BackendError, by_name, first_line
 from .kernels import resolve
+from .threads import blas_on, blas_pools, default_threads, usable_cores
+
+__all__ = ["Backend", "blas_pools", "check_threads", "default_threads", "gpu_name", "usable_cores", "usable_cupy"]
 
 DEVICES = ("auto", "cpu", "gpu")
-MOST_THREADS = 1024
 
 
 class Backend:
-    """An array library on a device.
+    """An array library on a device. Threads of Python may share one, and what is trained on it: each computes as if it were alone.
 
     Args:
         device: ``"cpu"`` (NumPy), ``"gpu"`` (CuPy), or ``"auto"``: the GPU if a tiny product on it works, else the
             CPU.
-        threads: of BLAS and the kernels on the CPU; None takes every core this process may use. The last bits of a BLAS
-            product depend on this number (OpenBLAS cuts the summation at other places), so a run keeps the number that
-            it began with.
+        threads: of BLAS and the kernels on the CPU; None takes every core this process may use, within the limits that are
+            set for it: ``threads.default_threads``. The last bits of a BLAS product depend on this number (OpenBLAS cuts the
+            summation at other places), so a run keeps the number that it began with.
         kernels: a tier of ``dfanp.kernels`` by its name, or ``"auto"``: the fastest there is.
 
     Attributes:
@@ -49,9 +49,11 @@ class Backend:
                 self.xp, self.device, self.name = cupy, "gpu", "cupy"
             elif device == "gpu":
                 raise BackendError(f"the GPU cannot be used: {why_not}; use --device cpu (device='cpu')")
-        self.threads = (threads or usable_cores()) if self.device == "cpu" else None
         self.kernels = resolve(kernels, self.xp, self.device)
         self.kernels.backend = self
+        self.threads = None
+        if self.device == "cpu":
+            self.threads = self.kernels.tier.threads = threads or default_threads(self.kernels.tier.most_threads())
 
     def __repr__(self):
         return f"Backend(device={self.device!r}, threads={self.threads}, kernels={self.kernels.name!r})"
@@ -73,12 +75,13 @@ class Backend:
     def pinned(self):
         """Return a context in which the kernels run on exactly `threads` threads and BLAS on as many as they leave it.
 
-        On a GPU products then have the precision of the tier.
+        BLAS mostly has one number of threads for the whole process. Where threads of Python want different ones, each waits here
+        for its turn. On a GPU products then have the precision of the tier.
         """
         if self.threads is None:
             return self.kernels.precision()
-        self.kernels.set_threads(self.threads)
-        return blas_pools().limit(limits=self.kernels.blas_threads or self.threads, user_api="blas")
+        self.kernels.tier.threads = self.threads
+        return blas_on(self.kernels.blas_threads or self.threads)
 
 
 def gpu_name(cupy):
@@ -86,23 +89,9 @@ def gpu_name(cupy):
     return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
 
 
-@cache
-def blas_pools():
-    """Return the controller of NumPy's BLAS; to find it takes a millisecond, so that is done once."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
 def check_threads(threads):
     """Raise unless `threads` is a number of threads that BLAS can be asked for."""
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
-        raise ValueError(f"threads must be a whole number from 1 to {MOST_THREADS}, got {shown(threads)}")
-
-
-def usable_cores():
-    """Return how many processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    whole("threads", threads, most=MOST_THREADS)
 
 
 def usable_cupy():

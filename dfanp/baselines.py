@@ -4,13 +4,13 @@
     ntk-step   h = (X W0) * (X G > 0)      the same with the gate of Daniely & Malach 2020
     gaussian   h = relu(X W0)              W0 ~ N(0, variance 6/(D + H)); W1 alone is trained (Demirbilek 2021)
     fourier    h = cos(u w + b)            w ~ N(0, variance 16/D), b ~ U(0, 2 pi), u the pixels in [0, 1] (Daniely & Malach 2020)
-    relu       h = relu(X W0)              W0 as in ``MLP``; W1 alone is trained
+    relu       h = relu(X W0)              W0 as in MLP; W1 alone is trained
     linear     h = X W0                    the same without an activation: a linear model
 
 All have one linear output on top and no biases that are trained. A first layer that never changes is multiplied with each image
 once, not at every step (``Projection``).
 
-A network that moves its features tells the parity of two digits; the same one with its first layer left as it was drawn does not:
+A network that moves its features learns the parity of two digits; the same one with its first layer left as it was drawn does not:
 
     >>> import dfanp
     >>> problem = dfanp.Parity(dfanp.load("digits"), k=2, train_size=5000, test_size=1000)
@@ -34,6 +34,7 @@ from .errors import by_name, shown
 from .inputs import StackedDigits
 from .network import MLP
 from .registry import Registry
+from .rules import RULES
 from .streams import per_replica, streams
 
 # Bytes that a Projection keeps of a bank of images; what would take more is multiplied at every step.
@@ -47,7 +48,8 @@ class Projection:
     """X @ W for a W that never changes. Of StackedDigits each image is multiplied once for each place that it can stand in.
 
     Args:
-        W: (D, H) or (R, D, H). backend: where it lives.
+        W: (D, H) or (R, D, H).
+        backend: where it lives.
     """
 
     def __init__(self, W, backend):
@@ -81,7 +83,7 @@ class Projection:
             alone, found = StackedDigits(bank, self.backend.asarray(np.arange(images)[:, None])), []
             for place in range(self.W.shape[-2] // pixels):
                 W = self.W[..., place * pixels : (place + 1) * pixels, :]
-                parts = [alone.rows(start, min(start + CHUNK, images)) for start in range(0, images, CHUNK)]
+                parts = [alone[start : min(start + CHUNK, images), :] for start in range(0, images, CHUNK)]
                 products = xp.concat([self.backend.kernels.product(part, W) for part in parts], axis=-2)
                 found.append(xp.reshape(products, (-1, self.W.shape[-1])))
             self._tables[id(bank)] = bank, found  # with the bank, so that its id stays its own
@@ -97,7 +99,8 @@ class Features(MLP):
     """Random features: the output layer on top of a hidden layer that is drawn and stays. ``W0`` (and ``b0``) never change.
 
     Args:
-        sizes: (D, H, d_L). kind: "gaussian", "fourier", "relu" or "linear", see above.
+        sizes: (D, H, d_L).
+        kind: "gaussian", "fourier", "relu" or "linear", see above.
         scale, offset: X · scale + offset are the inputs in [0, 1], which fourier takes.
         dtype, seed, backend: as in ``MLP``.
     """
@@ -139,7 +142,8 @@ class NTK(MLP):
     """A linear layer behind a gate that is drawn and stays: what is left of a relu network whose units never switch.
 
     Args:
-        sizes: (D, H, d_L). gate: "sigmoid" or "step".
+        sizes: (D, H, d_L).
+        gate: "sigmoid" or "step".
         dtype, seed, backend: as in ``MLP``.
 
     ``G0`` has the shape of W0, is drawn like it, and never changes.
@@ -167,9 +171,11 @@ class NTK(MLP):
         return self.backend.kernels.product(h, self.parameters["W0"]) * self.slope([h], 1)
 
     def slope(self, h, l):
-        if self._gated[0] is not h[0]:  # asked for twice, on the way up and on the way down
-            self._gated = h[0], self.gate(self.backend.xp, self.projection(h[0]))
-        return self._gated[1]
+        X, gated = self._gated  # both at once: another thread may be about other examples
+        if X is not h[0]:  # asked for twice, on the way up and on the way down
+            gated = self.gate(self.backend.xp, self.projection(h[0]))
+            self._gated = h[0], gated
+        return gated
 
 
 class Baseline(NamedTuple):
@@ -198,6 +204,11 @@ BASELINES = Registry(
 def get(name):
     """Return the Baseline called `name`, or one as it is; a ValueError names those there are."""
     return BASELINES.get(name)
+
+
+def methods():
+    """Return the names that a setting `method` takes: of the rules, and of the lazy baselines."""
+    return (*RULES, *BASELINES)
 
 
 def one_hidden(sizes):

@@ -5,8 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from . import losses
-from .inputs import StackedDigits, rows
-from .problems import synthetic
 
 BATCH = 1000  # examples a forward pass
 
@@ -16,16 +14,25 @@ class Answers(NamedTuple):
 
     Attributes:
         true, said: 0 or 1 for each example, (n,).
-        digits: of parity, those in each example, (n, k); else None.
-        disks: of the synthetic problem, the number of each point's disk, (n,); else None.
+        groups: ``groups`` of the problem, name -> whole numbers (n,) or (n, k): "digits" of parity, those in each
+            example; "disks" of the synthetic problem, the number of each point's disk.
         close: how many answers rounding decides: kernels that add up in another order may give others.
     """
 
     true: np.ndarray
     said: np.ndarray
-    digits: np.ndarray | None = None
-    disks: np.ndarray | None = None
+    groups: dict = {}
     close: int = 0
+
+    @property
+    def digits(self):
+        """The digits in each example, (n, k), of parity; None of other problems."""
+        return self.groups.get("digits")
+
+    @property
+    def disks(self):
+        """The number of each point's disk, (n,), of the synthetic problem; None of other problems."""
+        return self.groups.get("disks")
 
     @property
     def wrong(self):
@@ -51,7 +58,7 @@ def answers(network, problem, X, y):
     """Return the Answers of a network to examples (X, y) of its problem, which has one output: the logit of 1.
 
     Args:
-        network: without replicas. problem: ``Parity`` or ``Synthetic``. X, y: as its ``test`` returns them.
+        network: without replicas. problem: see ``dfanp.problems``. X, y: as its ``test`` returns them.
 
     Raises:
         ValueError: the problem has another loss, or more outputs.
@@ -60,17 +67,13 @@ def answers(network, problem, X, y):
     if loss is not losses.bce or problem.outputs != 1:
         raise ValueError(f"answers are those of one output under 'bce', got {problem.outputs} under {loss.name!r}")
     host, n = problem.backend.to_host, X.shape[-2]
-    passes = (network.forward(rows(X, at, min(at + BATCH, n))) for at in range(0, n, BATCH))
+    passes = (network.forward(X[..., at : min(at + BATCH, n), :]) for at in range(0, n, BATCH))
     below, logits = (
         np.concatenate(part) for part in zip(*((host(h[-2]), host(h[-1])[:, 0]) for h in passes), strict=True)
     )
     true, said, close = (host(y)[:, 0] > 0.5).astype(int), (logits > 0).astype(int), in_doubt(network, below, logits)
-    if isinstance(X, StackedDigits):
-        digits = problem.dataset.test.labels[host(X.picks)].astype(int)
-        return Answers(true, said, digits=digits, close=close)
-    if isinstance(problem, synthetic.Synthetic):
-        return Answers(true, said, disks=problem.test_disks, close=close)
-    return Answers(true, said, close=close)
+    groups = problem.groups(X) if hasattr(problem, "groups") else {}
+    return Answers(true, said, groups, close)
 
 
 def in_doubt(network, below, logits):
@@ -92,7 +95,8 @@ def shares(happened, groups, count):
     """Return for each of the groups 0 … count - 1 the share of examples in which something happened, NaN for an empty group.
 
     Args:
-        happened: a boolean for each example, (n,). groups: the group of each, (n,); or (n, k), where an example is in k of them.
+        happened: a boolean for each example, (n,).
+        groups: the group of each, (n,); or (n, k), where an example is in k of them.
     """
     if groups.ndim > 1:
         happened, groups = np.repeat(happened, groups.shape[1]), groups.reshape(-1)

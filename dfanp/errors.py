@@ -32,6 +32,10 @@ class RecordError(DfanpError):
     """A run folder cannot be read, written or continued."""
 
 
+class RecordWarning(UserWarning):
+    """A folder of records goes without a safeguard, since the file system does not have it."""
+
+
 def first_line(error):
     """Return the first line of an exception's text, or the name of its type."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

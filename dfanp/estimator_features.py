@@ -7,8 +7,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .backend import Backend
 from .baselines import FEATURES, Features, activation_of
+from .checks import MOST, whole
 from .errors import by_name
-from .estimator_parameters import LARGEST_SEED, WIDEST, all_or_nothing, argument, whole
+from .estimator_parameters import LARGEST_SEED, all_or_nothing, argument
 
 
 class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -41,7 +42,7 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return self
 
     def _fit(self, X):
-        width = whole("n_components", self.n_components, WIDEST)
+        width = whole("n_components", self.n_components, most=MOST)
         by_name("kind", self.kind, dict.fromkeys(FEATURES))
         with argument("random_state"):
             rng = check_random_state(self.random_state)

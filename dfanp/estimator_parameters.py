@@ -2,7 +2,6 @@
 
 from contextlib import contextmanager
 from copy import copy
-from math import isfinite
 from numbers import Integral
 from types import SimpleNamespace
 
@@ -11,12 +10,12 @@ from sklearn.utils import check_random_state
 
 from . import activations, optimizers, rules
 from .backend import Backend
+from .checks import MOST, limit, number, truth, whole
 from .errors import by_name, shown
 from .feedback import Feedback
 from .network import DTYPES
-from .optimizers import OPTIMIZERS, is_number
+from .optimizers import OPTIMIZERS
 
-WIDEST = 10**9  # units in a layer, more than any memory holds
 LARGEST_SEED = np.iinfo(np.int32).max
 
 
@@ -38,42 +37,18 @@ def argument(name):
         raise kind(message if name in message else f"{name}: {message}") from None
 
 
-def whole(name, value, most=None):
-    """Return a whole number of at least 1, and of at most `most`, as an int."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1 or (most and value > most):
-        wanted = f"from 1 to {most}" if most else "of at least 1"
-        raise ValueError(f"{name} must be a whole number {wanted}, got {shown(value)}")
-    return int(value)
-
-
-def real(wanted, fits):
-    """Return a check of a finite number x for which ``fits(x)``, `wanted` in words; the check returns a float."""
-
-    def checked(name, value):
-        try:
-            if is_number(value) and isfinite(value) and fits(value):
-                return float(value)
-        except OverflowError:  # a whole number of hundreds of digits
-            pass
-        raise ValueError(f"{name} must be a finite number {wanted}, got {shown(value)}")
-
-    return checked
-
-
-def truth(name, value):
-    """Return True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {shown(value)}")
-    return bool(value)
+def real(**limits):
+    """Return a check of a finite number within the limits of ``checks.number``; the check returns a float."""
+    return lambda name, value: float(number(name, value, **limits))
 
 
 def widths(name, value):
     """Return the widths of hidden layers, one number or a sequence of them, as a tuple."""
     each = tuple(value) if np.ndim(value) == 1 else (value,)
     try:
-        return tuple(whole(name, width, WIDEST) for width in each)
+        return tuple(whole(name, width, most=MOST) for width in each)
     except ValueError:
-        wanted = f"a whole number from 1 to {WIDEST}, or a sequence of them"
+        wanted = f"a whole number from 1 to {limit(MOST)}, or a sequence of them"
         raise ValueError(f"{name} must be {wanted}, got {shown(value)}") from None
 
 
@@ -114,16 +89,16 @@ CHECKS = {
     "rule": called(rules.get),
     "activation": called(activations.get),
     "solver": solver,
-    "learning_rate_init": real("above 0", lambda x: x > 0),
-    "alpha": real("of at least 0", lambda x: x >= 0),
+    "learning_rate_init": real(above=0),
+    "alpha": real(least=0),
     "feedback": called(Feedback),
     "bias": truth,
     "batch_size": batch,
     "max_iter": whole,
     "early_stopping": truth,
-    "validation_fraction": real("above 0 and below 1", lambda x: 0 < x < 1),
+    "validation_fraction": real(above=0, below=1),
     "n_iter_no_change": whole,
-    "tol": real("of at least 0", lambda x: x >= 0),
+    "tol": real(least=0),
     "alignment": truth,
     "random_state": called(check_random_state),
     "dtype": called(lambda value: by_name("dtype", value, {name: name for name in DTYPES})),

@@ -1,7 +1,7 @@
 """Feedback matrices B: a distribution and a seed.
 
 B[l] carries a teaching signal back to hidden layer l of width d_l, from the next layer (FA) or from the output
-(DFA), and is never trained. Its scale is a = 1/sqrt(d_l), the bound of the weights that it stands in for.
+(DFA), and stays as it was drawn unless the rule trains it. Its scale is a = 1/sqrt(d_l), the bound of the weights that it stands in for.
 
     >>> (B,) = Feedback("uniform").draw([(1, 4)], seed=0)  # one output, a hidden layer of 4: within ±1/sqrt(4)
     >>> B.shape, bool(abs(B).max() < 0.5)
@@ -40,7 +40,7 @@ class Feedback:
     """How the matrices B are drawn.
 
     Args:
-        distribution: with a = 1/sqrt(width of the layer told): ``"uniform"`` U(-a, a), ``"standard-uniform"`` U(0,
+        distribution: with a = 1/sqrt(width of the layer that it leads to): ``"uniform"`` U(-a, a), ``"standard-uniform"`` U(0,
             1), ``"gaussian"`` N(mean a, standard deviation a), ``"standard-gaussian"`` N(0, 1),
             ``"zero-mean-gaussian"`` N(0, a²), ``"orthogonal"`` (orthonormal rows, where the width allows).
         seed: of the feedback stream, or a sequence of them, one a replica; None takes the seed of the run.
@@ -58,7 +58,7 @@ class Feedback:
         """Return a host array (float64) for each of `shapes`, one stream for all of them, so that no two are alike.
 
         Args:
-            shapes: of the matrices, (rows, width of the layer told) each.
+            shapes: of the matrices, (rows, width of the layer that it leads to) each.
             seed: used where the Feedback has none; a sequence draws along a leading replica axis.
         """
         seed = seed if self.seed is None else self.seed

@@ -45,12 +45,12 @@ def spaced(text, most=MOST):
         raise ValueError(wanted)
     if count > most:
         raise ValueError(f"{text!r} is too long: ranges have at most {MOST} values, all of an option together")
-    with np.errstate(all="ignore"):  # what overflows is told below
+    with np.errstate(all="ignore"):  # what overflows is reported below
         numbers = np.geomspace(start, stop, count) if log else np.linspace(start, stop, count)
-    told = [f"{number:.10g}" for number in numbers]
-    if not np.isfinite([float(number) for number in told]).all():
+    texts = [f"{number:.10g}" for number in numbers]
+    if not np.isfinite([float(number) for number in texts]).all():
         raise ValueError(f"{text!r} has numbers that are not finite")
-    return told
+    return texts
 
 
 def product(settings, **axes):

@@ -1,4 +1,4 @@
-"""What may stand as the input X of a network: a dense array, or StackedDigits."""
+"""The input X of a network: an array, or StackedDigits, which behave like one."""
 
 from math import prod
 from typing import NamedTuple
@@ -23,13 +23,17 @@ class Bank:
 
     def prepared(self, tier, prepare):
         """Return ``prepare(self)``, made once for each kernel tier."""
-        if tier not in self._prepared:
-            self._prepared[tier] = prepare(self)
+        if tier not in self._prepared:  # of threads that come here at once the first to be done counts
+            self._prepared.setdefault(tier, prepare(self))
         return self._prepared[tier]
 
 
 class StackedDigits:
-    """k images of a bank side by side, one row an example, kept as numbers of images: ``X @ W`` never needs them dense.
+    """k images of a bank side by side, one row for each example, kept as numbers of images. In the maths it is an array:
+
+        X @ W              the product, without ever being dense
+        X.mT @ delta       a ``WeightGradient``, which is computed where it is needed
+        X[..., i:j, :]     some of its examples, also X[i:j] without replicas; nothing is gathered
 
     Args:
         bank: a Bank.
@@ -48,12 +52,33 @@ class StackedDigits:
         *leading, k = self.picks.shape
         return (*leading, k * self.bank.raw.shape[1])
 
+    @property
+    def ndim(self):
+        return len(self.picks.shape)
+
+    def __len__(self):
+        return self.picks.shape[0]
+
     def __matmul__(self, W):
         return self.bank.backend.kernels.product(self, W)
 
-    def rows(self, start, stop):
-        """Return the examples from `start` to `stop` as StackedDigits; nothing is gathered."""
-        return StackedDigits(self.bank, self.picks[..., start:stop, :])
+    @property
+    def mT(self):
+        return Transposed(self)
+
+    def __getitem__(self, key):
+        """Return some of the examples as StackedDigits: an index of slices, the one of the columns whole."""
+        parts = key if isinstance(key, tuple) else (key,)
+        whole = (*parts, slice(None)) if len(parts) == 1 and parts[0] is not Ellipsis and self.ndim == 2 else parts
+        reaches_columns = Ellipsis in whole or len(whole) == self.ndim
+        if not all(part is Ellipsis or isinstance(part, slice) for part in whole) or (
+            reaches_columns and whole[-1] != slice(None)
+        ):
+            raise IndexError(f"StackedDigits takes slices of its examples, such as X[..., 0:10, :], got {key!r}")
+        return StackedDigits(self.bank, self.picks[whole])
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("StackedDigits is no NumPy array, since it is kept as numbers of images: X.dense() makes one")
 
     def dense(self):
         """Return the array of `shape`: the images gathered, stacked and normalised. It is kept; do not change it."""
@@ -64,26 +89,24 @@ class StackedDigits:
         return self._dense
 
 
+class Transposed(NamedTuple):
+    """StackedDigits with their last two axes exchanged, for one purpose: ``X.mT @ delta``."""
+
+    X: StackedDigits
+
+    def __matmul__(self, delta):
+        return WeightGradient(self.X, delta)
+
+
 class WeightGradient(NamedTuple):
-    """The gradient X.T @ delta of the weights above an input X (StackedDigits or an array), not yet computed."""
+    """The gradient X.mT @ delta of the weights above StackedDigits X, not yet computed."""
 
     X: object
     delta: object
 
     def dense(self):
         """Return the gradient as an array, (D, H) or (R, D, H)."""
-        X = dense(self.X)
-        return X.mT @ self.delta
-
-
-def rows(X, start, stop):
-    """Return the examples of X from `start` to `stop`: StackedDigits, or an array (m, D) or (R, m, D)."""
-    return X.rows(start, stop) if isinstance(X, StackedDigits) else X[..., start:stop, :]
-
-
-def weight_gradient(xp, h, delta):
-    """Return h.T @ delta, an array, or for StackedDigits h a WeightGradient."""
-    return WeightGradient(h, delta) if isinstance(h, StackedDigits) else xp.matrix_transpose(h) @ delta
+        return dense(self.X).mT @ self.delta
 
 
 def dense(X):

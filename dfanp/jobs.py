@@ -15,7 +15,9 @@ from .backend import Backend, first_line
 from .baselines import BASELINES
 from .errors import RecordError
 from .kernels import KernelWarning
+from .pools import cancelled
 from .problems import load
+from .problems.folders import named_folder
 from .progress import read_progress, write_final, write_progress
 from .runs import rows_of, training_on
 from .store import Result, key_of
@@ -48,8 +50,10 @@ class Outcome(NamedTuple):
 
     Attributes:
         state: "done", "stopped" (it goes on from its progress), "divided" (it was too large for the memory: its halves are trained
-            instead) or "failed". error: a line, of one that is divided or failed.
-        seconds: of training, by this and earlier starts. notes: a line for each kernel that was turned down (``Kernels.notes``).
+            instead) or "failed".
+        error: a line, of one that is divided or failed.
+        seconds: of training, by this and earlier starts.
+        notes: a line for each kernel that was turned down (``Kernels.notes``).
     """
 
     job: Job
@@ -76,9 +80,13 @@ def resolved(settings, data_dir=None):
     return found
 
 
-@lru_cache
 def _dataset(name, data_dir):
-    return None if name is None else load(name, data_dir)
+    return None if name is None else _loaded(name, named_folder(data_dir))
+
+
+@lru_cache
+def _loaded(name, folder):
+    return load(name, folder)
 
 
 @lru_cache
@@ -142,16 +150,19 @@ def _problem(settings, data_dir, threads):
 def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=((), ())):
     """Train a job in this process; return its Outcome. Nothing that a run can do wrong raises.
 
-    Between two epochs it looks for a file ``stop`` in the folder: with that it saves its progress and ends.
+    Between two epochs it looks for a file ``stop`` in the folder: with that it saves its progress and ends. On a cluster that no
+    longer wants it, it ends without.
 
     Args:
-        folder: of the sweep. threads: of the kernels; the numpy tier, whose bits hang on it, takes 1. keep: keys of the runs whose final arrays are kept.
+        folder: of the sweep.
+        threads: of the kernels; the numpy tier, whose bits hang on it, takes 1.
+        keep: keys of the runs whose final arrays are kept.
         definitions: what the process that asks has loaded: ``plugins.loaded``.
     """
     folder = Path(folder)
     marker = folder / "progress" / f"{job.name}.running"
     try:
-        if (folder / "stop").exists():
+        if (folder / "stop").exists() or cancelled():
             return Outcome(job, "stopped")
         with suppress(OSError):  # a full disk: then a crash has fewer suspects, no more
             marker.touch()
@@ -198,8 +209,9 @@ def _train(job, folder, threads, data_dir, keep):
             if not each or each[-1].get("status") != "diverged":
                 each.append(row)
         over = training.epoch == first.epochs or training.diverged
-        if not over and (folder / "stop").exists():
-            save()
+        if not over and ((asked := (folder / "stop").exists()) or cancelled()):
+            if asked:  # otherwise the folder may be another sweep's by now
+                save()
             return Outcome(job, "stopped", seconds=seconds)
         if not over and time.monotonic() - saved > max(SAVE_AFTER, cost / SAVE_SHARE):
             save()

@@ -2,7 +2,8 @@
 
 import json
 import math
-import os
+
+from .files import sync
 
 
 def append_lines(path, rows):
@@ -10,7 +11,7 @@ def append_lines(path, rows):
     with open(path, "ab") as file:
         file.write("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
 
 
 def append_whole(path, rows):
@@ -28,7 +29,7 @@ def cut_off(path, keep):
     if path.exists() and path.stat().st_size > keep:
         with open(path, "r+b") as file:
             file.truncate(keep)
-            os.fsync(file.fileno())
+            sync(file.fileno())
 
 
 def parse_lines(path, wanted=lambda row: True):

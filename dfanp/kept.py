@@ -8,7 +8,7 @@ from . import representations
 from .errors import RecordError
 from .records import read_checkpoint, read_config
 from .runs import build, restored
-from .settings import from_config
+from .settings import ParitySettings, from_config
 from .store import Store
 
 
@@ -16,14 +16,20 @@ class Kept:
     """What stands in a folder of a run, or in a file KEY.npz in the checkpoints of a sweep that was told to keep them.
 
     Args:
-        path: of either. data_dir: see ``problems.load``.
+        path: of either.
+        data_dir: see ``problems.load``.
 
     Attributes:
-        settings: of ``dfanp.settings``. seeds: that were trained. dataset: the Dataset, or None. title: for people.
-        epoch: that the checkpoint is of. alive: of the seeds, those that have not diverged.
+        settings: of ``dfanp.settings``.
+        seeds: that were trained.
+        dataset: the Dataset, or None.
+        title: for people.
+        epoch: that the checkpoint is of.
+        alive: of the seeds, those that have not diverged.
 
     Raises:
-        RecordError: there is no such run, it is damaged, or it has no checkpoint yet. DataError: its data are not here.
+        RecordError: there is no such run, it is damaged, or it has no checkpoint yet.
+        DataError: its data are not here.
     """
 
     def __init__(self, path, data_dir=None):
@@ -81,7 +87,7 @@ class Kept:
         if place is None:
             problem = self.settings.problem(self.dataset, network.backend)
             return representations.of_layer(network, problem, layer, seed, samples)
-        if self.settings.name != "parity":
+        if not isinstance(self.settings, ParitySettings):
             raise ValueError(f"place is of a digit in a parity run, and this is {self.settings.title}")
         return representations.of_place(network, self.dataset, place - 1, samples)
 
@@ -100,6 +106,7 @@ class Kept:
 def from_sweep(path):
     """Return the config of the run whose checkpoint is the file `path` of a sweep."""
     with Store(path.parent.parent) as store:
-        if path.stem not in store.results:
+        key = store.key(path.stem)
+        if key not in store.results:
             raise RecordError(f"{path}: the sweep in {path.parent.parent} has no such run")
-        return store.results[path.stem].config
+        return store.results[key].config

@@ -1,8 +1,8 @@
 """The lines of a run's log: what a good one is, and which of them belong to the epochs of a checkpoint."""
 
+from .checks import is_number
 from .errors import RecordError
 from .jsonl import parse_lines
-from .optimizers import is_number
 
 MOST_COSINE = 1.001  # a cosine of float32 arrays, rounded
 

@@ -16,11 +16,15 @@ import numpy as np
 
 from . import activations
 from .backend import Backend
+from .checks import is_whole, truth
 from .errors import by_name, shown
 from .registry import provider
 from .streams import checked_seeds, per_replica, streams
 
 DTYPES = ("float32", "float64")
+
+
+FORWARD = ("forward", "preactivation", "hidden", "slope", "W")  # what defines the forward pass of an MLP
 
 
 class MLP:
@@ -54,9 +58,7 @@ class MLP:
         self.sizes = checked_sizes(sizes)
         self.activation = activations.get(activation)
         by_name("dtype", dtype, dict.fromkeys(DTYPES))
-        if not isinstance(bias, (bool, np.bool_)):
-            raise TypeError(f"bias must be True or False, got {shown(bias)}")
-        self.dtype, self.bias, self.backend = dtype, bool(bias), backend or Backend("cpu")
+        self.dtype, self.bias, self.backend = dtype, truth("bias", bias), backend or Backend("cpu")
         self.seed, self.parameters = checked_seeds(seed), {}
         self.redraw(self.seed)
 
@@ -135,9 +137,15 @@ class MLP:
         """Whether a kernel may compute ``forward`` on X from the activation and W, as ``MLP`` does.
 
         A class that overrides a method of the forward pass says so here; what it says does not hold for a subclass that
-        overrides another one (``plain``).
+        overrides another one.
         """
         return True
+
+    def computed_by_kernels(self, X):
+        """Whether a kernel may compute ``forward`` on X: ``is_plain``, of a class that knows all methods that define it here."""
+        by = provider(type(self), "is_plain")
+        known = all(issubclass(by, provider(type(self), name)) for name in FORWARD)
+        return known and not set(FORWARD) & set(vars(self)) and self.is_plain(X)
 
     def _check(self, X):
         shape = getattr(X, "shape", None)
@@ -149,19 +157,9 @@ class MLP:
             raise ValueError(f"X must have the network's dtype {self.dtype}, got {X.dtype}")
 
 
-FORWARD = ("forward", "preactivation", "hidden", "slope", "W")  # what defines the forward pass
-
-
-def plain(network, X):
-    """Whether a kernel may compute the forward pass of `network` on X: ``is_plain``, of a class that knows all that defines it."""
-    by = provider(type(network), "is_plain")
-    known = all(issubclass(by, provider(type(network), name)) for name in FORWARD)
-    return known and not set(FORWARD) & set(vars(network)) and network.is_plain(X)
-
-
 def checked_sizes(sizes):
     """Return `sizes` as a tuple of ints; a ValueError says what is wrong with it."""
     sizes = tuple(sizes) if hasattr(sizes, "__len__") else (sizes,)
-    if len(sizes) < 2 or any(isinstance(d, bool) or not isinstance(d, Integral) or d < 1 for d in sizes):
+    if len(sizes) < 2 or not all(is_whole(d) and d >= 1 for d in sizes):
         raise ValueError(f"sizes must be at least two whole numbers of at least 1 (D, …, d_L), got {shown(sizes)}")
     return tuple(int(d) for d in sizes)

@@ -26,12 +26,13 @@ An optimizer of your own is a subclass with an ``update``; it is a frozen datacl
     SignSGD(lr=0.1, weight_decay=0.0)
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from types import SimpleNamespace
 from typing import ClassVar, dataclass_transform
 
 import numpy as np
 
+from .checks import is_number
 from .errors import by_name, shown
 from .registry import Registry, overrides, provider
 
@@ -66,7 +67,9 @@ def positive(default):
 
 def choice(default, other):
     """Return the field of a hyperparameter that is one of two words."""
-    return hyperparameter(default, f"{default!r} or {other!r}", lambda x: isinstance(x, str) and x in (default, other))
+    return hyperparameter(
+        default, f"{default!r} or {other!r}", lambda x: isinstance(x, str) and x in (default, other)
+    )
 
 
 def root(xp, v, eps, placement):
@@ -107,7 +110,12 @@ class Optimizer:
         super().__init_subclass__(**more)
         if "name" not in vars(cls):
             cls.name = cls.__name__.lower()
+        if "lr" in vars(cls):  # a default; it stays the first argument
+            cls.lr = field(default=cls.lr, kw_only=False)
         dataclass(frozen=True, kw_only=True)(cls)
+        for each in fields(cls)[1:]:
+            if each.default is MISSING and each.default_factory is MISSING:
+                raise TypeError(f"the hyperparameter {each.name} of {cls.__name__} must have a default")
         # Kept here, since a class that is decorated with @dataclass once more loses it.
         cls.ranges = {each.name: each.metadata for each in fields(cls) if each.metadata}
 
@@ -194,11 +202,6 @@ class Optimizer:
         return None
 
 
-def is_number(x):
-    """Whether x is a real number (NumPy's scalars included), and no bool."""
-    return isinstance(x, (int, float, np.integer, np.floating)) and not isinstance(x, bool)
-
-
 class SGD(Optimizer):
     """theta -= lr · g. Thesis, section 1.4.1, Gradient Descent."""
 
@@ -261,7 +264,7 @@ class Adadelta(Optimizer):
     step taken, lr included; ``"unscaled"``: the step before lr, as PyTorch does. They agree at lr = 1.
     """
 
-    lr: float | tuple = field(default=1.0, kw_only=False)
+    lr: float | tuple = 1.0
     rho: float = fraction(0.9)
     eps: float = positive(1e-8)
     accumulate: str = choice("scaled", "unscaled")

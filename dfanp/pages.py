@@ -130,7 +130,8 @@ def table(caption, head, body, shown=()):
     """Return a table in a box of its own that scrolls where it is too wide.
 
     Args:
-        head: texts. body: rows of texts or cells (elements); the first one is the row's head.
+        head: texts.
+        body: rows of texts or cells (elements); the first one is the row's head.
         shown: classes of the rows, in their order, "" for none.
     """
     classes = [*shown, *[""] * (len(body) - len(shown))]
@@ -154,7 +155,9 @@ def figure(drawn, number, title, alternative, *more):
     """Return a Matplotlib figure as an element, with its caption.
 
     Args:
-        number: of the figure in its page: its ids begin with it. alternative: what it shows, in words. more: below the title.
+        number: of the figure in its page: its ids begin with it.
+        alternative: what it shows, in words.
+        more: below the title.
     """
     svg = inline(drawn, f"f{number}")
     svg.set("aria-label", printable(alternative))

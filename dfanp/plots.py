@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import DfanpError, first_line, nearest
+from .files import write_whole
 from .intervals import mean_interval
 
 FORMATS = ("png", "svg", "pdf")
@@ -284,16 +285,11 @@ def finish(figure, axis, heights, names):
 
 
 def save(figure, path):
-    """Write a figure that was made while ``drawing`` under another name and rename it to `path`: never half a picture."""
-    partial = path.with_name(f"{path.name}.partial")
-    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix[1:].lower())
+    """Write a figure that was made while ``drawing``, whole or not at all. Equal figures give equal files."""
+    form = path.suffix[1:].lower()
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
     try:
         with drawing(path):
-            figure.savefig(partial, format=path.suffix[1:].lower(), dpi=150, metadata=metadata)
-        os.replace(partial, path)
+            write_whole(path, lambda file: figure.savefig(file, format=form, dpi=150, metadata=metadata))
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

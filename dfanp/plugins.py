@@ -15,6 +15,7 @@ from .registry import registered, restore
 
 LOADED = {}  # path of a file -> its SHA-256
 SHARED = {}  # name of an importable module that workers import too -> None
+PREFIX = "dfanp_plugin_"  # of the names of their modules
 
 
 def load(path, sha256=None):
@@ -49,7 +50,7 @@ def load(path, sha256=None):
 
 def execute(path, source):
     """Run the source of a plugin as a module of its own."""
-    name = f"dfanp_plugin_{path.stem}"
+    name = f"{PREFIX}{path.stem}"
     module = types.ModuleType(name)
     module.__file__ = str(path)
     before = sys.modules.get(name)
@@ -60,12 +61,22 @@ def execute(path, source):
         raise
     except BaseException as error:  # SystemExit too: a file that is loaded must not end the program
         sys.modules.pop(name) if before is None else sys.modules.__setitem__(name, before)
-        lines, trace = [getattr(error, "lineno", None)], error.__traceback__
-        while trace is not None:
-            lines += [trace.tb_lineno] if trace.tb_frame.f_code.co_filename == str(path) else []
-            trace = trace.tb_next
-        where = f"line {lines[-1]}: " if lines[-1] else ""
-        raise PluginError(f"the plugin {path} fails ({where}{type(error).__name__}: {first_line(error)})") from None
+        unplaced = f"the plugin {path} fails ({type(error).__name__}: {first_line(error)})"
+        raise PluginError(blame(error, [path]) or unplaced) from None
+
+
+def blame(error, paths=None):
+    """Return a line about an error that came up in the code of a plugin; None if it was in none of these files (default: the loaded)."""
+    paths, where, trace = list(map(str, LOADED if paths is None else paths)), None, error.__traceback__
+    if isinstance(error, SyntaxError) and error.filename in paths:
+        where = error.filename, error.lineno
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename in paths:
+            where = trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
+    if where is None:
+        return None
+    return f"the plugin {where[0]} fails (line {where[1]}: {type(error).__name__}: {first_line(error)})"
 
 
 def share(module):
@@ -87,6 +98,24 @@ def load_all(needed):
         load(path, digest)
 
 
+def defines(kind):
+    """Whether the file of a plugin defines a class: another process has it only once it has loaded the file."""
+    return kind.__module__.startswith(PREFIX)
+
+
+def rebuilt(needed, module, name, attributes):
+    """Return an object of the class `name` of a plugin's module, in a process that may have to load the plugin first.
+
+    Args:
+        needed: what ``loaded`` returned where the object comes from. attributes: of the object.
+    """
+    load_all(needed)
+    kind = getattr(sys.modules[module], name)
+    made = object.__new__(kind)
+    vars(made).update(attributes)
+    return made
+
+
 def digests():
     """Return what settings keep of the files that are loaded: "NAME SHA-256" of each, in order of names."""
     return tuple(sorted(f"{path.name} {digest}" for path, digest in LOADED.items()))
@@ -101,5 +130,7 @@ def require(wanted):
             continue
         other = next((one.rpartition(" ")[2] for one in here if one.rpartition(" ")[0] == name), None)
         if other:
-            raise PluginError(f"this run was made with another version of the plugin {name}: SHA-256 {digest}, not {other}")
+            raise PluginError(
+                f"this run was made with another version of the plugin {name}: SHA-256 {digest}, not {other}"
+            )
         raise PluginError(f"this run needs the plugin {name} (SHA-256 {digest}): name it with --plugin {name}")

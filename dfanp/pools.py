@@ -1,10 +1,20 @@
-"""Processes that train: this one, joblib's workers, or those of a Dask cluster."""
+"""Processes that train: this one, joblib's workers, or those of a Dask cluster.
 
-import signal
+joblib's workers end when the process that started them has ended, be it killed: each has a thread that looks. The workers of a
+cluster were started by others; there a job looks whether it is still wanted (``cancelled``).
+"""
+
+import multiprocessing
+import os
+import sys
 import threading
-from contextlib import contextmanager
+import time
+import warnings
 
+from . import signals
 from .errors import BackendError
+
+LOOK = 0.5  # seconds between two looks of a worker at whether its parent is still there
 
 
 class Crash(Exception):
@@ -15,7 +25,8 @@ def run_jobs(task, jobs, workers, cluster=None, alone=False):
     """Yield ``task(job)`` for each job, in the order in which they end.
 
     Args:
-        task: a function that can be pickled. workers: processes; 1 is this one, unless `alone`.
+        task: a function that can be pickled.
+        workers: processes; 1 is this one, unless `alone`.
         cluster: the address of a Dask scheduler; workers None then takes all that it has.
         alone: whether the jobs get a process of their own.
 
@@ -31,20 +42,23 @@ def run_jobs(task, jobs, workers, cluster=None, alone=False):
         yield from _in_workers(task, jobs, 2 if alone else workers)
 
 
-@contextmanager
-def deaf():
-    """Ignore SIGINT: what is started meanwhile ignores it for good.
+def begin_worker(parent):
+    """Begin a worker of the process `parent`, which alone decides when it ends: signals are ignored, and its death is noticed."""
+    signals.ignore()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
-    Ctrl-C reaches every process of a terminal. The one that started the sweep tells its workers what to do.
+
+def _end_with(parent):
+    """Wait until the process `parent` has ended, however it ended, and end this one at once.
+
+    Nothing is saved by then: another sweep may already have the folder. Whatever file is half written has another name.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    if os.name == "nt":  # the number of the parent stays the same there when it has ended
+        multiprocessing.parent_process().join()
+    else:
+        while os.getppid() == parent:
+            time.sleep(LOOK)
+    os._exit(1)
 
 
 def _in_workers(task, jobs, workers):
@@ -53,22 +67,58 @@ def _in_workers(task, jobs, workers):
     from joblib import Parallel, delayed
     from joblib.externals.loky import get_reusable_executor
 
-    parallel = Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered")
+    options = {"n_jobs": workers, "backend": "loky", "initializer": begin_worker, "initargs": (os.getpid(),)}
+    parallel = Parallel(return_as="generator_unordered", **options)
     ended = False
     try:
-        with deaf():  # some milliseconds: to start the workers, not to wait for them
-            started = Parallel(n_jobs=workers, backend="loky", return_as="generator")(
-                delayed(int)() for _ in range(workers)
-            )
+        # Ctrl-C reaches every process of a terminal, and a batch system may signal all of a job: the workers leave it to this one.
+        with signals.held_back():
+            _start_trackers()
+        with signals.held_back():  # some milliseconds: to start the workers, not to wait for them
+            started = Parallel(return_as="generator", **options)(delayed(int)() for _ in range(workers))
         for _ in started:
             pass
-        yield from parallel(delayed(task)(job) for job in jobs)
+        yield from quietly(parallel(delayed(task)(job) for job in jobs))
         ended = True
     except BrokenProcessPool as error:
         raise Crash(f"its worker died ({type(error).__name__})") from None
     finally:
         if not ended:
-            get_reusable_executor().shutdown(wait=False, kill_workers=True)
+            get_reusable_executor(kill_workers=True).shutdown(wait=False)
+
+
+def quietly(outcomes):
+    """Yield what a generator of joblib does, which warns where it is left early: the jobs that are cut off then are no waste."""
+    try:
+        for outcome in outcomes:  # noqa: UP028  (yield from would close it before the block below)
+            yield outcome
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            outcomes.close()
+
+
+def _start_trackers():
+    """Start the processes in which multiprocessing and loky keep track of semaphores: when the former starts, it lets signals through."""
+    if os.name == "posix":
+        from multiprocessing import resource_tracker
+
+        from joblib.externals.loky.backend import resource_tracker as of_loky
+
+        resource_tracker.ensure_running()
+        of_loky.ensure_running()
+
+
+def cancelled():
+    """Whether this is a task of a Dask cluster that nobody waits for any more: its client has ended or has given it up."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return False
+    try:
+        worker = distributed.get_worker()
+        return worker.state.tasks[worker.get_current_task()].state == "cancelled"
+    except (ValueError, KeyError):  # this is no worker of a cluster, or not the thread of its task
+        return False
 
 
 def _on_cluster(task, jobs, workers, address):
@@ -93,6 +143,6 @@ def _on_cluster(task, jobs, workers, address):
         with parallel_config(backend="dask"):
             parallel = Parallel(n_jobs=workers or len(threads), return_as="generator_unordered")
             try:
-                yield from parallel(delayed(task)(job) for job in jobs)
+                yield from quietly(parallel(delayed(task)(job) for job in jobs))
             except KilledWorker as error:
                 raise Crash(f"its worker died ({type(error).__name__})") from None

@@ -1,44 +1,36 @@
 """What a run leaves behind: a folder that says how it was made, what came of it, and how to go on.
 
-    config.json       the config (a run that is started again must have the same) and the environment it first ran in
+    config.json       the config (a run that is started again must have the same, but for the epochs) and the environment it first
+                      ran in
     log.jsonl         a line an epoch and seed, as soon as the epoch is done
     timings.jsonl     the seconds of each epoch: apart, so that the log of a resumed run has the same bytes
     checkpoint.npz    parameters, B, optimizer state, epoch: what ``Training.arrays`` returns; no pickle
+    .lock             while a process writes to the folder
 
 An epoch is logged first and its checkpoint renamed into place after that. Whatever moment a run is cut off at, the
 folder is that of an earlier epoch plus at most some log lines beyond it, which are dropped on the way back in.
+
+The number of epochs says when a run ends, and nothing about any of them: a run of 2 is one of 3 that has not come to its end.
 """
 
 import json
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from .errors import RecordError, first_line
+from .files import LOCK, FolderLock, write_whole
 from .jsonl import append_lines, cut_off, loads, parse_lines
 from .logs import parse_log
 from .npz import read_header
 
-try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-except ImportError:  # not a POSIX system: two processes on one folder are then not told apart
-    flock = None
-
 SCHEMA = 1
-# Settings that runs had in earlier versions, with the value of those that have none of it now.
-FORMER = {"redraw": None}
 
 
 def canonical(config):
     """Return a dict as JSON with sorted keys and no spaces: equal configs, equal bytes."""
     return json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def present(config):
-    """Return a config without the settings that runs no longer have, where they had no effect."""
-    return {name: value for name, value in config.items() if not (name in FORMER and value == FORMER[name])}
 
 
 class Locked:
@@ -55,7 +47,7 @@ class Locked:
     def close(self):
         """Give the lock back."""
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.release()
             self._lock = None
 
 
@@ -64,7 +56,7 @@ class RunFolder(Locked):
 
     Args:
         path: of the folder; made if it is not there.
-        config: a dict of JSON values that says what the run is.
+        config: a dict of JSON values that says what the run is; its `epochs` may be others than before (see ``extend``).
         environment: a dict that says where it runs; kept from the first start.
 
     Attributes:
@@ -78,9 +70,10 @@ class RunFolder(Locked):
         self.path = Path(path)
         with failures(self.path, "be opened"):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = lock_folder(self.path, "another process is writing to this run")
+            self._lock = FolderLock(self.path, "another process is writing to this run")
             try:
-                self.environment = self._agree(json.loads(canonical(config)), environment)
+                self._config = json.loads(canonical(config))
+                self.environment = self._agree(self._config, environment)
             except BaseException:
                 self.close()
                 raise
@@ -89,76 +82,76 @@ class RunFolder(Locked):
         """Write config.json, or check that the one there has the same config; return the environment it tells."""
         path = self.path / "config.json"
         if not path.exists():
-            others = [each.name for each in self.path.iterdir() if not each.name.endswith(".partial")]
+            own = lambda name: name == LOCK or name.endswith(".partial")
+            others = [each.name for each in self.path.iterdir() if not own(each.name)]
             if others:
                 raise RecordError(
                     f"{self.path}: holds no run but other files ({others[0]}, …); name an empty or new folder"
                 )
-            told = {"schema": SCHEMA, "config": config, "environment": environment}
-            write_whole(path, lambda file: file.write((json.dumps(told, indent=1, allow_nan=False) + "\n").encode()))
+            write_config(path, config, environment)
             return environment
-        told = read_config(self.path)
-        there = told["config"]
+        found = read_config(self.path)
+        there = found["config"]
         for name in sorted(there.keys() | config.keys()):
-            if there.get(name) != config.get(name):
+            if there.get(name) != config.get(name) and (name != "epochs" or type(there.get(name)) is not int):
                 raise RecordError(
                     f"{self.path}: holds a run with {name} {there.get(name)!r}, not {config.get(name)!r}; "
                     "give the same settings to go on with it, or name another folder"
                 )
-        return told["environment"]
+        return found["environment"]
 
     def load(self, expected, seeds):
-        """Return the arrays of the checkpoint (None where there is none yet), and the log's rows up to its epoch.
+        """Return the arrays of the checkpoint (None where there is none yet), the log's rows up to its epoch, and epoch -> seconds.
 
-        What the log tells beyond that epoch, a torn line included, is cut off.
+        What the log has beyond that epoch, a torn line included, is cut off.
 
         Args:
             expected: name -> array with the shapes and dtypes that the checkpoint must have (``Training.arrays()``).
             seeds: those that the run trains, in the order of its lines.
 
         Raises:
-            RecordError: the checkpoint or the log is damaged. Nothing is changed then.
+            RecordError: the checkpoint or the log is damaged, or has more epochs than `config`. Nothing is changed then.
         """
         path = self.path / "checkpoint.npz"
         with failures(self.path, "be continued"):
             arrays = read_checkpoint(path, expected) if path.exists() else None
             epoch = 0 if arrays is None else int(arrays["epoch"])
+            self._check_epochs(epoch, arrays is None or arrays["alive"].any())
             rows, keep = parse_log(self.path / "log.jsonl", seeds, epoch)
             cut_off(self.path / "log.jsonl", keep)
             timings, keep = parse_lines(self.path / "timings.jsonl", lambda row: row.get("epoch", epoch + 1) <= epoch)
             cut_off(self.path / "timings.jsonl", keep)
         return arrays, rows, {row["epoch"]: row.get("seconds") for row in timings}
 
+    def _check_epochs(self, done, alive):
+        """Raise if this start wants fewer epochs than are `done`, or than a run had in which no seed is `alive`."""
+        wanted = self._config.get("epochs", done)
+        least = done if alive else read_config(self.path)["config"].get("epochs", done)
+        if wanted < least:
+            raise RecordError(
+                f"{self.path}: holds a run of {least} epochs already, more than {wanted}; give at least as many to go on with "
+                "it, or name another folder"
+            )
+
+    def extend(self):
+        """Let config.json have the `epochs` of this start, once what is there has been loaded."""
+        there, now = read_config(self.path)["config"], self._config.get("epochs")
+        if there.get("epochs") != now:
+            with failures(self.path, "be written"):
+                write_config(self.path / "config.json", there | {"epochs": now}, self.environment)
+
     def append(self, rows, seconds, epoch, arrays):
         """Add the lines of one epoch to the logs, then put its checkpoint in place; on the disk when this returns.
 
         Args:
-            rows: dicts, a line each. seconds: of the epoch. arrays: ``Training.arrays()``.
+            rows: dicts, a line each.
+            seconds: of the epoch.
+            arrays: ``Training.arrays()``.
         """
         with failures(self.path, "be written"):
             append_lines(self.path / "log.jsonl", rows)
             append_lines(self.path / "timings.jsonl", [{"epoch": epoch, "seconds": round(seconds, 6)}])
             write_whole(self.path / "checkpoint.npz", lambda file: np.savez(file, **arrays))
-
-
-def lock_folder(path, busy):
-    """Return a descriptor that holds the lock of a folder until it is closed (None where files cannot be locked).
-
-    Raises:
-        RecordError: another process has it; the message begins with `busy`.
-    """
-    if flock is None:
-        return None
-    lock = os.open(path, os.O_RDONLY)
-    try:
-        flock(lock, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise RecordError(f"{path}: {busy}; wait for it or name another folder") from None
-    except BaseException:
-        os.close(lock)
-        raise
-    return lock
 
 
 class failures:
@@ -175,33 +168,10 @@ class failures:
             raise RecordError(f"{self.path}: the run cannot {self.what} ({error.strerror or error})") from None
 
 
-def write_whole(path, write, writer=""):
-    """Call ``write(file)`` on a file of another name, sync it, rename it to `path`: never half a file.
-
-    Args:
-        writer: part of the other name, where several processes may write `path`.
-    """
-    partial = path.with_name(f"{path.name}{writer}.partial")
-    try:
-        with open(partial, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(path):
-    """Make the renaming of files in a folder last, where the system lets a folder be synced."""
-    if os.name == "posix":
-        folder = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+def write_config(path, config, environment):
+    """Write the config and the environment of a run to `path`."""
+    content = {"schema": SCHEMA, "config": config, "environment": environment}
+    write_whole(path, lambda file: file.write((json.dumps(content, indent=1, allow_nan=False) + "\n").encode()))
 
 
 def read_config(folder):

@@ -10,11 +10,13 @@ The library takes the things themselves wherever it takes a name. ``register`` g
 """
 
 import copyreg
+import importlib
 from collections.abc import Mapping
 
 from .errors import by_name, shown
 
-REGISTRIES = []  # every Registry, in the order in which their modules were imported
+REGISTRIES = []  # every Registry whose module was imported
+HOMES = ("activations", "baselines", "losses", "optimizers", "problems", "rules")  # the modules that have one
 
 
 class Registry(Mapping):
@@ -74,12 +76,18 @@ class Registry(Mapping):
         Raises:
             ValueError: the name is no name, or that of a thing which dfanp has itself.
         """
-        name = getattr(thing, "name", None)
+        name = self.name_of(thing)
         if not isinstance(name, str) or not name or not name.isprintable() or set(name) & set(" ,/"):
-            raise ValueError(f"the name of a {self.what} must be text without spaces, commas or slashes, got {shown(name)}")
+            raise ValueError(
+                f"the name of a {self.what} must be text without spaces, commas or slashes, got {shown(name)}"
+            )
         if name in self._own and self._own[name] is not thing:
             raise ValueError(f"dfanp has a {self.what} {name!r} of its own: choose another name")
         self._things[name] = thing
+
+    def name_of(self, thing):
+        """Return the name that ``add`` gives a thing; None if it has none."""
+        return getattr(thing, "name", None)
 
     def remove(self, name):
         """Forget a thing that was registered; those that dfanp has itself stay."""
@@ -103,22 +111,34 @@ def register(thing):
     Raises:
         TypeError: it is none of these. ValueError: see ``Registry.add``.
     """
-    for registry in REGISTRIES:
+    for registry in REGISTRIES:  # whoever has a thing of a kind has imported its module
         if registry.fits(thing):
             registry.add(thing)
             return thing
-    kinds = ", ".join(registry.what for registry in REGISTRIES)
+    kinds = ", ".join(registry.what for registry in registries())
     raise TypeError(f"there are names for things of these kinds: {kinds}; got {shown(thing)}")
+
+
+def built_in(thing):
+    """Return the name of a thing that dfanp has itself, the very object, of whatever kind; None for any other."""
+    return next((registry.built_in(thing) for registry in REGISTRIES if registry.fits(thing)), None)
+
+
+def registries():
+    """Return every Registry there is."""
+    for home in HOMES:
+        importlib.import_module(f".{home}", __package__)
+    return REGISTRIES
 
 
 def registered():
     """Return all that has a name now, for ``restore``."""
-    return {registry.what: dict(registry._things) for registry in REGISTRIES}
+    return {registry.what: dict(registry._things) for registry in registries()}
 
 
 def restore(before):
     """Give names to what had them when ``registered`` was called, and to nothing else."""
-    for registry in REGISTRIES:
+    for registry in registries():
         registry._things = dict(before.get(registry.what, registry._own))
 
 

@@ -33,13 +33,16 @@ def write(folders, path, data_dir=None, title=None):
     """Write the report of some runs to `path`, an HTML file, whole or not at all.
 
     Args:
-        folders: that ``--out`` made, one or more. data_dir: see ``problems.load``. title: of the page; None names the problem.
+        folders: that ``--out`` made, one or more.
+        data_dir: see ``problems.load``.
+        title: of the page; None names the problem.
 
     Returns:
         a list of ``reported.Reported``; its `missing` says what of a run was left out, and why.
 
     Raises:
-        ValueError: `path` cannot be. RecordError: a folder holds no run, or the file cannot be written.
+        ValueError: `path` cannot be.
+        RecordError: a folder holds no run, or the file cannot be written.
     """
     path = checked_file(path, "report", FORMATS)
     runs = read(folders, data_dir)

@@ -112,7 +112,8 @@ def by_group(series, groups, xlabel, ylabel, ideal=None):
 
     Args:
         series: number of the run -> (means, halves or None), an entry for each group it has, NaN for an empty one.
-        groups: how many there are. ideal: a share for each group, drawn as a short line, or None.
+        groups: how many there are.
+        ideal: a share for each group, drawn as a short line, or None.
     """
     with panel() as (figure, axis):
         axis.set(xlabel=xlabel, ylabel=ylabel, xticks=range(groups), xlim=(-0.5, groups - 0.5))
@@ -135,7 +136,8 @@ def weight_images(W, units, k, side, votes=None):
     """Draw the first-layer weights of some hidden units, an image for each of k places: orange above 0, blue below, clear at 0.
 
     Args:
-        W: (k · side², H), of one network. units: numbers of hidden units -> the weight that is drawn in full colour.
+        W: (k · side², H), of one network.
+        units: numbers of hidden units -> the weight that is drawn in full colour.
         votes: unit -> its weight in the output, or None where there is none such.
     """
     from matplotlib.patches import Rectangle
@@ -169,8 +171,12 @@ def switches(W, bias, units, votes, c, labels):
     """Draw the disks, those labelled 1 filled, and the line on which each of some hidden units switches, where all else is 0.
 
     Args:
-        W: (d, H), of one network. bias: (H,) or None. units: numbers of hidden units. votes: unit -> its weight in the output; a unit
-            that speaks against 1 has a broken line. c, labels: of the disks.
+        W: (d, H), of one network.
+        bias: (H,) or None.
+        units: numbers of hidden units.
+        votes: unit -> its weight in the output; a unit
+            that speaks against 1 has a broken line.
+        c, labels: of the disks.
     """
     from matplotlib.patches import Circle
 

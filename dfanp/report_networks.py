@@ -24,11 +24,18 @@ def weights(runs, numbers):
             parts.append(element("h3", run.label))
         if run.missing:
             parts.append(left_out("Its weights are", run))
-        elif run.settings.name == "parity":
+        elif has(run, "digits"):
             parts += images(run, numbers)
-        else:
+        elif has(run, "disks"):
             parts += planes(run, numbers)
+        else:
+            parts.append(element("p", "There is no picture of its weights for this problem.", class_="note"))
     return parts
+
+
+def has(run, groups):
+    """Whether the problem of a run that is looked at has these groups of examples: "digits", "disks"."""
+    return groups in run.looks[0].answers.groups
 
 
 def left_out(what, run):
@@ -122,18 +129,18 @@ def confusion(runs, numbers):
             parts.append(element("h3", run.label))
         parts += [left_out("Its confusion is", run)] if run.missing else counted(run)
     looked = {number: run for number, run in enumerate(runs) if run.looks}
-    parity = {number: run for number, run in looked.items() if run.settings.name == "parity"}
+    parity = {number: run for number, run in looked.items() if has(run, "digits")}
     drawn = (*by_odd_digits(runs, parity, numbers), *by_digit(runs, parity, numbers))
     if drawn:
         parts += [element("h3", "What the mistakes hang on"), element("div", *drawn, class_="figures")]
     for run in looked.values():
-        parts += by_place(run) if run.settings.name == "parity" else by_disk(run)
+        parts += by_place(run) if has(run, "digits") else by_disk(run) if has(run, "disks") else []
     return parts
 
 
 def counted(run):
     """Return the table of true and said answers, pooled over the seeds, and whether the log agrees with it."""
-    names = ("even", "odd") if run.settings.name == "parity" else ("0", "1")
+    names = getattr(run.looks[0].problem, "classes", ("0", "1"))
     counts = sum(look.answers.counts() for look in run.looks)
     rows = []
     for name, row in zip(names, counts, strict=True):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .checks import is_number
 from .confusion import Answers, answers
 from .errors import DataError, DfanpError, RecordError
 from .intervals import mean_interval
@@ -13,7 +14,6 @@ from .jsonl import parse_lines, read_lines
 from .kept import Kept
 from .logs import is_measured, layers_of
 from .network import MLP
-from .optimizers import is_number
 from .records import failures, read_config
 from .settings import from_config
 from .training import MEASURES
@@ -27,8 +27,11 @@ class Look(NamedTuple):
     """The networks of a seed, and what the trained one says.
 
     Attributes:
-        seed: of the run. epoch: of the checkpoint. initial, final: networks, as drawn and at that epoch.
-        answers: to the test set of that epoch. problem: that it is of.
+        seed: of the run.
+        epoch: of the checkpoint.
+        initial, final: networks, as drawn and at that epoch.
+        answers: to the test set of that epoch.
+        problem: that it is of.
     """
 
     seed: int
@@ -44,9 +47,13 @@ class Reported:
     """A run in a report.
 
     Attributes:
-        label: how the report calls it. settings: of ``dfanp.settings``. environment: a dict of JSON values.
-        rows: of the log, up to the last epoch that all its seeds have. seconds: of all logged epochs, or None.
-        looks: a Look for each seed that is looked at. missing: why there is none, or None.
+        label: how the report calls it.
+        settings: of ``dfanp.settings``.
+        environment: a dict of JSON values.
+        rows: of the log, up to the last epoch that all its seeds have.
+        seconds: of all logged epochs, or None.
+        looks: a Look for each seed that is looked at.
+        missing: why there is none, or None.
     """
 
     label: str

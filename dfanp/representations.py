@@ -13,6 +13,7 @@ import numpy as np
 
 from .errors import by_name
 from .inputs import StackedDigits
+from .threads import blas_on
 
 NEIGHBOURS = 15
 COMPONENTS = 10  # principal components whose share of the variance is told
@@ -25,7 +26,8 @@ class Represented(NamedTuple):
     """Representations and what may be read off them.
 
     Attributes:
-        h: (n, width), float64. labels: name -> whole numbers (n,).
+        h: (n, width), float64.
+        labels: name -> whole numbers (n,).
     """
 
     h: np.ndarray
@@ -38,7 +40,10 @@ def of_place(network, dataset, place=0, samples=10_000, activated=False):
     Demirbilek 2021, figure 3.6: the part of the pre-activation that comes from one digit; labels are ``digit`` and ``parity``.
 
     Args:
-        network: without replicas, of ``Parity``. dataset: a Dataset. place: of the digit, from 0. samples: digits, the first ones.
+        network: without replicas, of ``Parity``.
+        dataset: a Dataset.
+        place: of the digit, from 0.
+        samples: digits, the first ones.
         activated: whether the activation of the network follows.
 
     Raises:
@@ -70,9 +75,8 @@ def of_layer(network, problem, layer, seed=0, samples=10_000):
     samples, host, parts = min(samples, X.shape[-2]), network.backend.to_host, []
     for start in range(0, samples, 1000):
         stop = min(start + 1000, samples)
-        part = X.rows(start, stop) if isinstance(X, StackedDigits) else X[start:stop, :]
         with np.errstate(over="ignore", invalid="ignore"):  # as above
-            parts.append(np.asarray(host(network.forward(part)[layer]), float))
+            parts.append(np.asarray(host(network.forward(X[start:stop, :])[layer]), float))
     y = host(y)[:samples]
     labels = {"target": (y[:, 0] > 0.5).astype(int) if y.shape[1] == 1 else y.argmax(axis=1)}
     if isinstance(X, StackedDigits):
@@ -87,7 +91,7 @@ def on_one_thread(look):
     def pinned(*args, **more):
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(limits=1):
+        with blas_on(1), threadpool_limits(limits=1):
             return look(*args, **more)
 
     return pinned
@@ -146,7 +150,8 @@ def plane(represented, kind="tsne", samples=1000, seed=0):
     The points of a single hidden unit lie on a line, and examples that are all alike in one point.
 
     Args:
-        kind: "tsne" (t-SNE; van der Maaten & Hinton 2008) or "pca". seed: of t-SNE.
+        kind: "tsne" (t-SNE; van der Maaten & Hinton 2008) or "pca".
+        seed: of t-SNE.
 
     Raises:
         ValueError: as ``measured``; or there is no such map.

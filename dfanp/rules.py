@@ -27,7 +27,10 @@ A rule of your own is one more such line:
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .inputs import weight_gradient
+import numpy as np
+
+from .checks import is_whole
+from .errors import shown
 from .registry import Registry
 
 
@@ -36,10 +39,14 @@ class At:
 
     Attributes:
         xp: the array namespace.
-        W: the weights above the layer, (d_l, d_{l+1}). B: its feedback matrix, or None.
+        W: the weights above the layer, (d_l, d_{l+1}).
+        B: its feedback matrix, or None.
         h: the activations of the layer, (n, d_l).
-        delta: the delta of the layer above, (n, d_{l+1}). e: the output error, (n, d_L), the mean over n in it.
-        y: the targets, (n, d_L). n: how many examples. l: the number of the layer, 1 … L-1.
+        delta: the delta of the layer above, (n, d_{l+1}).
+        e: the output error, (n, d_L), the mean over n in it.
+        y: the targets, (n, d_L).
+        n: how many examples.
+        l: the number of the layer, 1 … L-1.
         rng: random arrays of the network's dtype on its device, ``at.rng.normal(size=at.h.shape[-2:])``: see
             ``streams.Draws``. They depend on the seed, the step and the layer alone.
 
@@ -69,8 +76,11 @@ class AfterStep(NamedTuple):
     """What ``Rule.after_step`` gets once the optimizer's step is done; it may change the arrays of W and B in place.
 
     Attributes:
-        xp: the array namespace. W: the L weight matrices. B: the feedback matrices, of the lowest hidden layer first.
-        h: what every layer put out before the step, h[0] the input. e, y: output error and targets, (n, d_L).
+        xp: the array namespace.
+        W: the L weight matrices.
+        B: the feedback matrices, of the lowest hidden layer first.
+        h: what every layer put out before the step, h[0] the input.
+        e, y: output error and targets, (n, d_L).
         lr: the learning rate, a number, or with a rate for each replica an array (R, 1, 1).
         rng: as in ``At``.
     """
@@ -130,10 +140,25 @@ def get(rule):
 
 
 def feedback_shapes(rule, sizes):
-    """Return the shape of B for each hidden layer of a network of `sizes`: an empty list for a rule without B."""
+    """Return the shape of B for each hidden layer of a network of `sizes`: an empty list for a rule without B.
+
+    Raises:
+        ValueError: what the rule says is no shape, or it has a feedback_gradient and no feedback_shape.
+    """
     if rule.feedback_shape is None:
+        if rule.feedback_gradient is not None:
+            raise ValueError(
+                f"the rule {rule.name!r} has a feedback_gradient, so it needs a feedback_shape, got None"
+            )
         return []
-    return [tuple(rule.feedback_shape(sizes, l)) for l in range(1, len(sizes) - 1)]
+    shapes = [rule.feedback_shape(sizes, l) for l in range(1, len(sizes) - 1)]
+    for shape in shapes:
+        if np.shape(shape) != (2,) or not all(is_whole(d) and d > 0 for d in shape):
+            raise ValueError(
+                f"feedback_shape of the rule {rule.name!r} must return two whole numbers of at least 1 (rows, width of the "
+                f"layer), got {shown(shape)}"
+            )
+    return [tuple(map(int, shape)) for shape in shapes]
 
 
 def gradients(rule, network, B, h, e, y=None, first=0, draws=None):
@@ -158,20 +183,26 @@ def gradients(rule, network, B, h, e, y=None, first=0, draws=None):
     xp, W = network.backend.xp, network.W
     found, delta = {}, e
     for l in reversed(range(first, len(W))):
-        found[f"W{l}"] = weight_gradient(xp, h[l], delta)
+        found[f"W{l}"] = h[l].mT @ delta
         if network.bias:
             found[f"b{l}"] = xp.sum(delta, axis=-2)
         if l > first:
             at = At(xp, W[l], B[l - 1] if B else None, h[l], delta, e, y, l, draws)
             if rule.feedback_gradient is not None:
-                found[f"B{l - 1}"] = of_shape(rule.feedback_gradient(at), at.B.shape, rule, "feedback_gradient")
-            delta = of_shape(rule.signal(at), h[l].shape, rule, "signal") * network.slope(h, l)
+                found[f"B{l - 1}"] = of_shape(xp, rule.feedback_gradient(at), at.B.shape, rule, "feedback_gradient")
+            delta = of_shape(xp, rule.signal(at), h[l].shape, rule, "signal") * network.slope(h, l)
     return found
 
 
-def of_shape(array, shape, rule, what):
-    """Return what a rule made, if it has that shape: any other might be broadcast to something that nobody meant."""
-    if getattr(array, "shape", None) != shape:
+def of_shape(xp, array, shape, rule, what):
+    """Return what a rule made, if it has that shape: any other might be broadcast to something that nobody meant.
+
+    The replica axis alone may be missing, where a rule makes the same for all replicas.
+    """
+    found = getattr(array, "shape", None)
+    if found is not None and len(shape) == 3 and tuple(found) == tuple(shape[1:]):
+        return xp.broadcast_to(array, shape)
+    if found != shape:
         raise ValueError(
             f"{what} of the rule {rule.name!r} must return an array of shape {shape}, "
             f"got {getattr(array, 'shape', type(array).__name__)}"

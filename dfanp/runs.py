@@ -5,6 +5,7 @@ import warnings
 from dataclasses import asdict, replace
 
 import numpy as np
+import numpy.random  # noqa: F401  (now: a module of Cython swallows the Ctrl-C that comes while it is loaded)
 
 from . import baselines, optimizers, plugins
 from .backend import Backend, check_threads, gpu_name
@@ -13,13 +14,7 @@ from .feedback import Feedback
 from .kernels import KernelWarning
 from .network import MLP
 from .records import RunFolder, read_checkpoint
-from .rules import RULES
 from .version import __version__
-
-
-def methods():
-    """Return the names that a setting `method` takes: of the rules, and of the lazy baselines."""
-    return (*RULES, *baselines.BASELINES)
 
 
 def build(settings, backend=None, dataset=None):
@@ -31,7 +26,10 @@ def build(settings, backend=None, dataset=None):
         dataset: a ``Dataset`` in place of theirs, already loaded.
 
     Raises:
-        PluginError: they name a plugin that is not loaded. ValueError: a setting is out of its range. DataError: the data are not there. BackendError: the device is not.
+        PluginError: they name a plugin that is not loaded.
+        ValueError: a setting is out of its range.
+        DataError: the data are not there.
+        BackendError: the device is not.
     """
     plugins.require(settings.plugins)
     backend = backend or Backend(settings.device, kernels=settings.kernels)
@@ -42,10 +40,6 @@ def build(settings, backend=None, dataset=None):
 
 def training_on(problem, settings, seed, lr):
     """Return the Training that `settings` describe on `problem`, with their seed and learning rate, or R of both."""
-    for name in ("epochs", "repeats"):
-        value = getattr(settings, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {shown(value)}")
     kind, hyperparameters = optimizers.parse(settings.opt)
     optimizer = kind(lr, weight_decay=settings.weight_decay, **hyperparameters)
     sizes = (problem.features, *settings.hidden, problem.outputs)
@@ -56,7 +50,7 @@ def training_on(problem, settings, seed, lr):
         network, rule = make(sizes, settings.dtype, seed, problem.backend, *scale), "bp"
     else:
         network = MLP(sizes, settings.activation, settings.bias, settings.dtype, seed, problem.backend)
-        rule = by_name("method", settings.method, dict.fromkeys(methods(), settings.method))
+        rule = by_name("method", settings.method, dict.fromkeys(baselines.methods(), settings.method))
     batch_size = settings.batch_size or problem.train_size
     return settings.training(network, problem, rule, optimizer, Feedback(settings.feedback), batch_size)
 
@@ -124,20 +118,23 @@ class Run:
 
     Args:
         settings: of ``dfanp.settings``.
-        out: a folder, or None. If a run with these settings stands there, it goes on where it stopped, on as many BLAS
-            threads as it began with, and ends with the same bytes as one never stopped.
+        out: a folder, or None. If it has a run with these settings, that is resumed where it stopped, on as many BLAS threads as
+            it began with, and ends with the same bytes as one never stopped. It may get other `epochs`, if no fewer than it has done.
         threads: BLAS threads for a new run; None takes every core.
         dataset: see ``build``.
 
     Attributes:
         settings: as given, with the data's digest and the tier of the kernels.
         training: the ``Training``.
-        rows: all log lines so far, those of an earlier start included. seconds: epoch -> its time.
+        rows: all log lines so far, those of an earlier start included.
+        seconds: epoch -> its time.
         kept: how many epochs are in the folder (without one: done).
-        environment: see ``environment``; that of the first start. changed: what of it is another now, name -> value.
+        environment: see ``environment``; that of the first start.
+        changed: what of it is another now, name -> value.
 
     Raises:
-        ValueError, DataError, BackendError: see ``build``. RecordError: see ``RunFolder``.
+        ValueError, DataError, BackendError: see ``build``.
+        RecordError: see ``RunFolder``.
     """
 
     def __init__(self, settings, out=None, threads=None, dataset=None):
@@ -170,6 +167,7 @@ class Run:
                 self.training.restore(arrays)
         except ValueError as error:
             raise RecordError(f"{self.folder.path}: the run is corrupt ({error})") from None
+        self.folder.extend()
         self.kept = self.training.epoch
 
     def __enter__(self):

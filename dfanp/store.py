@@ -5,6 +5,7 @@
     failures.jsonl    a line each time that a run failed: told in tables, tried again at the next start
     progress/         where unfinished runs go on: a checkpoint for each job (see ``dfanp.sweeps``)
     checkpoints/      where asked for, the final arrays of each run, KEY.npz
+    .lock             while a process writes to the folder
 
 A run's key is the SHA-256 of its canonical config and of the schema: equal runs, equal keys, whoever computed them. One
 process at a time writes to a folder, the one that has its lock.
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import RecordError
+from .files import LOCK, FolderLock
 from .jsonl import append_whole, cut_off, read_lines
 from .logs import is_measured
-from .records import Locked, canonical, failures, lock_folder, present
+from .records import Locked, canonical, failures
+from .settings import present
 
 SCHEMA = 1  # of a line, and of what a config means: a run of another schema is another run
 STATUSES = ("done", "diverged")
@@ -28,7 +31,9 @@ class Result(NamedTuple):
     """A finished run.
 
     Attributes:
-        key: see ``key_of``. config: a dict of JSON values. status: "done" or "diverged".
+        key: see ``key_of``.
+        config: a dict of JSON values.
+        status: "done" or "diverged".
         rows: a dict an epoch, as in the log of a run, without its seed.
     """
 
@@ -55,8 +60,10 @@ class Store(Locked):
         write: whether to write to it: it is made if it is not there, and locked until ``close``.
 
     Attributes:
-        results: key -> Result, oldest first. failures: key -> (config, message), the last one of each run without a
-            result. seconds: key -> seconds.
+        results: key -> Result, oldest first.
+        failures: key -> (config, message), the last one of each run without a result.
+        seconds: key -> seconds.
+        former: key that a run had in an earlier version, under which its line and its final arrays were written -> its key.
 
     Raises:
         RecordError: the folder is no store, is damaged, is in use, or cannot be read or written.
@@ -70,7 +77,7 @@ class Store(Locked):
                 others = [each.name for each in self.path.iterdir() if each.name not in NAMES]
                 if others and not (self.path / "store.jsonl").exists():
                     raise RecordError(f"{self.path}: holds other files ({others[0]}, …); name an empty or new folder")
-                self._lock = lock_folder(self.path, "another process is writing to this sweep")
+                self._lock = FolderLock(self.path, "another process is writing to this sweep")
             try:
                 self._read(write)
             except BaseException:
@@ -84,12 +91,14 @@ class Store(Locked):
                 raise RecordError(f"{self.path}: holds no sweep (no store.jsonl)")
             path.touch()
         lines, keep = read_lines(path)
-        self.results = {}
+        self.results, self.former = {}, {}
         for number, line in enumerate(lines, 1):
             result = checked_result(line)
             if result is None:
                 raise RecordError(f"{path}: line {number} is damaged; restore it, or delete the line to run it again")
             self.results.setdefault(result.key, result)
+            if line["key"] != result.key:
+                self.former[line["key"]] = result.key
         told = read_lines(self.path / "failures.jsonl")[0]
         self.failures = {
             key_of(present(line["config"])): (present(line["config"]), str(line.get("error")))
@@ -98,11 +107,21 @@ class Store(Locked):
         }
         timings = read_lines(self.path / "timings.jsonl")[0]
         timed = lambda line: isinstance(line.get("key"), str) and isinstance(line.get("seconds"), (int, float))
-        self.seconds = {line["key"]: line["seconds"] for line in timings if timed(line)}
+        self.seconds = {self.key(line["key"]): line["seconds"] for line in timings if timed(line)}
         if write:  # a line that a kill or a full disk has torn: its run is done again
             cut_off(path, keep)
             for name in ("failures.jsonl", "timings.jsonl"):
                 cut_off(self.path / name, read_lines(self.path / name)[1])
+
+    def key(self, written):
+        """Return the key of the run that a file of this folder calls `written`."""
+        return self.former.get(written, written)
+
+    def checkpoint(self, key):
+        """Return the path of the final arrays of a run; they need not be there."""
+        names = [key, *(written for written, run in self.former.items() if run == key)]
+        paths = [self.path / "checkpoints" / f"{name}.npz" for name in names]
+        return next((path for path in paths if path.exists()), paths[0])
 
     def add(self, results, seconds):
         """Keep finished runs, `seconds` each; they are on the disk when this returns."""
@@ -123,7 +142,17 @@ class Store(Locked):
             append_whole(self.path / "failures.jsonl", [{"key": key, "config": config, "error": message}])
 
 
-NAMES = ("store.jsonl", "timings.jsonl", "failures.jsonl", "progress", "checkpoints", "stop", "records", "figures")
+NAMES = (
+    "store.jsonl",
+    "timings.jsonl",
+    "failures.jsonl",
+    "progress",
+    "checkpoints",
+    "stop",
+    "records",
+    "figures",
+    LOCK,
+)
 
 
 def has_its_key(line):

@@ -12,6 +12,7 @@ from numbers import Integral
 
 import numpy as np
 
+from .checks import seed as checked_seed
 from .errors import shown
 
 # In the order of their spawn keys. Never reorder: the numbers are part of what "the same seed" means.
@@ -30,8 +31,7 @@ class streams:
     """
 
     def __init__(self, seed):
-        check_seed(seed)
-        self.seed = int(seed)
+        self.seed = checked_seed(seed)
 
     weights = property(lambda self: self._stream("weights"))
     biases = property(lambda self: self._stream("biases"))
@@ -69,7 +69,9 @@ class Draws:
     Floats have `dtype`; whole numbers and truth values stay what they are.
 
     Args:
-        seed: a whole number, or R of them. step, l: see ``streams.rule``. backend, dtype: of the arrays.
+        seed: a whole number, or R of them.
+        step, l: see ``streams.rule``.
+        backend, dtype: of the arrays.
     """
 
     def __init__(self, seed, step, l, backend, dtype):
@@ -88,12 +90,6 @@ class Draws:
         return draw
 
 
-def check_seed(seed):
-    """Raise unless `seed` is a whole number of at least 0."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise ValueError(f"a seed must be a whole number of at least 0, got {shown(seed)}")
-
-
 def checked_seeds(seed, replicas=None):
     """Return `seed` as an int, or a sequence of seeds as a tuple of ints; a ValueError says what is wrong.
 
@@ -102,18 +98,16 @@ def checked_seeds(seed, replicas=None):
         replicas: how many a sequence must have; 0 where only one number will do, None for any.
     """
     if isinstance(seed, Integral):
-        check_seed(seed)
-        return int(seed)
+        return checked_seed(seed)
     if isinstance(seed, (str, bytes)) or not hasattr(seed, "__len__"):
         raise ValueError(f"a seed must be a whole number of at least 0, or a sequence of them, got {shown(seed)}")
     if len(seed) == 0:
         raise ValueError("a sequence of seeds must not be empty")
-    for one in seed:
-        check_seed(one)
+    seeds = tuple(checked_seed(one) for one in seed)
     if replicas is not None and len(seed) != replicas:
         wanted = f"one for each of {replicas} replicas" if replicas else "no sequence, since there are no replicas"
         raise ValueError(f"seed must be one number, or {wanted}, got {tuple(seed)}")
-    return tuple(int(one) for one in seed)
+    return seeds
 
 
 def per_replica(seed, draw):

@@ -9,14 +9,16 @@ Only the process that started the sweep writes the store. A job that takes long 
 which the next start goes on.
 """
 
+import weakref
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from . import plugins
-from .backend import usable_cores
+from . import plugins, signals
+from .backend import default_threads, usable_cores
 from .errors import RecordError
 from .jobs import Outcome, halves, jobs_of, resolved, train
+from .problems.folders import named_folder
 from .store import Store, key_of
 
 
@@ -27,26 +29,31 @@ class Sweep:
         settings: a list of ``dfanp.settings``, each with repeats 1.
         path: of the folder; made if it is not there. What stands in it already is not run again.
         workers: processes that train; 1 trains in this one. With `cluster`, tasks at once (None: all it has).
-        threads: of the kernels, in each worker; None divides this machine's cores. The numpy tier takes 1, so that its bits do
-            not depend on the workers.
-        data_dir: see ``problems.load``. keep: whether to keep the final arrays of each run; or those of `settings` to keep them of.
+        threads: of the kernels, in each worker; None divides the cores that this process may use, within the limits that are set
+            for it (``threads.default_threads``). The numpy tier takes 1, so that its bits do not depend on the workers.
+        data_dir: see ``problems.load``.
+        keep: whether to keep the final arrays of each run; or those of `settings` to keep them of.
         cluster: the address of a Dask scheduler whose workers see the folder under the same name.
 
     Attributes:
-        store: the ``Store``. jobs: all Jobs. stopping: whether ``stop`` was called.
+        store: the ``Store``.
+        jobs: all Jobs.
+        stopping: whether ``stop`` was called.
 
     Raises:
-        RecordError: see ``Store``. ValueError, DataError, BackendError: see ``resolved``.
+        RecordError: see ``Store``.
+        ValueError, DataError, BackendError: see ``resolved``.
     """
 
     def __init__(self, settings, path, workers=1, threads=None, data_dir=None, keep=False, cluster=None):
+        data_dir = named_folder(data_dir)  # workers may have another environment and current folder
         self.settings = resolved(settings, data_dir)
         self.jobs, self.workers, self.cluster = jobs_of(self.settings, data_dir), workers, cluster
         self.data_dir, self.path = data_dir, Path(path).absolute()
         wanted = self.settings if keep is True else resolved(keep or [], data_dir)
         self.keep = frozenset(key_of(each.config()) for each in wanted)
-        self.threads = threads or max(1, usable_cores() // (workers or 1))
-        self.store, self.stopping = Store(self.path, write=True), False
+        self.threads = threads or min(default_threads(), max(1, usable_cores() // (workers or 1)))
+        self.store, self.stopping, self._running = Store(self.path, write=True), False, lambda: None
         try:
             for name in ("progress", "checkpoints") if keep else ("progress",):
                 (self.path / name).mkdir(exist_ok=True)
@@ -64,7 +71,11 @@ class Sweep:
         self.close()
 
     def close(self):
-        """Give the folder back."""
+        """End what is still running, and give the folder back."""
+        outcomes = self._running()
+        if outcomes is not None:
+            with suppress(ValueError):  # another thread is in it
+                outcomes.close()
         self.store.close()
 
     def stop(self):
@@ -75,8 +86,7 @@ class Sweep:
     @property
     def pending(self):
         """The Jobs with a run that has no result yet (or whose final arrays are wanted and not there)."""
-        finals = self.path / "checkpoints"
-        kept = lambda key: key not in self.keep or (finals / f"{key}.npz").exists()
+        kept = lambda key: key not in self.keep or self.store.checkpoint(key).exists()
         lacks = lambda key: key not in self.store.results or not kept(key)
         return [job for job in self.jobs if any(map(lacks, job.keys))]
 
@@ -91,7 +101,19 @@ class Sweep:
         A worker that dies takes others' work with it. The jobs that were running then are tried again, one at a time, each in a
         process of its own; one that kills that too has failed. A job that is too large for the memory is divided, and its halves are
         run.
+
+        In the main thread SIGTERM and SIGHUP raise KeyboardInterrupt meanwhile, as Ctrl-C does, where nobody handles or ignores
+        them. However this ends, or its process, no worker goes on.
         """
+        outcomes = self._outcomes()
+        self._running = weakref.ref(outcomes)  # who drops it ends it, too
+        return outcomes
+
+    def _outcomes(self):
+        with signals.as_ctrl_c():
+            yield from self._run()
+
+    def _run(self):
         from .pools import Crash, run_jobs
 
         suspects, waiting = [], self.pending

@@ -13,22 +13,19 @@ Exclusive or, by DFA:
 
 from dataclasses import dataclass, field, fields, replace
 from math import ceil
-from numbers import Integral
 from time import perf_counter
-from types import SimpleNamespace
 
 import numpy as np
 
-from . import activations, alignment, losses, rules
+from . import alignment, losses, rules
+from .checks import choice, truth, whole
 from .errors import shown
 from .feedback import Feedback
-from .inputs import StackedDigits, rows
-from .kernels.checked import comparable, defined, digits, form_of, on_host
-from .kernels.mirror import number
-from .kernels.tier import Learning
-from .network import FORWARD, MLP, plain
+from .inputs import StackedDigits
+from .kernels.whole import WholeEpochs
+from .network import FORWARD, MLP
 from .optimizers import Optimizer
-from .registry import overrides
+from .registry import built_in
 from .streams import Draws, checked_seeds
 
 TEST_BATCH = 1000  # examples a forward pass when only the outputs are wanted
@@ -91,12 +88,14 @@ class Training:
     Attributes:
         network, feedback: as given. rule, loss: the objects. B: the list of feedback matrices, on the device; where B learns, the
             optimizer changes them in place.
-        epoch: epochs done so far.
+        epoch: epochs done so far. test_batch: examples in a forward pass of a test.
         status: ``"ok"`` or ``"diverged"`` (the loss was not finite); with replicas a list of them.
 
     Raises:
         ValueError: something does not fit.
     """
+
+    test_batch = TEST_BATCH
 
     def __init__(
         self,
@@ -117,32 +116,29 @@ class Training:
             )
         if network.dtype != problem.dtype or network.backend.xp is not problem.backend.xp:
             raise ValueError("network and problem must have the same dtype and backend")
-        if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
-            raise ValueError(f"batch_size must be a whole number of at least 1, got {shown(batch_size)}")
+        batch_size = whole("batch_size", batch_size)
         if batch_size > problem.train_size:
             raise ValueError(
                 f"batch_size must be at most the {problem.train_size} examples of an epoch, got {batch_size}"
             )
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be one of dfanp's, such as dfanp.SGD(0.1), got {shown(optimizer)}")
-        if not isinstance(layers, str) or layers not in ("all", "output"):
-            raise ValueError(f"layers must be 'all' or 'output', got {shown(layers)}")
+        choice("layers", layers, ("all", "output"))
         self.network, self.problem, self.rule = network, problem, rules.get(rule)
-        self.optimizer, self.feedback, self.batch_size, self.align = optimizer, feedback, int(batch_size), align
+        self.optimizer, self.feedback, self.batch_size = optimizer, feedback, batch_size
         if not isinstance(feedback, Feedback):
             raise TypeError(f"feedback must be a dfanp.Feedback, such as Feedback('uniform'), got {shown(feedback)}")
         self.seed = checked_seeds(network.seed if seed is None else seed, network.replicas or 0)
         if feedback.seed is not None:
             checked_seeds(feedback.seed, network.replicas or 0)
-        if not isinstance(align, (bool, np.bool_)):
-            raise ValueError(f"align must be True or False, got {shown(align)}")
+        self.align = truth("align", align)
         self.first = 0 if layers == "all" and "W0" not in network.fixed else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)
-        self.B = [self.backend.asarray(b, network.dtype) for b in feedback.draw(shapes, self.seed)]
+        drawn = own_copies(feedback.draw(shapes, self.seed), self.rule, network.replicas)
+        self.B = [self.backend.asarray(np.ascontiguousarray(b), network.dtype) for b in drawn]
         self.state = optimizer.init(self.backend, self.trained(), network.replicas)
-        self._fuses = {}  # what a kernel may take at once: see may_fuse
-        self._built_in_loss = losses.LOSSES.built_in(self.loss)
+        self._whole = WholeEpochs(self, Training, MLP, FORWARD)
         self.epoch, self._alive = 0, np.ones(network.replicas or 1, dtype=bool)
         self._torn = False  # between two steps of an epoch that was cut off
         self._drawn = None  # examples of the next epoch, where they could be drawn while this one ran
@@ -187,7 +183,7 @@ class Training:
             self._drawn = self.drawn(self.epoch + 1)
         (_, (X, _), (X_test, _)), W = self._drawn, self.network.W[0]
         with self.backend.pinned():
-            if self.may_fuse(X, self.epoch + 1) and self.may_fuse(X_test, None):
+            if self._whole.may(X, self.epoch + 1) and self._whole.may(X_test, None):
                 return
             if isinstance(X, StackedDigits):
                 self.backend.kernels.multiplies(X.dtype, W.ndim, len(X.shape))
@@ -247,25 +243,25 @@ class Training:
         Args:
             learning_in: None to test; or the epoch, to do a step after each batch (``learn``).
         """
-        totals = None
-        if self.may_fuse(X, learning_in):
-            totals = self.fused_epoch(self.backend.kernels.tier, X, y, learning_in)
+        if built_in(self.loss) is not None:
+            check_targets(X, y, self.network.sizes[-1], self.network.replicas)
+        totals = self._whole.run(X, y, learning_in) if self._whole.may(X, learning_in) else None
         return self.epoch_by_steps(X, y, learning_in) if totals is None else totals
 
     def epoch_by_steps(self, X, y, learning_in):
         """Return what ``run_steps`` returns, batch by batch: the definition of an epoch."""
         n, totals = X.shape[-2], 0.0
-        batch_size = TEST_BATCH if learning_in is None else self.batch_size
+        batch_size = self.test_batch if learning_in is None else self.batch_size
         for start in range(0, n, batch_size):
             stop = min(start + batch_size, n)
-            batch = rows(X, start, stop), y[..., start:stop, :]
+            batch = X[..., start:stop, :], y[..., start:stop, :]
             totals = totals + (self.evaluate(*batch) if learning_in is None else self.learn(*batch, learning_in))
         return totals
 
     def evaluate(self, X, y):
         """Return the loss summed over the examples of a batch and the number that are right, float64 (2,) or (2, R)."""
         z = self.network.forward(X)[-1]
-        return self.backend.kernels.output(self.loss, z, y, learning=False, built_in=self._built_in_loss)[1]
+        return self.backend.kernels.output(self.loss, z, y, learning=False, built_in=built_in(self.loss))[1]
 
     def learn(self, X, y, epoch):
         """One step: the error, the gradients that the rule makes of it, the update of every trained parameter in place.
@@ -273,14 +269,15 @@ class Training:
         Returns what ``evaluate`` returns, at the parameters before the update.
         """
         h = self.network.forward(X)
-        e, totals = self.backend.kernels.output(self.loss, h[-1], y, built_in=self._built_in_loss)
+        e, totals = self.backend.kernels.output(self.loss, h[-1], y, built_in=built_in(self.loss))
         gradients = rules.gradients(self.rule, self.network, self.B, h, e, y, self.first, self.draws)
-        self.optimizer.step(self.backend, self.trained(), gradients, self.state, epoch)
+        trained = self.trained()
+        gradients = {name: g for name, g in gradients.items() if name in trained}
+        self.optimizer.step(self.backend, trained, gradients, self.state, epoch)
         if self.rule.after_step is not None:
-            lr, draws = self.state.lr[f"W{len(self.network.W) - 1}"], self.draws(0, self.state.step)
-            self.rule.after_step(
-                rules.AfterStep(self.backend.xp, self.network.W, self.B, h, e, y, lr, draws)
-            )
+            lr = next(rate for name, rate in self.state.lr.items() if name.startswith("W"))
+            draws = self.draws(0, self.state.step)
+            self.rule.after_step(rules.AfterStep(self.backend.xp, self.network.W, self.B, h, e, y, lr, draws))
         return totals
 
     def draws(self, l, step=None):
@@ -288,89 +285,10 @@ class Training:
         step = self.state.step + 1 if step is None else step
         return Draws(self.seed, step, l, self.backend, self.network.dtype)
 
-    def may_fuse(self, X, learning_in):
-        """Whether a kernel may take all steps of an epoch at once, to learn or (None) to test.
-
-        It may for a network with one hidden layer, one output and no biases, where all that defines a step is dfanp's own (the
-        very objects and methods) and the kernel agrees with it on a tiny network.
-        """
-        net, stacked, learns = self.network, isinstance(X, StackedDigits), learning_in is not None
-        # All that the answer depends on; it is looked at in every epoch, and some last a tenth of a millisecond.
-        kinds = (type(self), STEPS), (type(net), FORWARD), (type(self.optimizer), ("update", "step", "init", "clock"))
-        methods = [getattr(kind, name) for kind, names in kinds for name in names]
-        own = [name for each in (self, net) for name in (*STEPS, *FORWARD) if name in vars(each)]
-        now = [self.rule, self.optimizer, self.loss, net.activation, methods, own]
-        before, answer = self._fuses.get((stacked, learns), (None, False))
-        if before != now:
-            answer = self.fits_kernel(X, learns) and self.agrees_on_tiny(stacked, learns, methods)
-            self._fuses[stacked, learns] = now, answer
-        return answer
-
-    def fits_kernel(self, X, learns):
-        """Whether the tier has a kernel for such an epoch, by what dfanp itself calls its parts."""
-        net, tier = self.network, self.backend.kernels.tier
-        if tier.fused_epoch is None or overrides(self, Training, STEPS) or not plain(net, X):
-            return False
-        if len(net.sizes) != 3 or net.sizes[-1] != 1 or net.bias or self._built_in_loss not in tier.losses:
-            return False
-        parts = [(activations.ACTIVATIONS.built_in(net.activation), tier.activations)]
-        if learns:
-            parts.append((self.optimizer.kernel, tier.optimizers))
-        known = all(number(names, name) is not None for name, names in parts)
-        return known and (not learns or rules.RULES.built_in(self.rule) in tier.rules)
-
-    def agrees_on_tiny(self, stacked, learns, methods):
-        """Whether the tier's kernel and the definition make the same of a tiny network."""
-        net, kernels = self.network, self.backend.kernels
-        learning = (self.rule, form_of(self.optimizer)) if learns else ()
-        key = "epoch", net.activation, self.loss, net.dtype, stacked, bool(net.replicas), self.first, *learning, *methods
-        what = f"an epoch of {self.rule.name} with {net.activation.name} and {type(self.optimizer).__name__}"
-        if not learns:
-            what = f"a test with {net.activation.name}"
-        return kernels.agrees(key, what, net.dtype, lambda tier: self.tiny_epoch(tier, stacked, learns))
-
-    def tiny_epoch(self, tier, stacked, learns):
-        """Return what three steps and a test make of a tiny network by these rules, name -> array: in one call of a tier, or by steps.
-
-        None where the tier has no kernel for such a network, whatever its size.
-        """
-        backend, R = defined(self.backend), 2 if self.network.replicas else None
-        rng, dtype = np.random.default_rng(9), self.network.dtype
-        X = digits(backend, dtype, 3 if R else 2)
-        if not stacked:
-            X = backend.asarray(rng.normal(size=X.shape), dtype)
-        y = backend.asarray(rng.integers(0, 2, (*X.shape[:-1], 1)), dtype)
-        examples = lambda seed, epoch=1: (X, y)
-        sizes = (X.shape[-1], 5, 1)
-        problem = SimpleNamespace(
-            features=sizes[0], outputs=1, loss=self.loss, dtype=dtype, backend=backend, train_size=X.shape[-2],
-            train=examples, test=examples, probe=examples,
-        )  # fmt: skip
-        net = MLP(sizes, self.network.activation, dtype=dtype, seed=(1, 2) if R else 1, backend=backend)
-        layers = "output" if self.first else "all"
-        tiny = Training(net, problem, self.rule, comparable(self.optimizer, 2), batch_size=4, layers=layers)
-        run = tiny.epoch_by_steps if tier is backend.kernels.plain else lambda *what: tiny.fused_epoch(tier, *what)
-        before, found = tiny.arrays(), {}
-        if learns:
-            found["totals"] = run(X, y, 1)
-            changed = tiny.arrays()
-            found |= {name: changed[name] - before[name] for name in changed if changed[name].dtype.kind == "f"}
-        found["test totals"] = run(X, y, None)
-        return None if any(array is None for array in found.values()) else on_host(backend, found)
-
-    def fused_epoch(self, tier, X, y, learning_in):
-        """Return what ``epoch_by_steps`` returns, from one call of a tier; None if these examples are too many for one."""
-        learning = None
-        if learning_in is not None:
-            # With one hidden layer e @ B is its signal under FA and DFA alike; under BP, B is W1.T.
-            learning = Learning(self.optimizer, self.state, self.B[0] if self.B else None, learning_in)
-        batch_size = TEST_BATCH if learning is None else self.batch_size
-        return tier.fused_epoch(self.network.activation.name, *self.network.W, X, y, batch_size, learning)
-
     def measure_alignment(self):
         """Return ``{"feedback": […], "gradient": […]}`` at the present weights, on the device."""
         X, y = self._probe
-        X = rows(X, 0, X.shape[-2])
+        X = X[..., :, :]  # stacked digits anew, so that what they make dense is not kept
         gradient = alignment.gradient_alignment(self.rule, self.network, self.B, self.loss, X, y, self.draws)
         return {"feedback": alignment.feedback_alignment(self.rule, self.network, self.B), "gradient": gradient}
 
@@ -435,5 +353,17 @@ class Training:
         self._torn = False
 
 
-STEPS = ("run_steps", "epoch_by_steps", "evaluate", "learn")  # what defines an epoch
+def own_copies(B, rule, replicas):
+    """Return the matrices B, each replica with its own where the rule changes them, even if they were drawn once for all."""
+    changes = rule.feedback_gradient is not None or rule.after_step is not None
+    return [np.tile(b, (replicas, 1, 1)) if changes and replicas and b.ndim == 2 else b for b in B]
 
+
+def check_targets(X, y, outputs, replicas):
+    """Raise a ValueError unless y has a row for each of X and a column for each output: any other might be broadcast."""
+    shape, found = (X.shape[-2], outputs), getattr(y, "shape", ())
+    if tuple(found) not in (shape, (replicas, *shape)):
+        wanted = f"{shape}" + (f" or {(replicas, *shape)}" if replicas else "")
+        raise ValueError(
+            f"y of the problem must be an array of shape {wanted}, got {type(y).__name__} of shape {found}"
+        )

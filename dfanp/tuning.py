@@ -18,7 +18,9 @@ class Candidate(NamedTuple):
     """A setting with all its seeds.
 
     Attributes:
-        config: a dict, without the seed. values: the score of each seed that did not diverge. diverged: how many did.
+        config: a dict, without the seed.
+        values: the score of each seed that did not diverge.
+        diverged: how many did.
         mean, half: of the values, and the half-width of their 95 % interval (None for one); mean None without values.
     """
 
@@ -78,7 +80,8 @@ def rungs(epochs, settings, factor):
     """Return the epochs of each rung of successive halving, the last one `epochs`.
 
     Args:
-        settings: how many there are to choose from. factor: each rung keeps one of so many.
+        settings: how many there are to choose from.
+        factor: each rung keeps one of so many.
     """
     count = max(1, math.ceil(math.log(max(settings, 1), factor) - 1e-9))
     return sorted({max(1, round(epochs / factor**i)) for i in range(count)})
@@ -91,7 +94,9 @@ def halving(settings, factor, last, make=Sweep):
     one; all its seeds do. The caller runs each Sweep, and closes it, before it asks for the next one.
 
     Args:
-        settings: a list of ``dfanp.settings`` with the same number of epochs. factor: at least 2. last: epochs of the score.
+        settings: a list of ``dfanp.settings`` with the same number of epochs.
+        factor: at least 2.
+        last: epochs of the score.
         make: called with the list of a rung, returns the Sweep.
     """
     contest = {}

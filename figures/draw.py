@@ -14,7 +14,11 @@ NAMES = {"figure", "mode", "title", "draws", "data", "series"}
 
 
 def read(path):
-    """Return the record in a file; a RecordError says that it is none."""
+    """Return the record in a file.
+
+    Raises:
+        RecordError: the file cannot be read, or holds no record of a figure.
+    """
     try:
         record = json.loads(Path(path).read_bytes())
     except OSError as error:
@@ -53,5 +57,7 @@ def draw(record, folder, formats=("svg", "png")):
 
 
 def title(record):
-    """Return what the record shows, in a sentence."""
-    return FINDINGS[record["figure"]](record)
+    """Return what the record shows, in a sentence, and the number of seeds that it rests on."""
+    counts = [len(series["test_accuracy"]) for series in record["series"]]
+    seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
+    return f"{FINDINGS[record['figure']](record)}; {seeds} {'seed' if seeds == '1' else 'seeds'}"

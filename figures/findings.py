@@ -1,4 +1,4 @@
-"""What each record shows, in a sentence with its numbers: the titles of the figures. All numbers are taken from the record."""
+"""The titles of the figures: the result of each record in one sentence. All numbers are taken from the record."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def lazy(record):
 
 def with_sgd(record):
     gaps = [f"{pick(record, 'BP', p) - pick(record, 'DFA', p):.3f} for {p}" for p in ("k = 1", "k = 3")]
-    return f"With SGD, DFA ends {' and '.join(gaps)} below backpropagation"
+    return f"With SGD, the final accuracy of DFA is below that of backpropagation by {' and by '.join(gaps)}"
 
 
 def feedbacks(record):
@@ -34,9 +34,17 @@ def feedbacks(record):
 
 
 def optimizers(record):
-    adam, best = ([pick(record, name, p) for p in ("BP", "DFA")] for name in ("Adam", "RMSProp"))
-    counted = "Adam counted in epochs" if record["mode"] == "published" else "Adam counted in steps"
-    return f"{counted} reaches {adam[0]:.3f} (BP) and {adam[1]:.3f} (DFA); RMSProp {best[0]:.3f} and {best[1]:.3f}"
+    found = [
+        f"{name} {at_rate(record, name, 'BP')} and {at_rate(record, name, 'DFA')}" for name in ("RMSProp", "Adam")
+    ]
+    counts = "epochs" if record["mode"] == "published" else "steps"
+    return f"Final accuracy: {'; '.join(found)}. Adam counts {counts}"
+
+
+def at_rate(record, label, panel):
+    """Return the mean final test accuracy of a series with its rule and learning rate, which the comparison rests on."""
+    lr = next(each["config"]["lr"] for each in record["series"] if (each["label"], each["panel"]) == (label, panel))
+    return f"{pick(record, label, panel):.3f} ({panel}, rate {lr:g})"
 
 
 def disks(record):
@@ -47,13 +55,13 @@ def disks(record):
         )
     )
     both, output = (error(label, "n", 256) for label in ("both layers", "output layer alone"))
-    return f"At n = 256, d = 15 training both layers errs on {both:.3f} of the test points, the output layer alone on {output:.3f}"
+    return f"At n = 256, d = 15 the test error is {both:.3f} with both layers trained and {output:.3f} with the output layer alone"
 
 
 def disk_rules(record):
     last = max(each["x"] for each in record["series"])
-    told = [f"{each['label']} {1 - mean(each):.2f}" for each in record["series"] if each["x"] == last]
-    return f"Test errors at d = {last}: {', '.join(told)}"
+    errors = [f"{each['label']} {1 - mean(each):.2f}" for each in record["series"] if each["x"] == last]
+    return f"Test error at d = {last}: {'; '.join(errors)}"
 
 
 def disk_labels(record):
@@ -62,28 +70,32 @@ def disk_labels(record):
         if finals(each):
             found.setdefault((each["label"], each["panel"]), []).append(1 - mean(each))
     means = {name: float(np.mean(values)) for name, values in found.items()}
-    told = []
+    lowest = []
     for rule in dict.fromkeys(label for label, _ in means):
         error, opt = min((value, opt) for (label, opt), value in means.items() if label == rule)
-        told.append(f"{rule} {error:.3f} ({opt})")
-    return f"Mean test error at the best optimizer: {', '.join(told)}"
+        lowest.append(f"{rule} {error:.3f} ({opt})")
+    assignments = max(map(len, found.values()))
+    return f"Mean test error over {assignments} labelings of the disks, with the best optimizer: {', '.join(lowest)}"
 
 
 def alignment(record):
     aligned = [each for each in record["series"] if each["alignment"] and each["alignment"][0]["feedback"]]
-    told = [
-        f"{each['label']} {np.mean([run['feedback'][-1] for run in each['alignment'] if run['feedback']]):.2f}"
+    cosines = [
+        f"{np.mean([run['feedback'][-1] for run in each['alignment'] if run['feedback']]):.2f} ({each['label']})"
         for each in aligned
     ]
-    return f"Cosine of B with W1ᵀ, 0 at first, at the end: {', '.join(told)}"
+    return f"Cosine of B with W1ᵀ after the last epoch: {', '.join(cosines)}"
 
 
 def maps(record):
     rows = record["analysis"]["rows"]
     if record["mode"] == "published":
-        return "As published: an untrained network, with the colours of other digits, shows nothing"
+        return "As published: an untrained network, coloured by the labels of other digits, shows no structure"
     share = lambda when: np.mean([row["parity"]["leading"] for row in rows if row["when"] == when])
-    return f"Two components tell the parity of a single digit to {share('after'):.2f} after training on three, to {share('before'):.2f} before"
+    return (
+        f"Two principal components predict the parity of a single digit with accuracy {share('after'):.2f} after training on "
+        f"three digits, {share('before'):.2f} before"
+    )
 
 
 def transfer(record):
@@ -91,11 +103,11 @@ def transfer(record):
     share = lambda label, when: np.mean(
         [row["digit"] for row in rows if (row["label"], row["when"]) == (label, when)]
     )
-    told = [
+    accuracies = [
         f"{label}: {share(label, 'before'):.3f} to {share(label, 'after'):.3f}"
         for label in dict.fromkeys(r["label"] for r in rows)
     ]
-    return "Digits read from features of parity, before and after training. " + "; ".join(told)
+    return "Accuracy of digits read out from features of parity, before and after training. " + "; ".join(accuracies)
 
 
 def rates(record):
@@ -104,7 +116,7 @@ def rates(record):
         found.setdefault(each["panel"], []).append(mean(each))
     spreads = {name: np.nanmax(values) - np.nanmin(values) for name, values in found.items()}
     most, least = max(spreads, key=spreads.get), min(spreads, key=spreads.get)
-    return f"Over its three rates {most} moves by {spreads[most]:.3f}, {least} by {spreads[least]:.3f}"
+    return f"Final accuracy varies over the three rates by {spreads[most]:.3f} ({most}) at most, by {spreads[least]:.3f} ({least}) at least"
 
 
 def along(record):
@@ -113,7 +125,7 @@ def along(record):
         own = {each["panel"] or f"{each['x']:g}": mean(each) for each in record["series"] if each["label"] == label}
         low, high = min(own, key=own.get), max(own, key=own.get)
         ranges.append(f"{label} from {own[low]:.3f} ({low}) to {own[high]:.3f} ({high})")
-    return f"By {record['figure']}: {'; '.join(ranges)}"
+    return f"Final accuracy by {record['figure']}: {'; '.join(ranges)}"
 
 
 FINDINGS = {

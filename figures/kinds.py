@@ -49,7 +49,7 @@ def by_optimizer(record):
     figure, axes = panels(len(groups), most=2, width=4.8, sharey=True)
     for axis, (name, group) in zip(axes, groups.items(), strict=True):
         places = bars(
-            axis, 0, 1, [series["label"] for series in group], list(map(finals, group)), "ours, 95 % interval"
+            axis, 0, 1, [series["label"] for series in group], list(map(finals, group)), "dfanp, 95 % interval"
         )
         for place, series in zip(places, group, strict=True):
             if series["published"] is not None:
@@ -137,7 +137,7 @@ def alignment(record):
 
 
 def maps(record):
-    """t-SNE maps of single digits: each a numeral, odd ones orange and bold; the titles tell what probes read."""
+    """t-SNE maps of single digits: each a numeral, odd ones orange and bold; the titles give the accuracy of the probes."""
     rows, drawn = record["analysis"]["rows"], record["analysis"]["maps"]
     drawn = [
         each for i, each in enumerate(drawn) if each["when"] != "before" or i == 0

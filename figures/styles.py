@@ -1,4 +1,4 @@
-"""What all figures share: curves, bars and points that are told apart without colours, too."""
+"""What all figures share: curves, bars and points that can be distinguished without colours."""
 
 from math import ceil
 
@@ -37,8 +37,8 @@ def line(axis, number, x, runs, label):
     )
     if not x:
         return
-    told = [mean_interval(each) for each in values]
-    means, halves = np.array([mean for mean, _ in told]), np.array([half or 0.0 for _, half in told])
+    intervals = [mean_interval(each) for each in values]
+    means, halves = np.array([mean for mean, _ in intervals]), np.array([half or 0.0 for _, half in intervals])
     style = number % len(COLOURS)
     axis.plot(
         x, means, DASHES[style], color=COLOURS[style], marker=MARKERS[style], markersize=3.5, linewidth=1.3, label=label,
@@ -51,9 +51,9 @@ def bars(axis, number, of, names, groups, label):
     """Draw bar `number` of `of` at each of `names`: the mean of each group of values, and its 95 % interval."""
     width = 0.8 / of
     places = np.arange(len(names)) + (number - (of - 1) / 2) * width
-    told = [mean_interval(group) if group else (np.nan, None) for group in groups]
+    intervals = [mean_interval(group) if group else (np.nan, None) for group in groups]
     axis.bar(
-        places, [mean for mean, _ in told], width * 0.92, yerr=[half or 0.0 for _, half in told], capsize=2,
+        places, [mean for mean, _ in intervals], width * 0.92, yerr=[half or 0.0 for _, half in intervals], capsize=2,
         color=COLOURS[number % 7], alpha=0.85, hatch=HATCHES[number % 7], edgecolor="white", label=label,
         error_kw={"linewidth": 0.9, "ecolor": "0.15"},
     )  # fmt: skip

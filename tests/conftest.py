@@ -11,7 +11,7 @@ from dfanp.kernels.cuda import Cuda
 from dfanp.problems import datasets
 from dfanp.problems.datasets import Dataset, Images
 
-from .kernels.emulated import EmulatedCard, need_emulator
+from .kernels.emulated import EmulatedCard, need_emulator, with_tier
 
 # Taken out of the environment, so that no test (and no process that a test starts) finds MNIST unasked.
 DATA = os.environ.pop("DFANP_DATA", None)
@@ -32,6 +32,7 @@ class StrictBackend(dfanp.Backend):
         strict = pytest.importorskip("array_api_strict")
         self.xp, self.device, self.name, self.threads = strict, "gpu", "array-api-strict", None
         self.place, self.kernels = strict.Device("device1"), resolve("numpy", strict, "gpu")
+        self.kernels.backend = self
 
     def asarray(self, host, dtype=None):
         host = np.ascontiguousarray(host)
@@ -67,8 +68,7 @@ def strict_cuda_backend():
     """array-api-strict off the host, with the kernels of the cuda tier."""
     need_emulator()
     backend = StrictBackend()
-    backend.kernels = Cuda(backend.xp, StrictCard(backend))
-    return backend
+    return with_tier(backend, Cuda(backend.xp, StrictCard(backend)))
 
 
 @pytest.fixture
@@ -110,12 +110,23 @@ def tiny():
 
 @pytest.fixture
 def make_training(tiny):
-    """Make a small Training on parity: ``make_training(seed=…, rule=…, …)``."""
+    """Make a small Training on parity: ``make_training(seed=…, rule=…, …)``, or one of another class, ``kind``."""
 
-    def make(seed=0, rule="dfa", optimizer=None, hidden=(7,), k=2, backend=None, dtype="float32", bias=False, **more):
+    def make(
+        seed=0,
+        rule="dfa",
+        optimizer=None,
+        hidden=(7,),
+        k=2,
+        backend=None,
+        dtype="float32",
+        bias=False,
+        kind=dfanp.Training,
+        **more,
+    ):
         problem = dfanp.Parity(tiny, k, train_size=50, test_size=30, dtype=dtype, backend=backend)
         network = dfanp.MLP((problem.features, *hidden, 1), "relu", bias, dtype, seed, backend)
         more.setdefault("batch_size", 16)
-        return dfanp.Training(network, problem, rule, optimizer or dfanp.RMSProp(0.01), **more)
+        return kind(network, problem, rule, optimizer or dfanp.RMSProp(0.01), **more)
 
     return make

@@ -42,7 +42,7 @@ def test_what_is_random_stays_and_the_rest_learns(lazy, method, kernels):
 
 
 def test_what_each_hidden_layer_is(tiny):
-    X = dfanp.Parity(tiny, 2, dtype="float64").train(0, 1)[0].rows(0, 20)
+    X = dfanp.Parity(tiny, 2, dtype="float64").train(0, 1)[0][:20]
     dense, sizes = X.dense(), (24, 7, 1)
     for gate, of in (("sigmoid", lambda a: 1 / (1 + np.exp(-a))), ("step", lambda a: a > 0)):
         network = NTK(sizes, gate, "float64")
@@ -87,7 +87,7 @@ def test_a_table_is_the_product(tiny, k, replicas, monkeypatch):
     projection = Projection(W, problem.backend)
     np.testing.assert_allclose(projection(X), X.dense() @ W, rtol=1e-10, atol=1e-12)
     assert len(projection._tables) == 1
-    np.testing.assert_allclose(projection(X.rows(5, 9)), (X.dense() @ W)[..., 5:9, :], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(projection(X[..., 5:9, :]), (X.dense() @ W)[..., 5:9, :], rtol=1e-10, atol=1e-12)
     dense = np.ones((4, problem.features)) if replicas is None else np.ones((3, 4, problem.features))
     np.testing.assert_allclose(projection(dense), dense @ W)
     monkeypatch.setattr(baselines, "LARGEST_TABLE", 40 * 8)
@@ -153,5 +153,5 @@ def test_what_is_restored_is_what_is_multiplied(lazy, method):
     here.run_epoch()
     there.run_epoch()
     here.network.load({name: np.array(theta) for name, theta in there.network.parameters.items()})
-    X = here.problem.test(5, 1)[0].rows(0, 10)
+    X = here.problem.test(5, 1)[0][:10]
     np.testing.assert_array_equal(here.network.forward(X)[-1], there.network.forward(X)[-1])

@@ -1,15 +1,16 @@
-"""What the documents say is what the committed records hold."""
+"""The documents agree with the committed records."""
 
 import re
-from pathlib import Path
 
 import matplotlib
 import pytest
 from dfanp_figures.draw import draw, read, title
+from dfanp_figures.styles import by_panel, mean
 
 from dfanp.experiments import experiments, table
 
-ROOT = Path(__file__).parent.parent
+from .documents import README, RESULTS, ROOT
+
 PATHS = sorted((ROOT / "figures" / "records").glob("*.json"))
 
 
@@ -20,19 +21,39 @@ def test_every_figure_has_its_records():
         assert (ROOT / "figures" / f"{name}.svg").exists() and (ROOT / "figures" / f"{name}.png").exists()
 
 
-def test_the_readme_has_the_table_of_the_records():
-    told = table.markdown(table.rows(read(path) for path in PATHS))
-    assert told in (ROOT / "README.md").read_text()
+def test_the_results_have_the_table_of_the_records():
+    assert table.markdown(table.rows(read(path) for path in PATHS)) in RESULTS.read_text()
 
 
-def test_the_gallery_tells_what_each_record_shows():
-    told = re.findall(r"!\[(.*?)\]\((\S+?)\.svg\)", (ROOT / "figures" / "README.md").read_text())
-    assert {name: alt for alt, name in told} == {path.stem: title(read(path)) for path in PATHS}
+def test_the_gallery_has_the_title_of_each_record():
+    alts = re.findall(r"!\[(.*?)\]\((\S+?)\.svg\)", RESULTS.read_text())
+    assert {name: alt for alt, name in alts} == {path.stem: title(read(path)) for path in PATHS}
+
+
+def test_a_title_has_the_number_of_seeds_it_rests_on():
+    record = read(ROOT / "figures" / "records" / "3.1-corrected.json")
+    assert title(record).endswith("; 3 seeds")
+    record["series"][0]["test_accuracy"].pop()
+    assert title(record).endswith("; 2 to 3 seeds")
+    for series in record["series"]:
+        del series["test_accuracy"][1:]
+    assert title(record).endswith("; 1 seed")
+
+
+def test_dfa_stays_below_backpropagation_with_every_optimizer():
+    """The first picture of the README says so."""
+    record = read(ROOT / "figures" / "records" / "3.4-corrected.json")
+    finals = {panel: {each["label"]: mean(each) for each in group} for panel, group in by_panel(record).items()}
+    assert len(finals["BP"]) == 7 and all(finals["DFA"][name] < bp for name, bp in finals["BP"].items())
+    assert (
+        "mean of three seeds: DFA stays below backpropagation with every optimizer](figures/3.4-corrected.svg)"
+        in README.read_text()
+    )
 
 
 @pytest.mark.parametrize("name", ["3.4-corrected", "2.2-published"])
 def test_a_record_draws_its_figure(name, tmp_path):
-    """Curves and titles, that is: fonts and Matplotlib's own ways differ between versions."""
+    """Its curves and title; fonts and other details differ between versions of Matplotlib."""
     (svg,) = draw(read(ROOT / "figures" / "records" / f"{name}.json"), tmp_path, ["svg"])
     marks = lambda path: path.read_text().count("<use ")
     assert marks(svg) == pytest.approx(marks(ROOT / "figures" / f"{name}.svg"), rel=0.2)

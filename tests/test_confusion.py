@@ -35,7 +35,9 @@ def test_other_outputs_are_refused(rng):
 
 
 def test_shares_by_group():
-    told = Answers(np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1]), np.array([[1, 1], [1, 2], [0, 3], [2, 2]]))
+    told = Answers(
+        np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1]), {"digits": np.array([[1, 1], [1, 2], [0, 3], [2, 2]])}
+    )
     assert told.odd.tolist() == [2, 1, 1, 0]
     np.testing.assert_array_equal(shares(told.wrong, told.odd, 4), [1, 0.5, 0, np.nan])
     # By a digit in any place: 0 in one right answer; 1 in two right places and a wrong one; 2 in three wrong ones; 3 in a right one.

@@ -1,4 +1,4 @@
-"""The course: the examples of README.md and of the modules, run as they stand; the commands, each for the numbers beside it."""
+"""The course: the examples of dfanp/README.md and of the modules are run, and its commands print the numbers beside them."""
 
 import doctest
 import importlib
@@ -11,22 +11,26 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import dfanp
+from dfanp import backend
+from dfanp.kernels import Kernels
+
+from .documents import LIBRARY, README, blocks, run, section
+from .kernels.emulated import emulated_backend
 
 pytestmark = pytest.mark.slow
-README = (Path(__file__).parent.parent / "README.md").read_text()
-COURSE = README.partition("## A course")[2].partition("\n## ")[0]
-READ_IN_ORDER = re.findall(r"\]\(dfanp/(\w+)\.py\)", COURSE.partition("###")[0])
+COURSE = section(LIBRARY.read_text(), "A course: learning without backpropagation")
+READ_IN_ORDER = re.findall(r"\]\((\w+)\.py\)", COURSE.partition("###")[0])
 MODULES = [each.name for each in pkgutil.walk_packages(dfanp.__path__, "dfanp.") if not each.name.endswith("_native")]
 NUMBER = re.compile(r"\d+\.\d+")
-CLOSE = 0.04  # kernels round otherwise, and after some epochs that is seen
+CLOSE = 0.04  # kernels round differently, which becomes visible after some epochs
 
 
 def failures_of(test):
     runner = doctest.DocTestRunner()
-    told = []
+    lines = []
     with threadpool_limits(1):  # products so small are no work for threads, which then wait for each other
-        runner.run(test, out=told.append)
-    return "".join(told)
+        runner.run(test, out=lines.append)
+    return "".join(lines)
 
 
 def examples(module):
@@ -39,11 +43,27 @@ def modules_with_examples():
     return [name for name, path in paths.items() if ">>> " in path.read_text()]
 
 
-def test_the_readme_as_a_session():
-    blocks = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if ">>> " in block]
-    assert len(blocks) > 5
-    session = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, "README.md", "README.md", 0)
+def test_the_course_as_a_session():
+    sessions = [block for block in blocks(COURSE, "python") if ">>> " in block]
+    assert len(sessions) > 5
+    session = doctest.DocTestParser().get_doctest("\n".join(sessions), {}, "dfanp/README.md", "dfanp/README.md", 0)
     assert not failures_of(session)
+
+
+@pytest.mark.parametrize("tier", ["numpy", "native", "numba", "cuda"])
+def test_what_a_reader_writes_runs_on_every_tier(tier, monkeypatch):
+    """ "Write your own", with each tier in place of the one that "auto" selects."""
+    kernels = (emulated_backend() if tier == "cuda" else dfanp.Backend("cpu", kernels=tier)).kernels
+
+    def resolve(name, xp, device):
+        chosen = Kernels(kernels.tier, kernels.plain)
+        used.append(chosen)
+        return chosen
+
+    used = []
+    monkeypatch.setattr(backend, "resolve", resolve)
+    assert run(section(README.read_text(), "Write your own")) >= 5
+    assert used and not any(each.notes for each in used)
 
 
 @pytest.mark.parametrize("module", modules_with_examples())
@@ -58,14 +78,14 @@ def test_every_module_of_the_course_has_an_example():
 
 
 def in_console():
-    """Yield each command of the course with the lines that it is said to print."""
-    for block in re.findall(r"```console\n\$ (.*?)```", COURSE, re.DOTALL):
-        command, *lines = block.strip().splitlines()
+    """Yield each command of the course with the lines of its output that are quoted."""
+    for block in blocks(COURSE, "console"):
+        command, *lines = block.removeprefix("$ ").strip().splitlines()
         yield command, lines
 
 
 @pytest.mark.parametrize("command, lines", list(in_console()))
-def test_a_command_prints_what_is_said(command, lines, shell, monkeypatch, tmp_path):
+def test_a_command_prints_the_quoted_numbers(command, lines, shell, monkeypatch, tmp_path):
     (tmp_path / "figures").mkdir()
     monkeypatch.chdir(tmp_path)
     printed = {line.partition(":")[0][:14]: line for line in shell(command).splitlines()}
@@ -76,8 +96,8 @@ def test_a_command_prints_what_is_said(command, lines, shell, monkeypatch, tmp_p
 
 
 def in_tables():
-    """Yield each command of the table, whole, and the interval that it is said to print."""
-    shared = re.search(r"each command has `(.*?)`", COURSE, re.DOTALL).group(1)
+    """Yield each command of the table with its shared options, and the interval beside it."""
+    shared = re.search(r"each\s+command\s+has\s+`(.*?)`\s+appended", COURSE, re.DOTALL).group(1)
     for command, mean, half in re.findall(r"^\| `(dfanp .*?)` \| (\S+) ± (\S+) \|$", COURSE, re.MULTILINE):
         yield f"{command} {shared}", float(mean), float(half)
 

@@ -1,6 +1,7 @@
 """The same runs on a GPU; skipped, with the reason, where there is none."""
 
 from dataclasses import replace
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ import dfanp
 from dfanp import baselines, grids, kernels, losses, sweeps
 from dfanp.backend import usable_cupy
 from dfanp.inputs import Bank, StackedDigits, WeightGradient
+from dfanp.kernels import checked
 from dfanp.optimizers import OPTIMIZERS
 from dfanp.runs import build
 from dfanp.settings import ParitySettings
@@ -63,7 +65,7 @@ def test_the_first_hundred_steps_agree_with_the_cpu(opt, rule, tier):
 
 
 def test_twenty_epochs_agree_with_the_cpu(mnist_folder):
-    optimizer, finals = dfanp.RMSProp(0.00044), []
+    optimizer, finals = dfanp.RMSProp(0.00022), []
     for device in ("gpu", "cpu"):
         training = parity_training(device, "auto", (0, 1, 2), optimizer, data="mnist", data_dir=mnist_folder)
         finals.append(np.mean([np.mean(record.test_accuracy) for record in training.epochs(20)][-5:]))
@@ -108,9 +110,12 @@ def test_each_kernel_agrees_with_the_definition(rng, dtype, opt, replicas):
     mine = SimpleNamespace(**{slot: backend.asarray(array, dtype) for slot, array in states.items()})
     w, d = backend.asarray(W, dtype), backend.asarray(delta, dtype)
     np.testing.assert_allclose(host(X @ w), X64 @ W, rtol=tolerance, atol=100 * tolerance)
-    backend.kernels.descend(optimizer, WeightGradient(X, d), w, mine, 0.01, 3, 2)
+    gradient, gradient64 = WeightGradient(X, d), WeightGradient(X64, delta)
+    g = host(backend.kernels.tier.gradient(gradient))
+    np.testing.assert_allclose(g, gradient64.dense(), rtol=tolerance, atol=10 * tolerance)
+    backend.kernels.tier.fused_update(optimizer, gradient, w, mine, 0.01, 3)
     theirs = SimpleNamespace(**states)
-    cpu.kernels.descend(optimizer, WeightGradient(X64, delta), W, theirs, 0.01, 3, 2)
+    cpu.kernels.tier.fused_update(optimizer, gradient64, W, theirs, 0.01, 3)
     np.testing.assert_allclose(host(w), W, rtol=tolerance, atol=tolerance)
     for slot in optimizer.slots:
         np.testing.assert_allclose(host(getattr(mine, slot)), getattr(theirs, slot), rtol=tolerance, atol=tolerance)
@@ -120,10 +125,22 @@ def test_each_kernel_agrees_with_the_definition(rng, dtype, opt, replicas):
 def test_the_output_layer_agrees_with_the_definition(rng, loss, outputs):
     backend, loss = dfanp.Backend("gpu", kernels="cuda"), losses.get(loss)
     z, y = rng.standard_normal((3, 300, outputs)), np.eye(max(2, outputs))[rng.integers(0, outputs, 300)][:, :outputs]
-    e, told = backend.kernels.output(loss, backend.asarray(z), backend.asarray(y))
-    wanted = kernels.resolve("numpy", np, "cpu").output(loss, z, y)
+    e, totals = backend.kernels.tier.output(loss, backend.asarray(z), backend.asarray(y))
+    wanted = kernels.resolve("numpy", np, "cpu").tier.output(loss, z, y)
     np.testing.assert_allclose(backend.to_host(e), wanted[0], rtol=1e-10, atol=1e-15)
-    np.testing.assert_allclose(backend.to_host(told), wanted[1], rtol=1e-10)
+    np.testing.assert_allclose(backend.to_host(totals), wanted[1], rtol=1e-10)
+
+
+def test_every_kernel_is_compared_with_the_definition_and_agrees(make_training, monkeypatch):
+    """What ``auto`` trains with on a card is its kernels, and none was turned down (that would be an error here)."""
+    monkeypatch.setattr(checked, "VERDICTS", {})
+    backend = dfanp.Backend("gpu")
+    for opt, rule, hidden in product(OPTIMIZERS, ("bp", "fa", "dfa"), ((7,), (7, 5))):
+        make_training(backend=backend, rule=rule, optimizer=OPTIMIZERS[opt](0.01), hidden=hidden).run_epoch()
+    verdicts = list(checked.VERDICTS.values())
+    assert backend.kernels.name == "cuda" and not backend.kernels.notes and set(verdicts) == {None}
+    # An epoch by each rule and optimizer, the test, the products, the output layer, and the updates by each optimizer.
+    assert len(verdicts) == 3 * len(OPTIMIZERS) + 3 + len(OPTIMIZERS)
 
 
 @pytest.mark.parametrize("method", baselines.BASELINES)

@@ -27,6 +27,8 @@ from dfanp import (
     rules,
     streams,
 )  # fmt: skip
+from dfanp.experiments.published import PublishedTraining
+from dfanp.registry import REGISTRIES
 
 CPU = dfanp.Backend("cpu", kernels="numpy")
 RNG = np.random.default_rng(0)
@@ -50,6 +52,13 @@ def features():
     return estimator.RandomFeatures(4, random_state=0).fit(X)
 
 
+def registered(thing):
+    """Register a thing, and take its name back."""
+    found = dfanp.register(thing)
+    next(registry for registry in REGISTRIES if registry.fits(thing)).remove(thing.name)
+    return found
+
+
 # name -> (callable, its arguments by name); what it returns is compared by ``numbers``
 CALLS = {
     "MLP": (lambda **of: dfanp.MLP(**of, backend=CPU), dict(sizes=(3, 4, 1), activation="relu", bias=False, dtype="float64", seed=0)),
@@ -68,15 +77,17 @@ CALLS = {
     "Feedback": (dfanp.Feedback, dict(distribution="uniform", seed=0)),
     "Training": (
         lambda **of: dfanp.Training(network(), problem(), **of),
-        dict(rule="dfa", optimizer=dfanp.SGD(0.1), feedback=dfanp.Feedback(), batch_size=4, seed=0, layers="all", align=True, redraw=2),
+        dict(rule="dfa", optimizer=dfanp.SGD(0.1), feedback=dfanp.Feedback(), batch_size=4, seed=0, layers="all", align=True),
     ),
+    "PublishedTraining": (lambda **of: PublishedTraining(network(), problem(), "dfa", dfanp.SGD(0.1), batch_size=4, **of), dict(align="published", redraw=2)),
+    "register": (registered, dict(thing=dfanp.Rule("hostile", lambda at: at.e @ at.B, rules.output))),
     "SGD": (dfanp.SGD, dict(lr=0.1, weight_decay=0.1)),
     "Momentum": (dfanp.Momentum, dict(lr=0.1, momentum=0.5)),
     "Nesterov": (dfanp.Nesterov, dict(lr=0.1, momentum=0.5)),
     "Adagrad": (dfanp.Adagrad, dict(lr=0.1, eps=1e-3, eps_placement="inside")),
     "Adadelta": (dfanp.Adadelta, dict(lr=0.1, rho=0.5, eps=1e-3, accumulate="scaled")),
     "RMSProp": (dfanp.RMSProp, dict(lr=0.1, rho=0.5, eps=1e-3, eps_placement="inside")),
-    "Adam": (dfanp.Adam, dict(lr=0.1, beta1=0.5, beta2=0.5, eps=1e-3, eps_placement="inside", count="steps")),
+    "Adam": (dfanp.Adam, dict(lr=0.1, beta1=0.5, beta2=0.5, eps=1e-3, eps_placement="inside")),
     "DFAClassifier.fit": (
         lambda **of: fitted().fit(**of).coefs_, dict(X=X, y=Y),
     ),
@@ -98,11 +109,11 @@ CALLS = {
     "baselines.NTK": (lambda **of: baselines.NTK(**of, backend=CPU), dict(sizes=(3, 4, 1), gate="step", dtype="float64", seed=0)),
     "intervals.mean_interval": (intervals.mean_interval, dict(values=np.array([1.0, 2.0, 4.0]), confidence=0.9)),
     "grids.values": (lambda text: grids.values(text, float), dict(text="1,2")),
-    "activations.get": (activations.get, dict(name="relu")),
-    "losses.get": (losses.get, dict(name="bce")),
-    "rules.get": (rules.get, dict(name="dfa")),
+    "activations.get": (activations.get, dict(activation="relu")),
+    "losses.get": (losses.get, dict(loss="bce")),
+    "rules.get": (rules.get, dict(rule="dfa")),
     "optimizers.get": (optimizers.get, dict(name="adam")),
-    "optimizers.parse": (optimizers.parse, dict(text="adam:count=epochs")),
+    "optimizers.parse": (optimizers.parse, dict(text="adam:beta1=0.8:eps_placement=outside")),
     "baselines.get": (baselines.get, dict(name="ntk")),
     "streams": (streams.streams, dict(seed=0)),
     "alignment.cosine": (lambda A, C: alignment.cosine(np, A, C), dict(A=X, C=X + 1)),
@@ -120,13 +131,20 @@ OTHERS = (
 )
 THROUGH = ("MLP.forward", "alignment.cosine")  # NaN in, NaN out
 PLAIN = (
+    "Activation",
     "BackendError",
     "DataError",
     "DfanpError",
+    "KernelWarning",
+    "Loss",
+    "Optimizer",
+    "PluginError",
     "Record",
     "RecordError",
+    "RecordWarning",
+    "Rule",
     "__version__",
-)  # carry what they are given
+)  # carry what they are given, or are there for subclasses
 WRONG = {
     "None": None, "a text": "no such name", "empty text": "", "a bool": True, "a list": [], "nested": [[[1.0]]], "an object": object(),
     "NaN": float("nan"), "infinite": float("inf"), "negative": -1, "zero": 0, "huge": 10**40, "a fraction": 1.5, "complex": 1j,

@@ -98,8 +98,8 @@ def test_a_file_that_cannot_be_drawn_is_refused_beforehand(tmp_path, name):
 def test_a_picture_that_fails_leaves_nothing(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
-    def full(self, path, **more):
-        path.write_bytes(b"half")
+    def full(self, file, **more):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Figure, "savefig", full)

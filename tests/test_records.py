@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dfanp import RecordError, records
+from dfanp.files import LOCK
 from dfanp.records import RunFolder
 
 SETTINGS = {"lr": 0.1, "hidden": (5,), "k": 3}
@@ -140,6 +141,33 @@ def test_another_run_is_refused(run, changed, message):
     before = contents(run)
     with pytest.raises(RecordError, match=message):
         RunFolder(run, SETTINGS | changed, {})
+    assert contents(run) == before
+
+
+def with_epochs(run, epochs):
+    config = json.loads((run / "config.json").read_text())
+    config["config"]["epochs"] = epochs
+    (run / "config.json").write_text(json.dumps(config))
+
+
+def test_another_number_of_epochs_is_kept_once_all_else_is_read(run):
+    with_epochs(run, 2)
+    before = contents(run)
+    with RunFolder(run, SETTINGS | {"epochs": 3}, {"threads": 99}) as folder:
+        folder.load(arrays(0), (0,))
+        assert contents(run) == before | {LOCK: b""}
+        folder.extend()
+    found = records.read_config(run)
+    assert found["config"] == {"lr": 0.1, "hidden": [5], "k": 3, "epochs": 3}
+    assert found["environment"] == {"threads": 2}
+
+
+@pytest.mark.parametrize("there", [True, None, 2.0, "2"])
+def test_epochs_that_are_no_whole_number_are_of_another_run(run, there):
+    with_epochs(run, there)
+    before = contents(run)
+    with pytest.raises(RecordError, match="holds a run with epochs"):
+        RunFolder(run, SETTINGS | {"epochs": 3}, {})
     assert contents(run) == before
 
 

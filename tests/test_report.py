@@ -10,6 +10,7 @@ import pytest
 
 import dfanp
 from dfanp import report, report_networks, reported
+from dfanp.experiments.published import PublishedParity
 from dfanp.runs import Run
 from dfanp.settings import ParitySettings, SyntheticSettings
 
@@ -57,7 +58,7 @@ class Page(HTMLParser):
 def train(folder, kind=ParitySettings, epochs=None, **settings):
     """Train a run in `folder`, all its epochs or the first ones."""
     with Run(
-        kind(**{"lr": 0.01} | (SMALL if kind is ParitySettings else DISKS) | settings), folder, threads=1
+        kind(**{"lr": 0.01} | (SMALL if issubclass(kind, ParitySettings) else DISKS) | settings), folder, threads=1
     ) as run:
         for record, _ in run.epochs():
             if record.epoch == epochs:
@@ -214,7 +215,7 @@ def test_lazy_baselines(tmp_path, method, k):
 
 def test_a_deep_network_and_one_whose_weights_are_drawn_anew(tmp_path):
     deep = train(tmp_path / "deep", hidden=(8, 6), bias=True, align=True, method="fa")
-    again = train(tmp_path / "again", redraw=1)
+    again = train(tmp_path / "again", PublishedParity, redraw=1)
     page, runs = page_of(deep, again)
     for run in runs:
         assert run.looks[0].answers.accuracy == pytest.approx(run.logged(0, 2))

@@ -8,9 +8,12 @@ import pytest
 
 import dfanp
 from dfanp import training
+from dfanp.experiments.published_settings import PublishedParity
 from dfanp.problems.datasets import Dataset
 from dfanp.runs import Run, build
 from dfanp.settings import ParitySettings
+
+from .former import rewrite_run
 
 
 @pytest.fixture
@@ -72,6 +75,109 @@ def test_a_finished_run_is_not_trained_again(tmp_path, settings, do):
     before = contents(tmp_path / "run")
     again = do(settings, tmp_path / "run")
     assert again.rows == first.rows and contents(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+@pytest.mark.parametrize("opt", ["sgd", "adam"])
+def test_more_epochs_end_with_the_bytes_of_a_run_that_never_stopped(tmp_path, settings, do, opt, repeats):
+    settings = replace(settings, opt=opt, repeats=repeats)
+    whole = do(settings, tmp_path / "whole")
+    for epochs in (1, 3, 4):
+        parts = do(replace(settings, epochs=epochs), tmp_path / "parts")
+        assert parts.training.epoch == epochs
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole") and parts.rows == whole.rows
+    assert len((tmp_path / "parts" / "timings.jsonl").read_text().splitlines()) == 4
+
+
+def test_weights_drawn_anew_on_the_way_are_no_hindrance_to_more_epochs(tmp_path, settings, do):
+    given = vars(settings) | {"redraw": 2, "align": False, "hidden": (6,)}
+    do(PublishedParity(**given), tmp_path / "whole")
+    for epochs in (1, 2, 4):
+        do(PublishedParity(**given | {"epochs": epochs}), tmp_path / "parts")
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
+def test_fewer_epochs_than_are_there_are_refused(tmp_path, settings, do):
+    do(replace(settings, epochs=3), tmp_path / "run")
+    before = contents(tmp_path / "run")
+    with pytest.raises(dfanp.RecordError, match="holds a run of 3 epochs already, more than 2; give"):
+        do(replace(settings, epochs=2), tmp_path / "run")
+    assert contents(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_a_run_that_was_interrupted_may_end_earlier_or_later(tmp_path, settings, do, tiny, epochs):
+    """But not before the epoch that it has got to; 30 for 3 is a slip of a key that can be taken back."""
+    with Run(replace(settings, epochs=30), tmp_path / "parts", dataset=tiny) as run:
+        for record, _ in run.epochs():
+            if record.epoch == 2:
+                break
+    with pytest.raises(dfanp.RecordError, match="2 epochs already, more than 1"):
+        do(replace(settings, epochs=1), tmp_path / "parts")
+    do(replace(settings, epochs=epochs), tmp_path / "parts")
+    do(replace(settings, epochs=epochs), tmp_path / "whole")
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("rates", ["all", "some"])
+def test_more_epochs_of_seeds_that_diverged(tmp_path, settings, do, monkeypatch, rates):
+    """All of them: nothing is left to train. Some: the others go on."""
+    if rates == "all":
+        settings = replace(settings, opt="sgd", lr=1e30, method="bp", repeats=2)
+    else:
+        settings = replace(settings, repeats=3)
+        run_epoch = training.Training.run_epoch
+
+        def one_diverges(self):
+            if self.epoch == 1:
+                self.network.W[0][1] = np.nan
+            return run_epoch(self)
+
+        monkeypatch.setattr(training.Training, "run_epoch", one_diverges)
+    whole = do(settings, tmp_path / "whole")
+    do(replace(settings, epochs=2), tmp_path / "parts")
+    parts = do(settings, tmp_path / "parts")
+    assert parts.statuses() == whole.statuses() == (["diverged"] * 2 if rates == "all" else ["ok", "diverged", "ok"])
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole") and parts.rows == whole.rows
+    with pytest.raises(dfanp.RecordError, match="4 epochs already, more than 3"):
+        do(replace(settings, epochs=3), tmp_path / "parts")
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
+def test_more_epochs_change_nothing_where_the_run_is_damaged(tmp_path, settings, do):
+    do(replace(settings, epochs=2), tmp_path / "run")
+    with np.load(tmp_path / "run" / "checkpoint.npz") as archive:
+        arrays = dict(archive) | {"optimizer/step": np.array(7)}
+    np.savez(tmp_path / "run" / "checkpoint.npz", **arrays)
+    before = contents(tmp_path / "run")
+    with pytest.raises(dfanp.RecordError, match="the run is corrupt .7 steps do not belong to 2 epochs"):
+        do(settings, tmp_path / "run")
+    assert contents(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("epochs", [2, 4])
+def test_a_run_of_an_earlier_version_goes_on(tmp_path, settings, do, tiny, epochs):
+    """Its config has a setting that runs no longer have, where it had no effect."""
+    whole = do(settings, tmp_path / "whole")
+    with Run(settings, tmp_path / "run", dataset=tiny) as run:
+        for record, _ in run.epochs():
+            if record.epoch == epochs:
+                break
+    rewrite_run(tmp_path / "run")
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    again = do(settings, tmp_path / "run")
+    assert again.rows == whole.rows and again.settings == whole.settings
+    now, then = contents(tmp_path / "run"), contents(tmp_path / "whole")
+    assert now.pop("config.json") == before and then.pop("config.json") != before and now == then
+
+
+def test_a_run_of_an_earlier_version_that_drew_weights_anew_is_another(tmp_path, settings, do):
+    do(settings, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"config": config["config"] | {"redraw": 2}}))
+    with pytest.raises(dfanp.RecordError, match="holds a run with redraw 2, not None"):
+        do(settings, tmp_path / "run")
 
 
 def test_a_run_keeps_the_threads_that_it_began_with(tmp_path, settings, do):
@@ -157,7 +263,7 @@ def test_a_checkpoint_of_another_epoch_count_is_corrupt(tmp_path, settings, do):
         (dict(k=11), "k must be"),
         (dict(lr=-1), "lr must be"),
         (dict(batch_size=60_001), "at most the 60000 examples"),
-        (dict(hidden=(0,)), "sizes must be"),
+        (dict(hidden=(0,)), "each of hidden must be a whole number from 1 to"),
         (dict(method="dfaa"), "did you mean 'dfa'"),
         (dict(feedback="x"), "unknown feedback"),
         (dict(seed=-1), "seed must be"),

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from dfanp import RecordError
 from dfanp.store import Result, Store, key_of
 
+from .former import rewrite_sweep
+
 ROW = {"train_loss": 0.5, "train_accuracy": 0.7, "test_loss": 0.6, "test_accuracy": 0.6}
 
 
@@ -51,6 +53,39 @@ def test_a_result_takes_its_failure_back(folder):
         store.add([result(5)], 1.0)
         assert result(5).key not in store.failures
     assert result(5).key not in Store(folder).failures
+
+
+def test_what_an_earlier_version_wrote_is_read_under_the_keys_of_now(folder):
+    """A setting that runs no longer have, where it had no effect: the same runs, by another key."""
+    failed = {"seed": 2}, result(2).config
+    with Store(folder, write=True) as store:
+        store.fail(failed[1], "ValueError: no")
+    keys = rewrite_sweep(folder)
+    (folder / "checkpoints").mkdir()
+    old, new = (folder / "checkpoints" / f"{key}.npz" for key in (keys[result(0).key], result(0).key))
+    for write in (False, True):
+        with Store(folder, write=write) as store:
+            assert list(store.results.values()) == [result(0), result(1, diverged=True)]
+            assert store.seconds == {result(0).key: 1.5, result(1).key: 1.5}
+            assert store.failures == {key_of(config): (config, "ValueError: no") for config in failed}
+            assert store.key(keys[result(0).key]) == store.key(result(0).key) == result(0).key
+    with Store(folder, write=True) as store:
+        store.add([result(0), result(2)], 2.0)  # the first is there
+    store = Store(folder)
+    assert [each.config["seed"] for each in store.results.values()] == [0, 1, 2]
+    assert store.failures.keys() == {key_of(failed[0])}
+    assert store.checkpoint(result(0).key) == new
+    old.touch()
+    assert store.checkpoint(result(0).key) == old and store.checkpoint(result(2).key).stem == result(2).key
+
+
+def test_a_setting_that_had_an_effect_keeps_its_key(folder):
+    config = {"seed": 0, "lr": 0.1, "redraw": 2}
+    anew = Result(key_of(config), config, "done", result(0).rows)
+    with Store(folder, write=True) as store:
+        store.add([anew], 1.0)
+    store = Store(folder)
+    assert store.results[anew.key] == anew and store.results[result(0).key] == result(0) and not store.former
 
 
 @settings(max_examples=60, deadline=None)

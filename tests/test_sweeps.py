@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -7,9 +9,12 @@ import pytest
 from dfanp_bench import kills
 
 import dfanp
-from dfanp import DataError, RecordError, grids, jobs, pools, runs, sweeps
+from dfanp import DataError, RecordError, grids, jobs, runs, sweeps
+from dfanp.kept import Kept
 from dfanp.settings import ParitySettings
-from dfanp.store import Store
+from dfanp.store import Store, key_of
+
+from .former import rewrite_sweep
 
 pytestmark = pytest.mark.slow
 
@@ -278,15 +283,56 @@ def test_the_job_of_a_run_does_not_change_it(grid, tmp_path, monkeypatch):
     assert contents(tmp_path / "joined") == contents(tmp_path / "alone")
 
 
+def test_a_sweep_of_an_earlier_version_is_done(grid, tmp_path):
+    """Its runs, kept arrays and times are found under the keys of now; another run goes beside them."""
+    finished(grid, tmp_path)
+    before, keys = Store(tmp_path), rewrite_sweep(tmp_path)
+    with sweeps.Sweep(grid, tmp_path, keep=True) as sweep:
+        assert not sweep.pending
+        assert sweep.results() == list(before.results.values()) and sweep.store.seconds == before.seconds
+    assert [outcome.state for outcome in finished([*grid, replace(BASE, seed=7)], tmp_path)] == ["done"]
+    assert len(Store(tmp_path).results) == len(grid) + 1
+    run = runs.Run(grid[1])
+    list(run.epochs())
+    kept = Kept(tmp_path / "checkpoints" / f"{keys[key_of(run.settings.config())]}.npz")
+    assert kept.settings == run.settings and np.array_equal(kept.final(1).W[0], run.training.network.W[0])
+
+
 def test_one_sweep_at_a_time(grid, tmp_path):
     with sweeps.Sweep(grid, tmp_path), pytest.raises(RecordError, match="another process is writing to this sweep"):
         sweeps.Sweep(grid, tmp_path)
 
 
 def test_killed_fifty_times():
-    told = kills.survive(50)
-    assert told["kills"] == 50 and told["equal"] == told["sweeps"] >= 1 and told["of_one_begun"] > 10
+    found = kills.survive(50)
+    assert found["kills"] == 50 and found["equal"] == found["sweeps"] >= 1 and found["of_one_begun"] > 10
+    assert found["of_the_parent"] > 10
 
 
-def test_workers_leave_no_process_behind(grid, tmp_path):
-    assert len(list(pools.run_jobs(len, ["a", "bc"], 2))) == 2
+def test_an_interrupt_of_the_killing_itself_leaves_no_process_behind(tmp_path, monkeypatch):
+    """No terminal's signal reaches what it starts."""
+    started, wait = [], subprocess.Popen.wait
+
+    def interrupted(process, timeout=None):
+        if timeout is None:
+            return wait(process)
+        started.append(process.pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(
+        kills, "finish", lambda path, workers: (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+    )
+    monkeypatch.setattr(kills, "contents", lambda path: None)
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kills.survive(1, workers=(2,))
+    (group,) = started
+    kills.wait_until_gone(group)
+
+
+def test_a_process_that_remains_is_found_and_killed():
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
+    assert kills.remaining(process.pid) == [process.pid]
+    with pytest.raises(kills.Different, match="1 processes still run 0.1 seconds after their parent was killed"):
+        kills.wait_until_gone(process.pid, patience=0.1)
+    assert process.wait(60) == -signal.SIGKILL and kills.remaining(process.pid) == []

@@ -1,14 +1,14 @@
 """An experiment as data: the settings it trains, and the record that its figure is drawn from.
 
-Each one has a mode or two: ``published`` does what was run for Demirbilek 2021, slips included; ``corrected`` what was meant.
+Each one has a mode or two: ``published`` does what was run for Demirbilek 2021, bugs included; ``corrected`` what was intended.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from ..settings import ParitySettings, SyntheticSettings
+from ..settings import ParitySettings, SyntheticSettings, made
 from ..store import key_of
-from .published import settings_of
+from .published import PublishedParity  # noqa: F401  (registers all that published runs have more)
 from .rates import default_rate, thesis_rate
 
 PUBLISHED, CORRECTED = MODES = ("published", "corrected")
@@ -19,14 +19,19 @@ class Scale:
     """How large the experiments are: ``full()`` as in the thesis, ``quick()`` to see that they work.
 
     Attributes:
-        data: of the parity runs. train_size, test_size: examples in their epochs. most_epochs: of any run but the next's.
-        most_passes: of the synthetic problem. seeds: of each setting. assignments: of labels that the disks get.
-        samples: digits whose representations are looked at. kernels, device: of all runs.
+        data: of the parity runs.
+        train_size, test_size: examples in their epochs.
+        most_epochs: of any run but the next's.
+        most_passes: of the synthetic problem.
+        seeds: of each setting.
+        assignments: of labels that the disks get.
+        samples: digits whose representations are looked at.
+        kernels, device: of all runs.
     """
 
     data: str = "mnist"
-    train_size: int = 60_000
-    test_size: int = 10_000
+    train_size: int = ParitySettings.train_size
+    test_size: int = ParitySettings.test_size
     most_epochs: int = 10**9
     most_passes: int = 500
     seeds: tuple = (0, 1, 2)
@@ -56,8 +61,11 @@ class Series:
     """What is drawn as one curve, or one point of it: the runs of one setting.
 
     Attributes:
-        label: in the legend. settings: of its runs, one a seed; or one run with ``redraw`` that holds all repeats.
-        panel: of the figure. x: where on the axis, for a point. published: the mean test accuracy that was published, of the
+        label: in the legend.
+        settings: of its runs, one a seed; or one run with ``redraw`` that holds all repeats.
+        panel: of the figure.
+        x: where on the axis, for a point.
+        published: the mean test accuracy that was published, of the
             last epoch.
     """
 
@@ -73,9 +81,13 @@ class Experiment:
     """A figure of the thesis, or one that it leaves to others.
 
     Attributes:
-        name: of the figure. title: what it asks. draws: how its record is drawn, a name in ``dfanp_figures``.
-        series: ``series(mode, scale)``, a list of Series. modes: those that differ.
-        measures: what of each epoch's row the record has. last: whether of the last epoch alone.
+        name: of the figure.
+        title: what it asks.
+        draws: how its record is drawn, a name in ``dfanp_figures``.
+        series: ``series(mode, scale)``, a list of Series.
+        modes: those that differ.
+        measures: what of each epoch's row the record has.
+        last: whether of the last epoch alone.
         keep: whether the final weights are needed, for `analyse`: ``analyse(series, mode, scale, checkpoint, dataset)`` returns
             what the record has beside the curves, name -> list; ``checkpoint(settings)`` is the file of a run's final arrays.
     """
@@ -112,9 +124,9 @@ def parity_series(label, scale, mode, k=3, method="dfa", opt="rmsprop", epochs=2
     )  # fmt: skip
     if chained and mode == PUBLISHED:
         in_all = epochs * len(scale.seeds)
-        runs = (settings_of(ParitySettings, epochs, epochs=in_all, seed=scale.seeds[0], **given),)
+        runs = (made(ParitySettings, redraw=epochs, epochs=in_all, seed=scale.seeds[0], **given),)
     else:
-        runs = tuple(settings_of(ParitySettings, epochs=epochs, seed=seed, **given) for seed in scale.seeds)
+        runs = tuple(made(ParitySettings, epochs=epochs, seed=seed, **given) for seed in scale.seeds)
     return Series(label, runs, panel, x, None if scale.quick else published)
 
 
@@ -139,9 +151,10 @@ def record(experiment, mode, series, results):
     """Return the record of an experiment, but for its analysis: a dict of JSON values from which its figure is drawn.
 
     Args:
-        series: ``experiment.series(mode, scale)``, resolved. results: key -> Result.
+        series: ``experiment.series(mode, scale)``, resolved.
+        results: key -> Result.
     """
-    told = []
+    lines = []
     for each in series:
         runs = [results[key_of(settings.config())] for settings in each.settings]
         parts = [rows for run in runs for rows in repeats(run)]
@@ -150,9 +163,9 @@ def record(experiment, mode, series, results):
         line["diverged"] = sum(rows[-1].get("status") == "diverged" for rows in parts)
         for measure in experiment.measures:
             line[measure] = [of_rows(rows, measure, experiment.last) for rows in parts]
-        told.append(line)
+        lines.append(line)
     head = {"figure": experiment.name, "mode": mode, "title": experiment.title, "draws": experiment.draws}
-    return head | {"data": series[0].settings[0].data, "series": told}
+    return head | {"data": series[0].settings[0].data, "series": lines}
 
 
 def of_rows(rows, measure, last):

@@ -3,24 +3,24 @@
     EpochAdam             its Adam counts epochs in the bias correction: ``--opt adam:count=epochs``
     PublishedTraining     weights drawn anew while B and the optimizer's state stay (``--redraw``), and alignment measured on the last
                           batch of an epoch (``--align published``)
-    PublishedParity, PublishedSynthetic     the settings of such runs
+    PublishedParity, PublishedSynthetic     the settings of such runs (``published_settings``)
 
 Importing this module gives them their names, here and in the workers of a sweep.
 """
 
-from dataclasses import dataclass
 from math import ceil
-from numbers import Integral
 
 from .. import rules
 from ..alignment import cosine, feedback_alignment
-from ..errors import shown
-from ..inputs import dense, rows, weight_gradient
+from ..checks import whole
+from ..inputs import dense
 from ..optimizers import Adam
 from ..plugins import share
 from ..registry import register
-from ..settings import ParitySettings, SyntheticSettings
 from ..training import Training
+from .published_settings import PublishedParity, PublishedSynthetic
+
+__all__ = ["EpochAdam", "PublishedParity", "PublishedSynthetic", "PublishedTraining", "published_alignment"]
 
 share(__name__)
 
@@ -45,8 +45,8 @@ class PublishedTraining(Training):
     """
 
     def __init__(self, network, *parts, align=False, redraw=None, **more):
-        if redraw is not None and (isinstance(redraw, bool) or not isinstance(redraw, Integral) or redraw < 1):
-            raise ValueError(f"redraw must be a whole number of at least 1 or None, got {shown(redraw)}")
+        if redraw is not None:
+            whole("redraw", redraw, other=" or None")
         self.as_published = isinstance(align, str) and align == "published"
         if self.as_published and len(network.sizes) != 3:
             raise ValueError("align can be 'published' with one hidden layer alone")
@@ -72,8 +72,8 @@ class PublishedTraining(Training):
         n, totals = X.shape[-2], 0.0
         last = (ceil(n / self.batch_size) - 1) * self.batch_size
         if last:
-            totals = self.run_steps(rows(X, 0, last), y[..., :last, :], epoch)
-        X, y = rows(X, last, n), y[..., last:, :]
+            totals = self.run_steps(X[..., :last, :], y[..., :last, :], epoch)
+        X, y = X[..., last:, :], y[..., last:, :]
         h = self.network.forward(X)
         e = self.loss.error(self.backend.xp, h[-1], y)
         totals = totals + self.learn(X, y, epoch)
@@ -87,46 +87,12 @@ def published_alignment(rule, network, B, h, e):
     the rows; a row that is zero counts 0. h and e are of the weights before the step, the W1 that BP takes here is the one after it.
 
     Args:
-        network: with one hidden layer, after the step. h, e: of the batch, before the step.
+        network: with one hidden layer, after the step.
+        h, e: of the batch, before the step.
     """
     xp, slope = network.backend.xp, network.slope(h, 1)
     at = rules.At(xp, network.W[1], B[0] if B else None, h[1], e, e)
-    mine, exact = (dense(weight_gradient(xp, h[0], each.signal(at) * slope)) for each in (rule, rules.bp))
+    mine, exact = (dense(h[0].mT @ (each.signal(at) * slope)) for each in (rule, rules.bp))
     by_row = cosine(xp, mine[..., :, None, :], exact[..., :, None, :])
     first = xp.mean(by_row, axis=-1)
     return {"feedback": feedback_alignment(rule, network, B), "gradient": [first, xp.ones_like(first)]}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """What settings of a run as it was published have more: `align` and `redraw` of ``PublishedTraining``."""
-
-    align: bool | str = False
-    redraw: int | None = None
-
-    def training(self, *parts):
-        return PublishedTraining(*parts, layers=self.layers, align=self.align, redraw=self.redraw)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishedParity(Published, ParitySettings):
-    """A run on the parity of k digits as it was published."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishedSynthetic(Published, SyntheticSettings):
-    """A run on the synthetic problem as it was published."""
-
-
-KINDS = {ParitySettings: PublishedParity, SyntheticSettings: PublishedSynthetic}
-
-
-def settings_of(kind, redraw=None, **given):
-    """Return settings of the class `kind`, or of its published one if they ask for what that alone has.
-
-    Args:
-        redraw: as in ``PublishedTraining``. given: other settings.
-    """
-    if redraw is None and given.get("align") != "published":
-        return kind(**given)
-    return KINDS[kind](redraw=redraw, **given)

@@ -1,17 +1,8 @@
-"""Learning rates that are known to work, and where each was found."""
+"""Learning rates of the thesis, and others that were tuned for its figures (see also ``problems.rates``)."""
 
-from dataclasses import fields
-from typing import NamedTuple
+from ..problems.rates import Rate, default_rate
 
-from .. import optimizers, rules
-
-
-class Rate(NamedTuple):
-    """A learning rate and its source, for people."""
-
-    lr: float
-    source: str
-
+__all__ = ["ACTIVATIONS", "DISKS", "Rate", "default_rate", "thesis_rate"]
 
 # Demirbilek 2021, tuned on MNIST's test images at k = 3 (used there for k = 1 too). Its Adam counted epochs in the bias correction.
 THESIS = {
@@ -26,73 +17,6 @@ THESIS_SGD_BY_FEEDBACK = {
     "standard-gaussian": 0.001,
 }
 THESIS_LAZY = 0.05  # of every lazy method, with Adadelta
-# MNIST at k = 3, seed 0, on held-out training images, mean accuracy of the last ten of 20 epochs; each grid doubles from rate to
-# rate: `dfanp tune parity --data mnist --method bp,dfa --opt sgd,momentum,nesterov,adagrad,adadelta,rmsprop,adam --out tuned`.
-MNIST = {
-    "bp": {
-        "sgd": 0.12,
-        "momentum": 0.024,
-        "nesterov": 0.012,
-        "adagrad": 0.019,
-        "adadelta": 1.0,
-        "rmsprop": 0.0004,
-        "adam": 0.0002,
-    },
-    "dfa": {
-        "sgd": 0.018,
-        "momentum": 0.0072,
-        "nesterov": 0.0036,
-        "adagrad": 0.018,
-        "adadelta": 0.95,
-        "rmsprop": 0.00044,
-        "adam": 0.0003,
-    },
-}
-# The same by `--method dfa --opt sgd --feedback …`.
-MNIST_SGD_BY_FEEDBACK = {
-    "uniform": 0.018,
-    "standard-uniform": 0.003,
-    "gaussian": 0.013,
-    "standard-gaussian": 0.001,
-    "zero-mean-gaussian": 0.013,
-    "orthogonal": 0.013,
-}
-# The embedded digits at k = 3, one seed, on held-out training images (by the distribution of B: three seeds): `python -m dfanp.experiments.tune_digits`.
-DIGITS = {
-    "bp": {
-        "sgd": 0.64,
-        "momentum": 0.032,
-        "nesterov": 0.064,
-        "adagrad": 0.08,
-        "adadelta": 1.0,
-        "rmsprop": 0.001,
-        "adam": 0.001,
-    },
-    "dfa": {
-        "sgd": 0.08,
-        "momentum": 0.016,
-        "nesterov": 0.016,
-        "adagrad": 0.02,
-        "adadelta": 1.0,
-        "rmsprop": 0.001,
-        "adam": 0.001,
-    },
-}
-DIGITS_SGD_BY_FEEDBACK = {
-    "uniform": 0.08,
-    "standard-uniform": 0.016,
-    "gaussian": 0.04,
-    "standard-gaussian": 0.004,
-    "zero-mean-gaussian": 0.08,
-    "orthogonal": 0.08,
-}
-
-
-# Lazy methods with Adadelta, at k = 1 (at k = 3 they stay at chance), likewise; at 3.2 they diverge.
-LAZY = {
-    "mnist": {"ntk": 0.8, "ntk-step": 0.8, "gaussian": 0.8, "fourier": 0.8, "relu": 0.8, "linear": 0.8},
-    "digits": {"ntk": 0.8, "ntk-step": 0.8, "gaussian": 0.8, "fourier": 0.8, "relu": 0.8, "linear": 0.8},
-}
 # The synthetic problem at n = 256, d = 15, 500 epochs, the mean over five sets of points with random labels of their own, none of
 # them those of a figure: `dfanp tune synthetic --method bp,dfa --lr log:0.0003:10:10 --labels random --points-seed 100:104:5 …` (and
 # `--method bp --layers output`). From 10 to 32 DFA with SGD, momentum or Nesterov stays as good.
@@ -102,41 +26,10 @@ DISKS = {
     "output": dict(sgd=1.0, momentum=3.0, nesterov=1.0, adagrad=0.3, adadelta=1.0, rmsprop=0.01, adam=0.01),
 }
 # MNIST at k = 3 with RMSProp, held out as above, the last five of ten epochs, by activation, where it is not the rate of relu.
-ACTIVATIONS = {"bp": {"sigmoid": 0.0008}, "dfa": {"sigmoid": 0.0008}}
-TABLES = {"digits": (DIGITS, DIGITS_SGD_BY_FEEDBACK), "mnist": (MNIST, MNIST_SGD_BY_FEEDBACK)}
-
-
-def default_rate(data, method, opt, feedback="uniform"):
-    """Return the Rate to start from, for names as in ``dfanp.settings``.
-
-    FA takes DFA's rates (with one hidden layer it is the same rule), and so does any other rule with a B; rules without B take BP's.
-    Fashion-MNIST takes MNIST's. An optimizer that is not of dfanp has the default that its class gives lr. Lazy methods were tuned with
-    Adadelta; with another optimizer they take BP's.
-
-    Raises:
-        ValueError: no rate is known for the optimizer.
-    """
-    opt = opt.partition(":")[0]
-    name = "digits" if data == "digits" else "mnist"
-    source = f"tuned on held-out {'digits' if name == 'digits' else 'MNIST images'}"
-    if method in LAZY[name] and opt == "adadelta":
-        return Rate(LAZY[name][method], f"{source} at k = 1")
-    rates, by_feedback = TABLES[name]
-    if opt not in rates["bp"]:  # one that is not of dfanp
-        kind = optimizers.get(opt)
-        default = next(each.default for each in fields(kind) if each.name == "lr")
-        if not optimizers.is_number(default):
-            raise ValueError(f"no learning rate is known for the optimizer {opt!r}: give one (--lr)")
-        return Rate(default, f"the default of {opt}")
-    source += " at k = 3" + (", for BP" if method in LAZY[name] else "")
-    feeds_back = method in rules.RULES and rules.get(method).feedback_shape is not None
-    lr = rates["dfa" if feeds_back else "bp"][opt]
-    if method in rules.RULES and rules.RULES.built_in(rules.get(method)) is None:
-        source += f", for {'DFA' if feeds_back else 'BP'}: {method} may want another one"
-    if feeds_back and feedback != "uniform" and opt in ("sgd", "momentum", "nesterov"):
-        lr *= by_feedback[feedback] / by_feedback["uniform"]
-        source += f", scaled to {feedback} B" if opt != "sgd" else ""
-    return Rate(float(f"{lr:.3g}"), source)
+ACTIVATIONS = {
+    "bp": {"sigmoid": 0.0008},
+    "dfa": {"sigmoid": 0.0008, "leaky-relu": 0.00044, "tanh": 0.00044, "identity": 0.00044},
+}
 
 
 def thesis_rate(method, opt, feedback="uniform"):

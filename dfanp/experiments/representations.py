@@ -1,4 +1,4 @@
-"""What a network trained on the parity of three digits makes of a single one: figure 3.7, and transfer to telling digits apart."""
+"""What a network trained on the parity of three digits makes of a single one: figure 3.7, and transfer to classifying digits."""
 
 import numpy as np
 
@@ -24,10 +24,10 @@ def digits(series, mode, scale, checkpoint, dataset):
                 seen = representations.of_place(network, dataset, samples=scale.samples)
                 if when == "published":
                     seen = as_published(seen)
-                told = {"label": each.label, "when": when, "seed": settings.seed}
-                rows.append(told | representations.measured(seen))
+                row = {"label": each.label, "when": when, "seed": settings.seed}
+                rows.append(row | representations.measured(seen))
                 if settings is each.settings[0]:
-                    maps.append(told | map_of(seen))
+                    maps.append(row | map_of(seen))
     return {"rows": rows, "maps": maps}
 
 
@@ -57,7 +57,7 @@ def transferred(mode, scale):
 
 
 def readouts(series, mode, scale, checkpoint, dataset):
-    """Return how well a linear readout of the features of one digit tells which it is, before and after training on parity."""
+    """Return how well a linear readout of the features of one digit classifies it, before and after training on parity."""
     rows = []
     for each in series:
         for settings in each.settings:
@@ -65,8 +65,8 @@ def readouts(series, mode, scale, checkpoint, dataset):
                 network = restored(settings, checkpoint(settings) if when == "after" else None, dataset)
                 seen = representations.of_place(network, dataset, samples=scale.samples, activated=True)
                 found = representations.measured(seen)
-                told = {"label": each.label, "when": when, "seed": settings.seed}
-                rows.append(told | {name: found[name]["linear"] for name in ("digit", "parity")})
+                row = {"label": each.label, "when": when, "seed": settings.seed}
+                rows.append(row | {name: found[name]["linear"] for name in ("digit", "parity")})
     return {"rows": rows}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..jobs import resolved
 from ..problems import load
 from ..records import write_whole
+from ..settings import present
 from ..store import key_of
 from ..sweeps import Sweep
 from .experiment import record
@@ -18,8 +19,10 @@ class Reproduction:
     """Experiments in some modes, trained in a folder.
 
     Args:
-        tasks: a list of (Experiment, mode). scale: a ``Scale``.
-        path: of the folder: a sweep's, with ``records`` in it. workers, threads, data_dir, cluster: as in ``Sweep``.
+        tasks: a list of (Experiment, mode).
+        scale: a ``Scale``.
+        path: of the folder: a sweep's, with ``records`` in it.
+        workers, threads, data_dir, cluster: as in ``Sweep``.
 
     Attributes:
         sweep: the Sweep of all their runs, those that are most work first.
@@ -51,28 +54,30 @@ class Reproduction:
             if any(key_of(one.config()) not in results for each in series for one in each.settings):
                 yield experiment, mode, None
                 continue
-            told = record(experiment, mode, series, results)
+            found = record(experiment, mode, series, results)
             path = self.path / "records" / f"{experiment.name}-{mode}.json"
             if experiment.analyse:
-                told["analysis"] = earlier_analysis(path, told) or self.analysis(experiment, mode, series)
+                found["analysis"] = earlier_analysis(path, found) or self.analysis(experiment, mode, series)
             path.parent.mkdir(exist_ok=True)
-            write_whole(path, lambda file, told=told: file.write(text(told).encode()))
+            write_whole(path, lambda file, found=found: file.write(text(found).encode()))
             yield experiment, mode, path
 
     def analysis(self, experiment, mode, series):
         """Return what an experiment makes of the final weights of its runs."""
-        file = lambda settings: self.path / "checkpoints" / f"{key_of(settings.config())}.npz"
+        file = lambda settings: self.sweep.store.checkpoint(key_of(settings.config()))
         return experiment.analyse(series, mode, self.scale, file, load(self.scale.data, self.data_dir))
 
 
-def earlier_analysis(path, told):
-    """Return the analysis in the record at `path` if all else in it is as `told`: it took minutes. None if not."""
+def earlier_analysis(path, found):
+    """Return the analysis in the record at `path` if all else in it is as `found`: it took minutes. None if not."""
     try:
         there = json.loads(path.read_bytes())
         analysis = there.pop("analysis")
+        for each in there["series"]:
+            each["config"] = present(each["config"])
     except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
         return None
-    return analysis if there == told and isinstance(analysis, dict) else None
+    return analysis if there == found and isinstance(analysis, dict) else None
 
 
 def series_of(experiment, mode, scale, data_dir):
@@ -89,11 +94,11 @@ def work(settings):
     return settings.epochs * examples * sum(map(prod, pairwise(widths)))
 
 
-def text(told):
+def text(found):
     """Return a record as JSON, a line a series."""
-    head = {name: value for name, value in told.items() if name not in ("series", "analysis")}
-    lines = ",\n".join(json.dumps(each, allow_nan=False) for each in told["series"])
-    rows = told.get("analysis", {})
+    head = {name: value for name, value in found.items() if name not in ("series", "analysis")}
+    lines = ",\n".join(json.dumps(each, allow_nan=False) for each in found["series"])
+    rows = found.get("analysis", {})
     parts = [json.dumps(head, allow_nan=False)[1:-1], f'"series": [\n{lines}\n]']
     if rows:
         inner = ",\n".join(

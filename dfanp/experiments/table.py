@@ -11,7 +11,9 @@ class Row(NamedTuple):
     """A published number and ours.
 
     Attributes:
-        figure, run: which. published: the mean test accuracy. ours: mode -> (mean, half-width of the 95 % interval, or None).
+        figure, run: which.
+        published: the mean test accuracy.
+        ours: mode -> (mean, half-width of the 95 % interval, or None).
     """
 
     figure: str
@@ -47,20 +49,20 @@ def rows(records):
 def markdown(every):
     """Return the table in Markdown."""
     lines = [
-        "| figure | run | published | as published, ours | inside | corrected, ours |",
+        "| figure | run | published | reproduced | agrees | corrected |",
         "|---|---|---|---|---|---|",
     ]
     verdict = {True: "yes", False: "**no**", None: "-"}
     for row in every:
-        ours = [told(*row.ours.get(mode, (None, None))) for mode in MODES]
+        ours = [interval(*row.ours.get(mode, (None, None))) for mode in MODES]
         lines.append(
             f"| {row.figure} | {row.run} | {row.published:.3f} | {ours[0]} | {verdict[row.inside]} | {ours[1]} |"
         )
     return "\n".join(lines)
 
 
-def told(mean, half):
-    """Return a mean with its interval, for people."""
+def interval(mean, half):
+    """Return a mean with the half-width of its interval as text, "-" without a mean."""
     if mean is None:
         return "-"
     return f"{mean:.3f}" if half is None else f"{mean:.3f} ± {half:.3f}"

@@ -1,17 +1,19 @@
 """CuPy's device as the cuda tier sees it: memory, sizes, and the launch of a kernel whose only argument is a struct."""
 
 import ctypes
-from contextlib import contextmanager
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from ..threads import ProcessSetting, once
+
 
 @cache
 def source(name):
     """Return the text of a CUDA file of this folder, with the files that it includes in their places."""
-    lines = (Path(__file__).parent / name).read_text().splitlines()
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
     return "\n".join(source(line.split('"')[1]) if line.startswith("#include") else line for line in lines)
 
 
@@ -27,7 +29,8 @@ class Card:
     """The current device of CuPy.
 
     Attributes:
-        multiprocessors: how many. shared: bytes of shared memory that a block can have.
+        multiprocessors: how many.
+        shared: bytes of shared memory that a block can have.
     """
 
     def __init__(self, cupy):
@@ -79,13 +82,17 @@ class Card:
         argument = np.frombuffer(bytes(struct), np.dtype((np.void, ctypes.sizeof(struct))))
         self.kernel(file, name, defines)((blocks,), (threads,), (argument,), shared_mem=shared)
 
-    @contextmanager
-    def tf32(self):
-        """Return a context in which cuBLAS rounds the factors of float32 products to TF32."""
-        linalg = self.cupy._core._routines_linalg
-        before = linalg.get_compute_type("f")
-        linalg.set_compute_type("f", linalg.COMPUTE_TYPE_TF32)
-        try:
-            yield
-        finally:
-            linalg.set_compute_type("f", before)
+
+@once
+def compute_type(cupy):
+    """Return the ProcessSetting of how cuBLAS computes the products of float32."""
+    linalg = cupy._core._routines_linalg
+    return ProcessSetting(lambda: linalg.get_compute_type("f"), lambda kind: linalg.set_compute_type("f", kind))
+
+
+def products(xp, tf32=False):
+    """Return a context in which cuBLAS rounds the factors of float32 products to TF32, or does what is set outside of dfanp."""
+    if not hasattr(getattr(xp, "_core", None), "_routines_linalg"):  # not CuPy
+        return nullcontext()
+    setting = compute_type(xp)
+    return setting.held(xp._core._routines_linalg.COMPUTE_TYPE_TF32 if tf32 else setting.outside())

@@ -8,12 +8,13 @@ something else. ``auto`` says so in one line; a tier that was asked for by name 
 
 import warnings
 from copy import copy
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 
 from ..errors import BackendError
 from ..inputs import Bank, StackedDigits, WeightGradient
+from .mirror import NUMBERS
 from .tier import Tier
 
 # What was compared so far in this process -> None, or how the kernel differs, or that it leaves this to the definition.
@@ -32,7 +33,8 @@ class Kernels:
         by_name: whether the tier was asked for by its name: then to compute anything else is an error.
 
     Attributes:
-        name: of the tier. notes: a line for each kernel that was turned down.
+        name: of the tier.
+        notes: a line for each kernel that was turned down.
     """
 
     def __init__(self, tier, plain, by_name=True):
@@ -40,7 +42,7 @@ class Kernels:
         self.name, self.notes, self._updates = tier.name, [], {}
 
     def __getattr__(self, name):
-        if name in ("set_threads", "precision", "blas_threads"):
+        if name in ("precision", "blas_threads"):
             return getattr(self.tier, name)
         raise AttributeError(f"Kernels has no attribute {name!r}")
 
@@ -59,6 +61,7 @@ class Kernels:
 
     def update_all(self, optimizer, parameters, t, replicas=None):
         """Do one step of `optimizer` on several parameters: see ``Tier.update_all``."""
+        parameters = [(as_dtype(self.plain.xp, g, more[0].dtype), *more) for g, *more in parameters]
         if self.updates(optimizer, parameters[0][1], replicas):
             self.tier.update_all(optimizer, parameters, t)
         else:
@@ -71,6 +74,8 @@ class Kernels:
         Args:
             built_in: the name of the loss, if it is one of dfanp's: no other has a kernel.
         """
+        if built_in is not None:
+            y = as_dtype(self.plain.xp, y, z.dtype)
         if built_in in self.tier.losses and type(self.tier).output is not Tier.output:
             agrees = self.agrees(
                 ("output", loss, name_of(z.dtype), z.shape[-1] > 1, z.ndim, y.ndim),
@@ -98,7 +103,10 @@ class Kernels:
         key = id(optimizer), type(optimizer).update, theta.dtype, replicas
         found = self._updates.get(key)
         if found is None or found[0] is not optimizer:
-            self._updates[key] = found = optimizer, self._updates_as_defined(optimizer, name_of(theta.dtype), replicas)
+            self._updates[key] = found = (
+                optimizer,
+                self._updates_as_defined(optimizer, name_of(theta.dtype), replicas),
+            )
         return found[1]
 
     def _updates_as_defined(self, optimizer, dtype, replicas):
@@ -116,7 +124,9 @@ class Kernels:
         """Whether the tier computes the same as the definition, by ``compute(tier)``, arrays by name, for either.
 
         Args:
-            key: what must be compared only once in a process. what: for people, what is compared. dtype: of the arrays.
+            key: what must be compared only once in a process.
+            what: for people, what is compared.
+            dtype: of the arrays.
             compute: where it returns None, the tier has no kernel for this, and that is no disagreement.
 
         Raises:
@@ -151,6 +161,16 @@ def difference(mine, definition, limit):
     return None
 
 
+def as_dtype(xp, array, dtype):
+    """Return an array, or the WeightGradient of a delta, in a dtype. Kernels read the memory of one alone.
+
+    A definition may have made another: ``at.delta * np.sqrt(2)`` is float64, whatever delta was.
+    """
+    if isinstance(array, WeightGradient):
+        return WeightGradient(array.X, as_dtype(xp, array.delta, dtype))
+    return array if array.dtype == dtype else xp.astype(array, dtype)
+
+
 def name_of(dtype):
     """Return the name of an array's dtype, in any namespace."""
     return str(dtype).rpartition(".")[2]
@@ -163,17 +183,27 @@ def form_of(optimizer):
     return type(optimizer), methods, words, optimizer.weight_decay > 0, isinstance(optimizer.lr, float)
 
 
-def comparable(optimizer, replicas):
-    """Return an optimizer like this one, at a rate whose steps stand out from rounding."""
-    return replace(optimizer, lr=0.1 if isinstance(optimizer.lr, float) else tuple(0.1 + 0.02 * r for r in range(replicas)))
+def comparable(optimizer, replicas, rate=0.1):
+    """Return an optimizer like this one, for which every hyperparameter that kernels read stands out from rounding.
+
+    A decay of 1e-6, an eps of 1e-8 or a momentum of 0 would hide how they are used, and the next optimizer has another.
+    """
+    found, fractions = copy(optimizer), iter((0.8, 0.7))
+    for name in (*NUMBERS, "momentum"):
+        value = getattr(optimizer, name, None)
+        if isinstance(value, float) and (name != "weight_decay" or value > 0):
+            object.__setattr__(found, name, 0.1 if name in ("weight_decay", "eps") else next(fractions))
+    lr = rate if isinstance(optimizer.lr, float) else tuple(rate * (1 + 0.2 * r) for r in range(replicas))
+    object.__setattr__(found, "lr", lr)
+    return found
 
 
-def digits(backend, dtype, axes=2):
-    """Return nine examples of two images of six pixels, half of them black; of two replicas with three axes."""
+def digits(backend, dtype, axes=2, n=9, std=90.0):
+    """Return n examples of two images of six pixels, half of them black; of two replicas with three axes."""
     rng = np.random.default_rng(5)
     pixels = rng.integers(1, 256, (8, 6), dtype=np.uint8) * (rng.random((8, 6)) < 0.5).astype(np.uint8)
-    picks = rng.integers(0, 8, (2, 9, 2)[3 - axes :])
-    return StackedDigits(Bank(pixels, 80.0, 90.0, dtype, backend), backend.asarray(picks))
+    picks = rng.integers(0, 8, (2, n, 2)[3 - axes :])
+    return StackedDigits(Bank(pixels, 80.0, std, dtype, backend), backend.asarray(picks))
 
 
 def products_of(tier, backend, dtype, axes, X_axes):
@@ -187,16 +217,18 @@ def products_of(tier, backend, dtype, axes, X_axes):
 
 
 def updates_of(tier, backend, optimizer, dtype, replicas):
-    """Return what two updates change, by a tier, of weights below and above a hidden layer, and of biases."""
+    """Return what the first two updates and a later one change, by a tier, of weights below and above a hidden layer, and of biases."""
     rng, R = np.random.default_rng(7), 2 if replicas else None
     optimizer, leading = comparable(optimizer, 2), (2,) if replicas else ()
     normal = lambda *shape: rng.normal(size=(*leading, *shape))
     array = lambda *shape: backend.asarray(normal(*shape), dtype)
-    hosts = {"W0": normal(12, 5), "W1": normal(5, 3), "b0": normal(5)}
+    # The last two are large and small, as gradients may be: what is cut off is then seen.
+    scales = {"b0": 1.0, "b1": 1e3, "b2": 1e-3}
+    hosts = {"W0": normal(12, 5), "W1": normal(5, 3)} | {name: scale * normal(5) for name, scale in scales.items()}
     before, after = ({name: backend.asarray(host.copy(), dtype) for name, host in hosts.items()} for _ in range(2))
     state, X = optimizer.init(backend, after, R), digits(backend, dtype, 2 + bool(replicas))
-    for t in (1, 2):
-        gradients = WeightGradient(X, array(9, 5) / 4), array(5, 3), array(5)
+    for t in (1, 2, 1000):
+        gradients = WeightGradient(X, array(9, 5) / 4), array(5, 3), *(scale * array(5) for scale in scales.values())
         each = [(g, after[n], state.slots[n], state.lr[n]) for n, g in zip(after, gradients, strict=True)]
         tier.update_all(optimizer, each, t)
     found = {name: after[name] - before[name] for name in after}
@@ -205,14 +237,14 @@ def updates_of(tier, backend, optimizer, dtype, replicas):
 
 
 def output_of(tier, backend, loss, z, y):
-    """Return error and totals of some logits with axes like those of z and y, by a tier."""
-    rng, outputs = np.random.default_rng(8), 1 if z.shape[-1] == 1 else 3
-    shape = lambda like: (2, 7, outputs)[3 - like.ndim :]
-    dtype = name_of(z.dtype)
-    logits = backend.asarray(rng.normal(size=shape(z)), dtype)
-    classes = np.arange(np.prod(shape(y)[:-1])).reshape(shape(y)[:-1]) % max(outputs, 2)
-    targets = backend.asarray(np.eye(outputs)[classes] if outputs > 1 else classes[..., None], dtype)
-    e, totals = tier.output(loss, logits, targets)
+    """Return error and totals of logits, small and large ones, with axes like those of z and y, by a tier."""
+    rng, outputs, dtype = np.random.default_rng(8), 1 if z.shape[-1] == 1 else 3, name_of(z.dtype)
+    shape = lambda like: (2, 150, outputs)[3 - like.ndim :]
+    logits = backend.asarray(rng.normal(size=shape(z)) * 10.0 ** rng.uniform(-1, 1, shape(z)), dtype)
+    targets = rng.integers(1, 11, shape(y)) / 10
+    if outputs > 1:
+        targets /= targets.sum(axis=-1, keepdims=True)
+    e, totals = tier.output(loss, logits, backend.asarray(targets, dtype))
     return on_host(backend, {"e": e, "totals": totals})
 
 

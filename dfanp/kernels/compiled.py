@@ -5,27 +5,40 @@ A batch of stacked digits is read as the list of its non-zero pixels. Normalisat
 """
 
 import os
+from contextlib import contextmanager
+from threading import RLock, local
 
 import numpy as np
 
 from ..inputs import StackedDigits
+from ..threads import free_in_children
 from . import mirror
 from .mirror import hyperparameters, slots
 from .nonzero import nonzero
 from .tier import Tier
 
-
 SGD = mirror.number(mirror.OPTIMIZERS, "sgd")
 
 
-def wait_awake_shortly():
-    """Set how long libgomp's threads wait awake for more work before they sleep; it reads that once, when it loads.
+LOADING = free_in_children(RLock())
+
+
+@contextmanager
+def awake_shortly():
+    """Let libgomp, if it loads meanwhile, have its threads wait awake for a short time for more work before they sleep.
 
     Long enough for the pause between two kernels of a step (waking up costs more), too short to starve BLAS and other
-    processes.
+    processes. It reads the environment once, when it loads; what others start afterwards gets the environment as it was.
     """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    with LOADING:
+        if {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+            yield
+            return
+        os.environ["GOMP_SPINCOUNT"] = "10000"
+        try:
+            yield
+        finally:
+            os.environ.pop("GOMP_SPINCOUNT", None)
 
 
 class Digits:
@@ -63,10 +76,24 @@ class Lists:
             self.in_block, self.in_pixel = np.empty(self.room, np.uint16), np.empty(self.room, np.uint32)
 
 
+class Workspace(local):
+    """Memory that the kernels of a tier use again from call to call; each thread that calls them has its own.
+
+    Attributes:
+        lists: Lists, by the number of a replica (None: of all).
+    """
+
+    def __init__(self):
+        self.lists = {}
+
+    def __reduce__(self):  # a copy, or one in another process, begins empty
+        return type(self), ()
+
+
 class Compiled(Tier):
     """The operations of the kernel table for float32 and float64, but for the loops over pixels and parameters.
 
-    A tier has the classes ``Digits`` and ``Lists``, and these, each for arrays without a replica axis:
+    A tier has the classes ``Digits``, ``Lists`` and ``Workspace``, and these, each for arrays without a replica axis:
 
         gather(digits, picks, lists)             fill by_block and in_block for the examples `picks` (n, k)
         transpose(digits, lists)                 fill by_pixel and in_pixel from them
@@ -78,22 +105,25 @@ class Compiled(Tier):
     and may have ``fused_epoch``. Products of arrays are left to BLAS, on one thread: its others would wait awake, on the cores
     that the next kernel needs.
 
-    Results do not depend on the number of threads: work is split by output, never by summand.
+    Results do not depend on the number of threads: work is split by output, never by summand. Threads of Python may call one tier
+    at once, and what they share (a Bank's Digits) is not changed once it is made.
     """
 
-    Digits, Lists = Digits, Lists
+    Digits, Lists, Workspace = Digits, Lists, Workspace
     xp = np
     blas_threads = 1
     optimizers = mirror.OPTIMIZERS
 
     def __init__(self):
-        self.lists = {}
+        self.workspace = self.Workspace()
 
     def listed(self, X, r):
         """Return Digits and Lists with the non-zero pixels of replica r of StackedDigits X (r None: of all)."""
         digits = X.bank.prepared(self.name, self.Digits)
         r = r if X.picks.ndim == 3 else None
-        lists = self.lists.setdefault(r, self.Lists())
+        lists = self.workspace.lists.get(r)
+        if lists is None:
+            lists = self.workspace.lists[r] = self.Lists()
         if lists.owner is not X:
             picks = np.ascontiguousarray(X.picks if r is None else X.picks[r], np.int64)
             lists.owner = None
@@ -118,7 +148,9 @@ class Compiled(Tier):
         if not isinstance(X, StackedDigits):
             return gradient.dense()
         found = np.zeros((*delta.shape[:-2], X.shape[-1], delta.shape[-1]), delta.dtype)
-        self.apply_gradient(dict.fromkeys((*mirror.FLAGS, *mirror.NUMBERS), 0) | {"kind": SGD}, gradient, found, (), -1.0)
+        self.apply_gradient(
+            dict.fromkeys((*mirror.FLAGS, *mirror.NUMBERS), 0) | {"kind": SGD}, gradient, found, (), -1.0
+        )
         return found
 
     def fused_update(self, optimizer, gradient, theta, s, lr, t):

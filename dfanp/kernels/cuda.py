@@ -13,7 +13,7 @@ import numpy as np
 from .. import activations
 from ..inputs import StackedDigits, WeightGradient
 from . import mirror
-from .card import Card
+from .card import Card, products
 from .cuda_shapes import shape_of
 from .mirror import ACTIVATIONS, HYPERPARAMETERS, INT, POINTER, REALS, corrections, hyperparameters, slots
 from .tier import Tier
@@ -31,7 +31,9 @@ def structs(real, numbers):
     """Return the structs `gather`, `output` and `update` of cuda.cu, by their names, for a C type and its struct of hyperparameters."""
     many = POINTER * MOST
     return {
-        "gather": mirror.struct("Gather", (POINTER, "raw picks out"), (INT, "replicas rows stride k pixels"), (real, "mean std")),
+        "gather": mirror.struct(
+            "Gather", (POINTER, "raw picks out"), (INT, "replicas rows stride k pixels"), (real, "mean std")
+        ),
         "output": mirror.struct(
             "Output", (POINTER, "z y e totals"), (INT, "replicas n outputs y_stride"), (ctypes.c_int, "loss")
         ),
@@ -81,7 +83,8 @@ class Cuda(Tier):
     """The operations of the kernel table on a GPU.
 
     Args:
-        xp: CuPy. card: a ``Card``; None takes CuPy's device.
+        xp: CuPy.
+        card: a ``Card``; None takes CuPy's device.
     """
 
     name = "cuda"
@@ -109,8 +112,11 @@ class Cuda(Tier):
         return None if array is None else self.card.address(array)
 
     def contiguous(self, array):
-        """Return `array` itself, or a copy without gaps."""
-        return self.xp.reshape(self.xp.reshape(array, (-1,)), array.shape)
+        """Return a view of `array`, or a copy without gaps."""
+        flat = self.xp.reshape(array, (-1,))
+        if self.card.strides(flat) != [1]:  # every other number, or one that is broadcast: reshape makes a view of it
+            flat = self.xp.astype(flat, flat.dtype)
+        return self.xp.reshape(flat, array.shape)
 
     def run(self, name, argument, numbers, dtype, shared=0, blocks=None):
         """Launch a kernel of cuda.cu on as many blocks as `numbers` keep busy (or `blocks`), for the dtype."""
@@ -125,11 +131,12 @@ class Cuda(Tier):
         if X._dense is None:
             bank, dtype, (*replicas, n, k) = X.bank, np.dtype(X.dtype), X.picks.shape
             picks = X.picks if self.card.strides(X.picks)[-2:] == [k, 1] else self.contiguous(X.picks)
-            X._dense = self.card.empty(X.shape, X.dtype)
+            out = self.card.empty(X.shape, X.dtype)
             stride = self.card.strides(picks)[0] if replicas else n * k
-            pointers = map(self.address, (bank.raw, picks, X._dense))
+            pointers = map(self.address, (bank.raw, picks, out))
             sizes = *(replicas or [1]), n, stride, k, bank.raw.shape[1]
-            self.run("gather", STRUCTS[dtype]["gather"](*pointers, *sizes, bank.mean, bank.std), X._dense.size, dtype)
+            self.run("gather", STRUCTS[dtype]["gather"](*pointers, *sizes, bank.mean, bank.std), out.size, dtype)
+            X._dense = out  # once it is filled: other threads may wait for it
         return X._dense
 
     def product(self, X, W):
@@ -173,7 +180,9 @@ class Cuda(Tier):
         """Return e, shape of z (None unless `learning`), and the totals of ``Tier.output``, in one launch.
 
         Args:
-            loss: a Loss. z: logits (n, d_L) or (R, n, d_L). y: targets of that shape, or without R.
+            loss: a Loss.
+            z: logits (n, d_L) or (R, n, d_L).
+            y: targets of that shape, or without R.
         """
         *replicas, n, outputs = z.shape
         z, y = self.contiguous(z), y if self.card.strides(y)[-2:] == [outputs, 1] else self.contiguous(y)
@@ -219,7 +228,12 @@ class Cuda(Tier):
             p.X = self.address(X)
         macros = {name.upper(): getattr(shape, name) for name in ("words", "columns", "ranks", "groups", "threads")}
         macros |= {"N": batch, "K": K, "IMAGE_WORDS": ceil(pixels / 4), "PIXELS": pixels, "BUFFERS": shape.buffers}
-        macros |= {"DENSE": int(not digits), "ACTIVATION": mirror.number(ACTIVATIONS, activation), "KIND": 0, "STATES": states}
+        macros |= {
+            "DENSE": int(not digits),
+            "ACTIVATION": mirror.number(ACTIVATIONS, activation),
+            "KIND": 0,
+            "STATES": states,
+        }
         macros |= {"LEAK": activations.LEAK, **sizes_of(**{"pass": Pass})}
         macros |= {"LEARN": int(learning is not None), "LEARN_W0": int(learn_W0)}
         if learning is not None:
@@ -280,7 +294,7 @@ class CudaTF32(Cuda):
     tolerance = {"float32": 3e-2, "float64": 1e-9}
 
     def precision(self):
-        return self.card.tf32()
+        return products(self.xp, tf32=True)
 
 
 def dtype_of(array):

@@ -10,7 +10,7 @@
  *   z            the group's part of h @ W1, exchanged with the other groups              (barrier of the team)
  *   e, delta     in each block, of its columns; then X.T @ delta, and the step of W and its state
  *
- * All sums are taken in an order that hangs on the sizes alone. Blocks wait for each other, so all must be on the card at once: the
+ * All sums are taken in an order that depends on the sizes alone. Blocks wait for each other, so all must be on the card at once: the
  * launch is cooperative. Inputs are bytes of images, (raw - mean) / std = scale * raw + shift, or with DENSE floats.
  *
  * Compiled for one shape (cuda.py): WORDS, COLUMNS (a multiple of 8), RANKS, GROUPS, THREADS (a multiple of 32), N (the most examples

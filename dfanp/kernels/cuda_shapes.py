@@ -11,7 +11,8 @@ class Shape(NamedTuple):
     """The macros of cuda_pass.cu of these names, and what follows from them.
 
     Attributes:
-        rows: examples of a batch, filled up. bytes: of shared memory that a block takes.
+        rows: examples of a batch, filled up.
+        bytes: of shared memory that a block takes.
         cycles: of a step, by an estimate that is good enough to compare shapes.
     """
 
@@ -36,9 +37,14 @@ def shape_of(multiprocessors, shared, words, H, n, dense, states, learn_W0):
     """Return the Shape whose step takes the fewest cycles by estimate; None if none fits.
 
     Args:
-        multiprocessors: of the card. shared: bytes of shared memory that a block can have.
-        words: of four inputs, of an example. H: hidden units. n: examples of a batch. dense: whether inputs are floats, not bytes.
-        states: arrays of the optimizer's state. learn_W0: whether the first layer is trained.
+        multiprocessors: of the card.
+        shared: bytes of shared memory that a block can have.
+        words: of four inputs, of an example.
+        H: hidden units.
+        n: examples of a batch.
+        dense: whether inputs are floats, not bytes.
+        states: arrays of the optimizer's state.
+        learn_W0: whether the first layer is trained.
     """
     found = shapes(multiprocessors, shared, words, H, n, dense, states, learn_W0)
     return min(found, key=lambda shape: shape.cycles, default=None)
@@ -88,7 +94,7 @@ def cycles_of(words, columns, rows, threads, ranks, sets, fold, dense, tiles):
     forward = words * units * (fold * 37 + 8) / at_once
     # For an example in X.T @ delta it loads and unpacks a word and two times four numbers, and does 32 multiply-adds.
     backward = rows * tiles * warps * 39 / at_once
-    # Bytes from the second-level cache, of which a multiprocessor gets some 24 a cycle: the batch, and what the ranks tell each other.
+    # Bytes from the second-level cache, of which a multiprocessor gets some 24 a cycle: the batch, and what the ranks exchange.
     moved = rows * words * (16 if dense else 4) + (4 * rows * columns * (ranks + 1) if ranks > 1 else 0)
     # What is done for each number of h: f, delta, sums.
     elementwise = rows * columns / 4 / 32 * 120 / at_once

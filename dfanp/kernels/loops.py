@@ -1,14 +1,22 @@
 """The loops of the numba tier. All compiled code is in this file, since Numba's cache notices no edit in another one.
 
 Work is split over threads by output (columns, rows), never by summand, so the results do not depend on the number of threads.
+Loops over `threads` are Numba's where that is more than 1, and plain ones on the calling thread where it is 1.
 """
+
+import os
+from contextlib import contextmanager, suppress
+from threading import Lock
 
 import numba
 import numpy as np
 from llvmlite import ir
 from numba import prange, types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
+from ..threads import free_in_children
+from .compiled import awake_shortly
 from .mirror import NUMBERS, OPTIMIZERS
 
 PANEL = 64  # columns of W at a time: with a block of its rows they stay in the first-level cache
@@ -18,11 +26,22 @@ PIECE = 4096  # parameters at a time
 EIGHT, BYTE, ONE, WIDE = map(np.uint64, (8, 255, 1, PANEL))
 # What the kinds of optimizers and their hyperparameters are called in arithmetic.h, in its order.
 SGD, MOMENTUM, NESTEROV, ADAGRAD, ADADELTA, RMSPROP, ADAM = (
-    OPTIMIZERS.index(name) for name in "SGD MOMENTUM NESTEROV ADAGRAD ADADELTA RMSPROP ADAM".split()
+    OPTIMIZERS.index(name) for name in ["SGD", "MOMENTUM", "NESTEROV", "ADAGRAD", "ADADELTA", "RMSPROP", "ADAM"]
 )
 DECAY, RHO, BETA1, BETA2, EPS, ONE_RHO, ONE_BETA1, ONE_BETA2, CORRECTION1, CORRECTION2 = (
     NUMBERS.index(name)
-    for name in "weight_decay rho beta1 beta2 eps one_rho one_beta1 one_beta2 correction1 correction2".split()
+    for name in [
+        "weight_decay",
+        "rho",
+        "beta1",
+        "beta2",
+        "eps",
+        "one_rho",
+        "one_beta1",
+        "one_beta2",
+        "correction1",
+        "correction2",
+    ]
 )
 
 
@@ -40,9 +59,49 @@ def jit(parallel=False):
     return decorate
 
 
-def set_threads(threads):
-    """Use that many threads from now on, in the calling thread; no more than Numba has."""
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+# Whether this process was forked from one in which Numba had started threads on OpenMP. It has none of them, and Numba ends it
+# when it asks for them.
+forked = False
+# Held while loops run in Numba's own layer of threads ("workqueue"), which ends a process that uses it twice at once.
+busy = Lock()
+
+
+@contextmanager
+def team(threads):
+    """Yield how many of Numba's threads loops may run on, at most `threads`; 1 stands for the calling thread, and none of Numba's."""
+    one_at_a_time, threads = layer() == "workqueue", min(threads, numba.config.NUMBA_NUM_THREADS)
+    if threads == 1 or forked or (one_at_a_time and not busy.acquire(blocking=False)):
+        yield 1
+        return
+    before = numba.get_num_threads()
+    numba.set_num_threads(threads)
+    try:
+        yield threads
+    finally:
+        numba.set_num_threads(before)
+        if one_at_a_time:
+            busy.release()
+
+
+def layer():
+    """Return the name of Numba's layer of threads, which is started if it was not yet."""
+    with suppress(ValueError):
+        return numba.threading_layer()
+    with awake_shortly():
+        numba.get_num_threads()
+    return numba.threading_layer()
+
+
+def note_fork():
+    """Remember, in a child of fork, what the parent had started."""
+    global forked
+    with suppress(ValueError):  # nothing yet
+        forked = forked or numba.threading_layer() == "omp"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=note_fork)
+free_in_children(global_compiler_lock)
 
 
 @intrinsic
@@ -99,7 +158,7 @@ def emit_add_rows(context, builder, signature, args):
 
 
 @jit(parallel=True)
-def gather(start, entries, blocks, picks, by_block, in_block):
+def gather(threads, start, entries, blocks, picks, by_block, in_block):
     """Fill by_block (k · blocks, n + 1) and in_block for the examples in picks (n, k)."""
     n, total = len(picks), 0
     for c in range(len(by_block)):
@@ -108,29 +167,41 @@ def gather(start, entries, blocks, picks, by_block, in_block):
             by_block[c, i] = total
             total += start[at + 1] - start[at]
         by_block[c, n] = total
-    for c in prange(len(by_block)):
-        for i in range(n):
-            first = np.uint64(start[picks[i, c // blocks] * blocks + c % blocks])
-            begin = np.uint64(by_block[c, i])
-            for e in range(np.uint64(by_block[c, i + 1]) - begin):
-                in_block[begin + e] = entries[first + e]
-
-
-@jit(parallel=True)
-def transpose(pixels, blocks, block, by_block, in_block, by_pixel, in_pixel):
-    """Fill by_pixel (k · pixels + 1,) and in_pixel from by_block and in_block."""
-    n = by_block.shape[1] - 1
-    by_pixel[-1] = by_block[-1, n]
-    for c in prange(len(by_block)):
-        first = c % blocks * block
-        sort_block(
-            n, c, by_block, in_block, c // blocks * pixels + first, min(block, pixels - first), by_pixel, in_pixel
-        )
+    if threads == 1:
+        for c in range(len(by_block)):
+            gather_block(c, start, entries, blocks, picks, by_block, in_block)
+    else:
+        for c in prange(len(by_block)):
+            gather_block(c, start, entries, blocks, picks, by_block, in_block)
 
 
 @jit()
-def sort_block(n, c, by_block, in_block, first, rows, by_pixel, in_pixel):
-    """Sort the entries of block c by pixel, those from `first` to first + rows, in the order of their examples."""
+def gather_block(c, start, entries, blocks, picks, by_block, in_block):
+    """Copy the entries of block c, example by example, to their places in in_block."""
+    for i in range(len(picks)):
+        first = np.uint64(start[picks[i, c // blocks] * blocks + c % blocks])
+        begin = np.uint64(by_block[c, i])
+        for e in range(np.uint64(by_block[c, i + 1]) - begin):
+            in_block[begin + e] = entries[first + e]
+
+
+@jit(parallel=True)
+def transpose(threads, pixels, blocks, block, by_block, in_block, by_pixel, in_pixel):
+    """Fill by_pixel (k · pixels + 1,) and in_pixel from by_block and in_block."""
+    by_pixel[-1] = by_block[-1, -1]
+    if threads == 1:
+        for c in range(len(by_block)):
+            sort_block(c, pixels, blocks, block, by_block, in_block, by_pixel, in_pixel)
+    else:
+        for c in prange(len(by_block)):
+            sort_block(c, pixels, blocks, block, by_block, in_block, by_pixel, in_pixel)
+
+
+@jit()
+def sort_block(c, pixels, blocks, block, by_block, in_block, by_pixel, in_pixel):
+    """Sort the entries of block c by pixel, those of a pixel in the order of their examples."""
+    place = c % blocks * block
+    n, first, rows = by_block.shape[1] - 1, c // blocks * pixels + place, min(block, pixels - place)
     following = np.zeros(256, np.uint64)
     for e in range(np.uint64(by_block[c, 0]), np.uint64(by_block[c, n])):
         following[in_block[e] >> EIGHT] += ONE
@@ -149,13 +220,18 @@ def sort_block(n, c, by_block, in_block, first, rows, by_pixel, in_pixel):
 
 
 @jit(parallel=True)
-def product(pixels, blocks, block, by_block, in_block, table, shift, W, a):
+def product(threads, pixels, blocks, block, by_block, in_block, table, shift, W, a):
     """a = X @ W for X the normalised pixels of a batch, table[raw] + shift each, W (D, H) and a (n, H).
 
     A pixel that is zero adds shift · W alone, so all zeros together add shift times the column sums of W.
     """
-    for P in prange((W.shape[1] + PANEL - 1) // PANEL):
-        product_panel(P * PANEL, pixels, blocks, block, by_block, in_block, table, shift, W, a)
+    panels = (W.shape[1] + PANEL - 1) // PANEL
+    if threads == 1:
+        for P in range(panels):
+            product_panel(P * PANEL, pixels, blocks, block, by_block, in_block, table, shift, W, a)
+    else:
+        for P in prange(panels):
+            product_panel(P * PANEL, pixels, blocks, block, by_block, in_block, table, shift, W, a)
 
 
 @jit()
@@ -181,21 +257,39 @@ def product_panel(column, pixels, blocks, block, by_block, in_block, table, shif
 
 
 @jit(parallel=True)
-def fused_update(by_pixel, in_pixel, table, shift, delta, kind, outside, unscaled, numbers, lr, w, s0, s1):
+def fused_update(threads, by_pixel, in_pixel, table, shift, delta, kind, outside, unscaled, numbers, lr, w, s0, s1):
     """Update w (D · H,) and its state s0, s1, in place, by X.T @ delta, for delta (n, H).
 
     Some rows at a time of the gradient are applied while they are in the second-level cache: it never exists whole.
     """
-    (n, H), D = delta.shape, len(by_pixel) - 1
+    (n, H), tasks = delta.shape, (len(by_pixel) - 1 + ROWS - 1) // ROWS
     panels = (H + PANEL - 1) // PANEL
     packed, sums = np.empty((panels, n, PANEL), delta.dtype), np.empty((panels, PANEL), delta.dtype)
-    for P in prange(panels):
-        pack(P, delta, shift, packed, sums)
-    for task in prange((D + ROWS - 1) // ROWS):
-        first, stop = task * ROWS, min(task * ROWS + ROWS, D)
-        g = gradient_rows(first, stop, H, by_pixel, in_pixel, table, packed, sums)
-        here = slice(first * H, stop * H)
-        update_run(kind, outside, unscaled, numbers, lr, g, w[here], s0[here], s1[here])
+    if threads == 1:
+        for P in range(panels):
+            pack(P, delta, shift, packed, sums)
+        for task in range(tasks):
+            update_rows(
+                task, by_pixel, in_pixel, table, packed, sums, kind, outside, unscaled, numbers, lr, w, s0, s1
+            )
+    else:
+        for P in prange(panels):
+            pack(P, delta, shift, packed, sums)
+        for task in prange(tasks):
+            update_rows(
+                task, by_pixel, in_pixel, table, packed, sums, kind, outside, unscaled, numbers, lr, w, s0, s1
+            )
+
+
+@jit()
+def update_rows(task, by_pixel, in_pixel, table, packed, sums, kind, outside, unscaled, numbers, lr, w, s0, s1):
+    """Update rows 32 task to 32 task + 31 of w and its state by their gradient."""
+    D = len(by_pixel) - 1
+    H = len(w) // D
+    first, stop = task * ROWS, min(task * ROWS + ROWS, D)
+    g = gradient_rows(first, stop, H, by_pixel, in_pixel, table, packed, sums)
+    here = slice(first * H, stop * H)
+    update_run(kind, outside, unscaled, numbers, lr, g, w[here], s0[here], s1[here])
 
 
 @jit()
@@ -231,10 +325,10 @@ def gradient_rows(first, stop, H, by_pixel, in_pixel, table, packed, sums):
 
 
 @jit(parallel=True)
-def update(kind, outside, unscaled, numbers, lr, g, w, s0, s1):
+def update(threads, kind, outside, unscaled, numbers, lr, g, w, s0, s1):
     """Update parameters w and their state s0, s1, in place, by their gradients g; all are vectors."""
     pieces = (len(w) + PIECE - 1) // PIECE
-    if pieces <= 8:  # not worth waking the threads
+    if threads == 1 or pieces <= 8:  # few are not worth waking the threads
         update_run(kind, outside, unscaled, numbers, lr, g, w, s0, s1)
     else:
         for p in prange(pieces):

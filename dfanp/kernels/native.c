@@ -1,10 +1,14 @@
 /* The native tier: the sparse first layer and the optimizers' updates, for float and double.
  *
- * Called through ctypes; see native.py for the contracts. Work is split over threads by output (columns, rows), never by
- * summand, so the results do not depend on the number of threads. Nothing here allocates what it does not free. */
+ * Called through ctypes, by several threads of Python at once; see native.py for the contracts. Work is split over threads by
+ * output (columns, rows), never by summand, so the results do not depend on the number of threads, which each call says.
+ * Nothing here allocates what it does not free, or keeps anything from call to call. */
 
 #include <math.h>
 #include <omp.h>
+#ifndef _WIN32
+#include <pthread.h>
+#endif
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,14 +80,33 @@ static void list_by_pixel(int64_t n, int64_t rows, const int32_t *at, const uint
             turned[next[entries[e] >> 8]++] = (uint32_t)i << 8 | (entries[e] & 255);
 }
 
-EXPORT void dfanp_threads(int64_t threads) { omp_set_num_threads((int)threads); }
+/* Return how many threads OpenMP would take, by its variables and what was set in the calling thread. */
+EXPORT int64_t dfanp_most_threads(void) { return MIN(omp_get_max_threads(), omp_get_thread_limit()); }
+
+/* GCC's libgomp keeps the threads of a parallel region for the next one. A child of fork would wait for them for good, since it has
+ * none of them; so they are sent home before the fork, and on either side the next region starts new ones. Where that cannot
+ * be done, the child computes on one thread. Other OpenMP libraries see to a fork themselves. */
+static int alone;
+#define TEAM(threads) num_threads(alone ? 1 : (int)(threads))
+#if defined(__GNUC__) && !defined(__clang__) && !defined(_WIN32)
+static int kept;
+static void before_fork(void) {
+#if __GNUC__ >= 9
+    kept = omp_pause_resource_all(omp_pause_hard) != 0;
+#else
+    kept = 1;
+#endif
+}
+static void in_child(void) { alone |= kept; }
+__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(before_fork, NULL, in_child); }
+#endif
 
 /* Fill by_block and in_block of `out` for the examples in picks (n, k). */
-EXPORT void dfanp_gather(const bank *from, const int64_t *picks, const batch *out) {
+EXPORT void dfanp_gather(int64_t threads, const bank *from, const int64_t *picks, const batch *out) {
     const int64_t n = out->n, k = out->k, blocks = from->blocks, all = k * blocks;
     int32_t *begin = malloc(sizeof *begin * (size_t)(all + 1));
     if (!begin) abort();
-#pragma omp parallel
+#pragma omp parallel TEAM(threads)
     {
 #pragma omp for schedule(static)
         for (int64_t c = 0; c < all; c++) {
@@ -106,10 +129,10 @@ EXPORT void dfanp_gather(const bank *from, const int64_t *picks, const batch *ou
 }
 
 /* Fill by_pixel and in_pixel of `out` from its by_block and in_block. */
-EXPORT void dfanp_transpose(const bank *from, const batch *out) {
+EXPORT void dfanp_transpose(int64_t threads, const bank *from, const batch *out) {
     const int64_t n = out->n, all = out->k * from->blocks;
     out->by_pixel[out->k * from->pixels] = out->by_block[all * (n + 1) - 1];
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) TEAM(threads)
     for (int64_t c = 0; c < all; c++) {
         const int64_t first = (c % from->blocks) * from->block, rows = MIN(from->block, from->pixels - first);
         list_by_pixel(n, rows, out->by_block + c * (n + 1), out->in_block,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import activations
-from ..inputs import StackedDigits, rows
+from ..inputs import StackedDigits
 from . import compiled, mirror
 from .mirror import ACTIVATIONS, HYPERPARAMETERS, INT, POINTER, REALS
 
@@ -24,7 +24,7 @@ PASSES = {
     dtype: mirror.struct(
         "Pass",
         (POINTER, "bank picks table X y M W0 W0_s0 W0_s1 W1 W1_s0 W1_s1 lr corrections totals"),
-        (INT, "replicas examples k features hidden batch own_X own_y activation learn learn_W0"),
+        (INT, "replicas examples k features hidden batch own_X own_y activation learn learn_W0 threads"),
         (real, "shift leak"),
         (HYPERPARAMETERS[dtype], "o"),
     )
@@ -44,8 +44,8 @@ def path():
 
 def library():
     """Return the loaded C library; an OSError if it was not built, does not load, or was built from another version of the code."""
-    compiled.wait_awake_shortly()
-    loaded = ctypes.CDLL(str(path()))
+    with compiled.awake_shortly():
+        loaded = ctypes.CDLL(str(path()))
     structs = [Bank, Batch, *(each for dtype in REALS for each in (HYPERPARAMETERS[dtype], PASSES[dtype]))]
     sizes = (INT * len(structs))()
     if hasattr(loaded, "dfanp_sizes"):
@@ -86,26 +86,38 @@ class Lists(compiled.Lists):
         self.batch = ctypes.byref(self.struct)
 
 
+class Workspace(compiled.Workspace):
+    """Workspace, with the working memory of a pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.room = np.empty(0, np.uint8)
+
+
 class Native(compiled.Compiled):
     """The operations of the kernel table in C."""
 
     name = "native"
-    Digits, Lists = Digits, Lists
+    Digits, Lists, Workspace = Digits, Lists, Workspace
     rules, losses = ("bp", "fa", "dfa"), ("bce",)
     activations = ACTIVATIONS
 
     def __init__(self, xp=np):
         super().__init__()
-        self.room = np.empty(0, np.uint8)
         lib = library()
-        self.c_gather, self.c_transpose, self.threads = lib.dfanp_gather, lib.dfanp_transpose, lib.dfanp_threads
-        self.c_gather.argtypes, self.c_transpose.argtypes, self.threads.argtypes = [POINTER] * 3, [POINTER] * 2, [INT]
+        self.c_gather, self.c_transpose, self.c_most_threads = (
+            lib.dfanp_gather,
+            lib.dfanp_transpose,
+            lib.dfanp_most_threads,
+        )
+        self.c_gather.argtypes, self.c_transpose.argtypes = [INT] + [POINTER] * 3, [INT] + [POINTER] * 2
+        self.c_most_threads.restype = INT
         self.real = {}
         for dtype, (suffix, real) in REALS.items():
             arguments = {
-                "product": [POINTER] * 3 + [real, INT] + [POINTER] * 2,
-                "fused_update": [POINTER] * 3 + [real, INT] + [POINTER] * 2 + [real] + [POINTER] * 3,
-                "update": [POINTER, real, INT] + [POINTER] * 4,
+                "product": [INT] + [POINTER] * 3 + [real, INT] + [POINTER] * 2,
+                "fused_update": [INT] + [POINTER] * 3 + [real, INT] + [POINTER] * 2 + [real] + [POINTER] * 3,
+                "update": [INT, POINTER, real, INT] + [POINTER] * 4,
                 "room": [POINTER],
                 "pass": [POINTER] * 2,
             }
@@ -122,38 +134,41 @@ class Native(compiled.Compiled):
             return str(error)
         return None
 
-    def set_threads(self, threads):
-        """Use that many threads from now on, in the calling thread."""
-        self.threads(threads)
+    def most_threads(self):
+        """Return how many threads OpenMP would take by itself: OMP_NUM_THREADS, or the present limit of threadpoolctl."""
+        return self.c_most_threads()
 
     def gather(self, digits, picks, lists):
-        self.c_gather(digits.bank, address(picks), lists.batch)
+        self.c_gather(self.threads, digits.bank, address(picks), lists.batch)
 
     def transpose(self, digits, lists):
-        self.c_transpose(digits.bank, lists.batch)
+        self.c_transpose(self.threads, digits.bank, lists.batch)
 
     def numbers(self, hyperparameters, dtype):
         return HYPERPARAMETERS[dtype](**hyperparameters)
 
     def multiply(self, digits, lists, W, a):
         product = self.real[W.dtype]["product"]
-        product(digits.bank, lists.batch, digits.table_at, digits.shift, W.shape[-1], address(W), address(a))
+        scale = digits.table_at, digits.shift, W.shape[-1]
+        product(self.threads, digits.bank, lists.batch, *scale, address(W), address(a))
 
     def fuse(self, digits, lists, delta, numbers, lr, W, state):
         update, H = self.real[W.dtype]["fused_update"], W.shape[-1]
         scale, by = (digits.table_at, digits.shift, H, address(delta)), (ctypes.byref(numbers), lr)
-        update(digits.bank, lists.batch, *scale, *by, address(W), *addresses(state))
+        update(self.threads, digits.bank, lists.batch, *scale, *by, address(W), *addresses(state))
 
     def apply(self, numbers, lr, g, theta, state):
         update = self.real[theta.dtype]["update"]
-        update(ctypes.byref(numbers), lr, theta.size, address(g), address(theta), *addresses(state))
+        update(self.threads, ctypes.byref(numbers), lr, theta.size, address(g), address(theta), *addresses(state))
 
     def fused_epoch(self, activation, W0, W1, X, y, batch_size, learning=None):
         """Do all steps of an epoch of a network with one hidden layer, one output, no biases and the loss "bce"; or test it.
 
         Args:
-            activation: of the hidden layer, by its name. W0, W1: the weights, (D, H) and (H, 1), or (R, D, H) and (R, H, 1).
-            X: StackedDigits or an array, (N, D) or (R, N, D). y: targets (N, 1) or (R, N, 1).
+            activation: of the hidden layer, by its name.
+            W0, W1: the weights, (D, H) and (H, 1), or (R, D, H) and (R, H, 1).
+            X: StackedDigits or an array, (N, D) or (R, N, D).
+            y: targets (N, 1) or (R, N, 1).
             batch_size: examples a step.
             learning: None to test; or a ``Learning``, to do a step of its optimizer after each batch: W1, W0 where it is
                 trained, their states and its count of steps change in place.
@@ -167,7 +182,7 @@ class Native(compiled.Compiled):
         if steps * batch_size < y.shape[-2]:
             return self.in_slices(steps * batch_size, activation, W0, W1, X, y, batch_size, learning)
         p, real, totals = PASSES[W0.dtype](), self.real[W0.dtype], np.empty((*W0.shape[:-2], 2))
-        p.totals, p.batch, p.leak = address(totals), batch_size, activations.LEAK
+        p.totals, p.batch, p.leak, p.threads = address(totals), batch_size, activations.LEAK, self.threads
         p.activation = mirror.number(ACTIVATIONS, activation)
         # What only its address is known of must outlive the call.
         kept = self.describe(p, W0, W1, X, np.ascontiguousarray(y))
@@ -176,9 +191,9 @@ class Native(compiled.Compiled):
         size = real["room"](ctypes.byref(p))
         if size > max(LARGEST_ROOM, ROOM_OVER_WEIGHTS * W0.nbytes):
             return None
-        if size > self.room.size:
-            self.room = np.empty(size, np.uint8)
-        real["pass"](ctypes.byref(p), address(self.room))
+        if size > self.workspace.room.size:
+            self.workspace.room = np.empty(size, np.uint8)
+        real["pass"](ctypes.byref(p), address(self.workspace.room))
         if learning is not None:
             learning.state.step += -(-p.examples // batch_size)
         return np.moveaxis(totals, -1, 0)
@@ -217,7 +232,7 @@ class Native(compiled.Compiled):
         """Do what ``fused_epoch`` does, on so many `examples` a call."""
         sums = 0.0
         for start in range(0, y.shape[-2], examples):
-            part = rows(X, start, start + examples), y[..., start : start + examples, :]
+            part = X[..., start : start + examples, :], y[..., start : start + examples, :]
             totals = self.fused_epoch(activation, W0, W1, *part, batch_size, learning)
             if totals is None:  # the first one says so for all
                 return None

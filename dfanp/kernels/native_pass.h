@@ -18,7 +18,7 @@ typedef struct {
     const REAL *corrections; /* Adam's two for each step, (steps, 2); else NULL */
     double *totals;          /* out, (R, 2): the summed loss and the number of examples that are right */
     int64_t R, N, k, D, H, batch; /* replicas, examples, digits of one, features, hidden width, examples a step */
-    int64_t own_X, own_y, activation, learn, learn_W0;
+    int64_t own_X, own_y, activation, learn, learn_W0, threads;
     REAL shift; /* of a raw pixel */
     REAL leak;  /* the slope of leaky relu left of zero */
     NAME(hyperparameters) o;
@@ -53,7 +53,7 @@ static uintptr_t NAME(lay_out)(const NAME(pass) *p, NAME(work) *w, uintptr_t roo
         w->part[i] = TAKE(w->group * rows * real);
     }
     w->own_size = (w->group * p->batch + 15) / 16 * 16 + CHUNK * PANEL;
-    w->own = TAKE(omp_get_max_threads() * w->own_size * real);
+    w->own = TAKE(p->threads * w->own_size * real);
     w->lists = !p->from ? 0 : p->own_X ? w->group : 1;
     w->block_cap = p->from ? p->batch * p->from->widest : 0;
     for (int i = 0; i < 3 && w->lists; i++) {
@@ -72,7 +72,7 @@ static uintptr_t NAME(lay_out)(const NAME(pass) *p, NAME(work) *w, uintptr_t roo
     return room;
 }
 
-/* Return how many bytes of working memory a pass needs, on as many threads as are set. */
+/* Return how many bytes of working memory a pass needs. */
 EXPORT int64_t NAME(dfanp_room)(const NAME(pass) *p) {
     NAME(work) w;
     return (int64_t)NAME(lay_out)(p, &w, 0) + LINE;
@@ -209,7 +209,7 @@ EXPORT CLONES void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
     for (int64_t first = 0; first < p->R; first += w.group) {
         const int64_t group = MIN(w.group, p->R - first), panels = group * w.panels, D = p->D;
         const int64_t lists = (p->own_X ? group : 1) * w.blocks * !!p->from, own = p->own_X ? first : 0;
-#pragma omp parallel if (p->batch * D * p->H * group > 65536)
+#pragma omp parallel if (p->batch * D * p->H * group > 65536) TEAM(p->threads)
         {
             REAL *e = w.own + omp_get_thread_num() * w.own_size, *g = e + (w.group * p->batch + 15) / 16 * 16;
 #pragma omp for schedule(static) nowait

@@ -69,10 +69,10 @@ FN void NAME(dense_gradient)(const REAL *X, int64_t D, int64_t n, int64_t rows, 
 
 /* a = X @ W for X the normalised pixels of a batch, table[raw] + shift each: a pixel that is zero adds shift * W alone, so
  * all zeros together add shift times the column sums of W. W (D, H) and a (n, H) are row-major. */
-EXPORT CLONES void NAME(dfanp_product)(const bank *from, const batch *X, const REAL *table, REAL shift, int64_t H,
-                                       const REAL *W, REAL *a) {
+EXPORT CLONES void NAME(dfanp_product)(int64_t threads, const bank *from, const batch *X, const REAL *table, REAL shift,
+                                       int64_t H, const REAL *W, REAL *a) {
     const int64_t n = X->n, panels = (H + PANEL - 1) / PANEL, all = X->k * from->blocks;
-#pragma omp parallel
+#pragma omp parallel TEAM(threads)
     {
         REAL *scratch = aligned_alloc(64, sizeof(REAL) * PANEL * (size_t)(n + from->block + 1));
         if (!scratch) abort();
@@ -121,10 +121,10 @@ FN void NAME(update_run)(NAME(hyperparameters) o, REAL lr, int64_t count, const 
 #undef EACH
 }
 
-EXPORT CLONES void NAME(dfanp_update)(const NAME(hyperparameters) *o, REAL lr, int64_t count, const REAL *g, REAL *w, REAL *s0,
-                                      REAL *s1) {
+EXPORT CLONES void NAME(dfanp_update)(int64_t threads, const NAME(hyperparameters) *o, REAL lr, int64_t count, const REAL *g,
+                                      REAL *w, REAL *s0, REAL *s1) {
     const int64_t piece = 4096, pieces = (count + piece - 1) / piece;
-#pragma omp parallel for schedule(static) if (pieces > 8)
+#pragma omp parallel for schedule(static) if (pieces > 8) TEAM(threads)
     for (int64_t p = 0; p < pieces; p++) {
         const int64_t from = p * piece, here = MIN(piece, count - from);
         NAME(update_run)(*o, lr, here, g + from, w + from, s0 ? s0 + from : s0, s1 ? s1 + from : s1);
@@ -133,13 +133,14 @@ EXPORT CLONES void NAME(dfanp_update)(const NAME(hyperparameters) *o, REAL lr, i
 
 /* The gradient X.T @ delta, some rows at a time, each applied to W and its state while it is in the second-level cache:
  * the gradient never exists whole. delta (n, H) is row-major, like W and its state s0, s1 (D, H). */
-EXPORT CLONES void NAME(dfanp_fused_update)(const bank *from, const batch *X, const REAL *table, REAL shift, int64_t H,
-                                       const REAL *delta, const NAME(hyperparameters) *o, REAL lr, REAL *W, REAL *s0, REAL *s1) {
+EXPORT CLONES void NAME(dfanp_fused_update)(int64_t threads, const bank *from, const batch *X, const REAL *table, REAL shift,
+                                            int64_t H, const REAL *delta, const NAME(hyperparameters) *o, REAL lr, REAL *W,
+                                            REAL *s0, REAL *s1) {
     const int64_t n = X->n, D = X->k * from->pixels, panels = (H + PANEL - 1) / PANEL, wide = panels * PANEL;
     const int64_t chunks = (D + CHUNK - 1) / CHUNK;
     REAL *packed = aligned_alloc(64, sizeof(REAL) * wide * (size_t)(n + 1)), *sums = packed + n * wide;
     if (!packed) abort();
-#pragma omp parallel
+#pragma omp parallel TEAM(threads)
     {
         REAL *g = aligned_alloc(64, sizeof(REAL) * CHUNK * PANEL);
         if (!g) abort();

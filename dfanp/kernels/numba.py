@@ -11,8 +11,7 @@ from .mirror import FLAGS, NUMBERS
 
 def loops():
     """Return the module of compiled loops; an ImportError if Numba is not there, or does not load."""
-    compiled.wait_awake_shortly()
-    with own_cache():
+    with compiled.LOADING, own_cache():
         from . import loops
 
     return loops
@@ -39,7 +38,7 @@ class Numba(compiled.Compiled):
     """The operations of the kernel table through Numba.
 
     The first call of each operation, for each of float32 and float64, compiles it, some seconds; later processes find it in
-    Numba's cache.
+    Numba's cache. Numba's own number of threads is what it was after each call.
     """
 
     name = "numba"
@@ -59,18 +58,23 @@ class Numba(compiled.Compiled):
             return f"Numba does not import ({(str(error).strip().splitlines() or ['ImportError'])[0]})"
         return None
 
-    def set_threads(self, threads):
-        """Use that many threads from now on, in the calling thread; no more than Numba has (NUMBA_NUM_THREADS)."""
-        self.loops.set_threads(threads)
+    def most_threads(self):
+        """Return how many threads Numba has (NUMBA_NUM_THREADS)."""
+        return self.loops.numba.config.NUMBA_NUM_THREADS
+
+    def run(self, loop, *arguments):
+        """Call a loop of loops.py on the threads of this tier."""
+        with self.loops.team(self.threads) as threads:
+            loop(threads, *arguments)
 
     def gather(self, digits, picks, lists):
         bank = digits.nonzero
-        self.loops.gather(bank.start, bank.entries, bank.blocks, picks, lists.by_block, lists.in_block)
+        self.run(self.loops.gather, bank.start, bank.entries, bank.blocks, picks, lists.by_block, lists.in_block)
 
     def transpose(self, digits, lists):
         bank = digits.nonzero
         in_, out = (lists.by_block, lists.in_block), (lists.by_pixel, lists.in_pixel)
-        self.loops.transpose(bank.pixels, bank.blocks, bank.block, *in_, *out)
+        self.run(self.loops.transpose, bank.pixels, bank.blocks, bank.block, *in_, *out)
 
     def numbers(self, hyperparameters, dtype):
         flags, reals = ([hyperparameters[name] for name in names] for names in (FLAGS, NUMBERS))
@@ -79,15 +83,15 @@ class Numba(compiled.Compiled):
     def multiply(self, digits, lists, W, a):
         bank, shift = digits.nonzero, a.dtype.type(digits.shift)
         sizes = bank.pixels, bank.blocks, bank.block
-        self.loops.product(*sizes, lists.by_block, lists.in_block, digits.table, shift, W, a)
+        self.run(self.loops.product, *sizes, lists.by_block, lists.in_block, digits.table, shift, W, a)
 
     def fuse(self, digits, lists, delta, numbers, lr, W, state):
         shift, lr = delta.dtype.type(digits.shift), delta.dtype.type(lr)
         pixels = lists.by_pixel, lists.in_pixel, digits.table, shift
-        self.loops.fused_update(*pixels, delta, *numbers, lr, *flat(W, state))
+        self.run(self.loops.fused_update, *pixels, delta, *numbers, lr, *flat(W, state))
 
     def apply(self, numbers, lr, g, theta, state):
-        self.loops.update(*numbers, theta.dtype.type(lr), g.reshape(-1), *flat(theta, state))
+        self.run(self.loops.update, *numbers, theta.dtype.type(lr), g.reshape(-1), *flat(theta, state))
 
 
 def flat(theta, state):

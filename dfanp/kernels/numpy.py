@@ -57,9 +57,7 @@ class Plain(Tier):
             for r in range(replicas):
                 g_part, theta_part, *views = (a[r, ...] for a in arrays)
                 yield g_part, theta_part, named(views), lr if isinstance(lr, float) else lr[r, ...]
-        elif (
-            optimizer.cut and self.xp is np and isinstance(lr, float) and all(a.flags.c_contiguous for a in arrays)
-        ):
+        elif optimizer.cut and self.xp is np and isinstance(lr, float) and all(a.flags.c_contiguous for a in arrays):
             flat = [a.reshape(-1) for a in arrays]
             for start in range(0, flat[0].size, PIECE):
                 g_part, theta_part, *views = (a[start : start + PIECE] for a in flat)

@@ -1,9 +1,9 @@
 """What all tiers share: the operations as they are defined, unless a tier has a faster way."""
 
-from contextlib import nullcontext
 from typing import NamedTuple
 
 from ..inputs import WeightGradient
+from .card import products
 
 
 class Learning(NamedTuple):
@@ -27,24 +27,26 @@ class Tier:
     A tier takes for granted that it may compute what it is asked for; ``Kernels`` decides that.
 
     Attributes:
-        blas_threads: of BLAS beside the kernels; None leaves it as many as the backend has.
+        threads: of the kernels; a Backend sets it. blas_threads: of BLAS beside them; None leaves it as many.
         tolerance: by how much a result may differ from the definition's, as a share of its largest number; by dtype.
         fused_epoch: all steps of an epoch in one call; None where a tier has no such kernel.
         rules: names of the rules that it knows: their signal is e @ M with M = W1.T, or B for a rule with B.
-        activations, losses: names of those that it knows. optimizers: likewise, of what ``Optimizer.kernel`` says.
+        activations, losses: names of those that it knows.
+        optimizers: likewise, of what ``Optimizer.kernel`` says.
     """
 
-    blas_threads = None
+    threads, blas_threads = 1, None
     tolerance = {"float32": 1e-3, "float64": 1e-9}
     fused_epoch = None
     rules = activations = losses = optimizers = ()
 
-    def set_threads(self, threads):
-        """Use that many threads from now on, where the tier has threads of its own."""
+    def most_threads(self):
+        """Return how many threads the kernels may have, by the limits that others have set; None where there is no limit."""
+        return None
 
     def precision(self):
-        """Return the context in which this tier computes."""
-        return nullcontext()
+        """Return the context in which this tier computes on a GPU."""
+        return products(self.xp)
 
     def gradient(self, gradient):
         """Return a WeightGradient as an array, (D, H) or (R, D, H)."""
@@ -56,7 +58,8 @@ class Tier:
         Args:
             parameters: (gradient, theta, state, lr) of each, the gradient an array or a WeightGradient; theta and its state change
                 in place.
-            t: see ``Optimizer.clock``. replicas: the length of the replica axis that all arrays have, or None.
+            t: see ``Optimizer.clock``.
+            replicas: the length of the replica axis that all arrays have, or None.
         """
         for g, *one in parameters:
             (self.fused_update if isinstance(g, WeightGradient) else self.update)(optimizer, g, *one, t)
@@ -65,7 +68,9 @@ class Tier:
         """Return the error e of the output, shape of z (None unless `learning`), and totals over the examples.
 
         Args:
-            loss: a Loss. z: logits (n, d_L) or (R, n, d_L). y: targets of that shape, or without R.
+            loss: a Loss.
+            z: logits (n, d_L) or (R, n, d_L).
+            y: targets of that shape, or without R.
 
         Returns:
             e, and the loss summed over the examples and the number that are right (0 for a loss without ``correct``): float64

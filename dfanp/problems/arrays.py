@@ -1,14 +1,11 @@
 """A problem from arrays that you have already."""
 
-import numpy as np
+import dfanp
 
-from .. import losses
-from ..backend import Backend
 from ..errors import by_name
-from ..network import DTYPES
-from ..streams import per_replica, streams
+from ..lazy import lazy
 
-MOST = 10**9  # examples, or columns, of a problem that is drawn
+np = lazy("numpy")
 
 
 class Arrays:
@@ -27,11 +24,11 @@ class Arrays:
     """
 
     def __init__(self, X, y, X_test=None, y_test=None, loss="bce", dtype="float32", backend=None):
-        loss = losses.get(loss)
-        by_name("dtype", dtype, dict.fromkeys(DTYPES))
+        loss = dfanp.losses.get(loss)
+        by_name("dtype", dtype, dict.fromkeys(dfanp.network.DTYPES))
         if (X_test is None) != (y_test is None):
             raise ValueError("X_test and y_test go together: give both or neither")
-        backend = backend or Backend("cpu")
+        backend = backend or dfanp.Backend("cpu")
         X, y = checked(X, y, "X", "y", loss, dtype)
         X_test, y_test = (X, y) if X_test is None else checked(X_test, y_test, "X_test", "y_test", loss, dtype)
         if X_test.shape[1] != X.shape[1] or y_test.shape[1] != y.shape[1]:
@@ -46,7 +43,9 @@ class Arrays:
 
     def train(self, seed, epoch):
         """Return the training set in this epoch's order, (n, D) and (n, d_L); after R where `seed` is a sequence."""
-        order = per_replica(seed, lambda one: streams(one).train(epoch).permutation(self.train_size))
+        order = dfanp.streams.per_replica(
+            seed, lambda one: dfanp.streams.streams(one).train(epoch).permutation(self.train_size)
+        )
         flat = self.backend.asarray(order.reshape(-1))
         xp = self.backend.xp
         return [xp.reshape(xp.take(a, flat, axis=0), (*order.shape, a.shape[1])) for a in self._train]

@@ -1,192 +1,198 @@
-"""The image sets that problems draw from, and where they are found.
+"""The image sets that problems draw from.
 
-MNIST and Fashion-MNIST are files that a user has or fetches (``download.py``); the 8 × 8 digits come with
-scikit-learn and are always there. Nothing here goes to the network.
+MNIST and Fashion-MNIST are files that a user has or fetches (``folders.py``, ``download.py``); the 8 × 8 digits come
+with scikit-learn and are always there. Images of your own are read from four files in MNIST's form. Nothing here goes
+to the network.
 """
 
 import hashlib
 import importlib.util
-import os
-from dataclasses import dataclass
-from functools import cached_property
+import shlex
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import DataError, by_name
-from .idx import read_idx
+from .folders import (
+    checked_folder,
+    expanded,
+    expectation,
+    find,
+    found_in,
+    layouts,
+    named_folder,
+    places,
+    versions,
+)
+from .idx import OtherContent, read_idx
+from .images import Dataset, Images, assembled, every_nth, moments
+from .sources import FILES, SOURCES
 
-FILES = {
-    "train_images": "train-images-idx3-ubyte",
-    "train_labels": "train-labels-idx1-ubyte",
-    "test_images": "t10k-images-idx3-ubyte",
-    "test_labels": "t10k-labels-idx1-ubyte",
-}
-
-
-class Source(NamedTuple):
-    """An IDX data set: what its files must be, and where they can be had.
-
-    Attributes:
-        title: for people.
-        megabytes: of the download.
-        sha256: file -> digest of the uncompressed content (gzip wrappers differ between mirrors); empty where md5 is
-            set.
-        md5: file -> digest of the .gz file, for a publisher who gives only that.
-        mirrors: base addresses, tried in turn.
-        normalisation: (mean, std) of a raw pixel; None takes those of the training images.
-    """
-
-    title: str
-    megabytes: int
-    sha256: dict
-    md5: dict
-    mirrors: tuple
-    normalisation: tuple | None
-
-
-SOURCES = {
-    "mnist": Source(
-        "MNIST, 70 000 handwritten digits of 28 × 28 pixels",
-        11,
-        {
-            "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        },
-        {},
-        (
-            "https://ossci-datasets.s3.amazonaws.com/mnist/",
-            "https://storage.googleapis.com/cvdf-datasets/mnist/",
-            "https://yann.lecun.com/exdb/mnist/",
-        ),
-        (33.3285, 78.5655),  # Demirbilek 2021, experiment code
-    ),
-    "fashion-mnist": Source(
-        "Fashion-MNIST, 70 000 pieces of clothing of 28 × 28 pixels in ten classes",
-        30,
-        {},
-        {
-            "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
-            "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
-            "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
-        },
-        (
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        ),
-        None,
-    ),
-}
 NAMES = ("digits", *SOURCES)
 TITLES = {"digits": "1 797 handwritten digits of 8 × 8 pixels, embedded in scikit-learn"} | {
     name: source.title for name, source in SOURCES.items()
 }
-
-
-@dataclass(frozen=True)
-class Images:
-    """Images as rows: pixels uint8 (n, pixels), labels uint8 (n,) in 0 … 9."""
-
-    pixels: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self):
-        return len(self.labels)
-
-    def __getitem__(self, which):
-        return Images(self.pixels[which], self.labels[which])
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Training and test images, and the normalisation (raw - mean) / std that they share."""
-
-    name: str
-    train: Images
-    test: Images
-    mean: float
-    std: float
-    side: int  # of the square images, in pixels
-
-    @cached_property
-    def digest(self):
-        """The SHA-256 of pixels, labels and normalisation: equal data, equal digest."""
-        told = hashlib.sha256(f"{self.mean} {self.std} {self.side}".encode())
-        for images in (self.train, self.test):
-            told.update(f"{images.pixels.shape}".encode() + images.pixels.tobytes() + images.labels.tobytes())
-        return told.hexdigest()
-
-    def hold_out(self, every=5):
-        """Return a Dataset without the test images: every `every`-th training image of each class is its test set.
-
-        Hyperparameters are chosen on it, so that the real test images never choose anything.
-        """
-        held = every_nth(self.train.labels, every)
-        return Dataset(f"{self.name}, held out", self.train[~held], self.train[held], self.mean, self.std, self.side)
-
-
-def every_nth(labels, n):
-    """Return a mask of every n-th example of each class, in the order they stand in: a fixed stratified split."""
-    mask = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        mask[np.flatnonzero(labels == label)[n - 1 :: n]] = True
-    return mask
+OWN = "idx:"  # begins the name of images of your own; their folder follows
 
 
 def load(name, folder=None):
     """Return the Dataset called `name`.
 
     Args:
-        name: ``"digits"``, ``"mnist"`` or ``"fashion-mnist"``.
-        folder: where the files are, see ``find``; not read for ``"digits"``.
+        name: ``"digits"``, ``"mnist"`` or ``"fashion-mnist"``; or ``"idx:DIR"`` for images of your own: four files in
+            DIR (or in its folder ``raw``), named like MNIST's and in their form: uint8 images (n, side, side) and
+            labels (n,) in 0 … 9.
+        folder: where the files are, see ``folders``; None takes the folder that the variable DFANP_DATA names, or
+            else the cache. Not read for ``"digits"``. A DIR that is not there is looked for in it, too.
 
     Raises:
-        DataError: the files are not there, or not what was published.
+        ValueError: an unknown name. DataError: the files are not there, not what was published, or not in this form.
     """
-    by_name("data set", name, dict.fromkeys(NAMES))
+    name = checked_name(name)
     if name == "digits":
         return embedded_digits()
-    place = find(name, folder)
-    if place is None:
-        looked = ", ".join(str(place) for place in places(name, folder))
-        raise DataError(
-            f"{name} is not here (looked in {looked}): `dfanp data fetch {name}` downloads it "
-            f"({SOURCES[name].megabytes} MB), --data-dir or DFANP_DATA names a folder that has it"
-        )
-    return read(name, place)
+    if is_own(name):
+        return read_own(name, own_folder(name, folder))
+    if find(name, folder) is None:
+        raise DataError(absent(name, folder))
+    return read(name, folder)
+
+
+def checked_name(name, *more):
+    """Return the name of a data set (or one of `more`); a ValueError lists those there are."""
+    if is_own(name):
+        return name
+    return by_name("data set", name, {each: each for each in (*more, *NAMES)} | {f"{OWN}DIR": None})
+
+
+def is_own(name):
+    """Whether a name is that of images of the user's own."""
+    return isinstance(name, str) and name.startswith(OWN)
+
+
+def title(name):
+    """Return what a data set is, for people."""
+    return f"images of your own in {name.removeprefix(OWN)}" if is_own(name) else TITLES[name]
 
 
 def resolve(name, folder=None):
-    """Return the name that ``"auto"`` stands for: MNIST where its files are, else the digits; others as they are."""
-    by_name("data set", name, dict.fromkeys(("auto", *NAMES)))
-    if name != "auto":
+    """Return the name that ``"auto"`` stands for: MNIST where its files are, else the digits; others as they are.
+
+    Raises:
+        DataError: the user names a folder (see ``load``) that has no MNIST: it was meant to have it.
+    """
+    if checked_name(name, "auto") != "auto":
         return name
-    return "mnist" if find("mnist", folder) else "digits"
+    if find("mnist", folder):
+        return "mnist"
+    if named_folder(folder) is not None:
+        raise DataError(f"{absent('mnist', folder)}; --data digits takes the embedded digits")
+    return "digits"
 
 
-def read(name, place):
-    """Return the Dataset `name` from the files in folder `place`, each checked against its published digest."""
-    source, arrays = SOURCES[name], {}
+def absent(name, folder):
+    """Return what to say where nothing of a data set is found."""
+    named = named_folder(folder)
+    place = named or places(name)[0]
+    looked = f"looked in {place}"
+    if named:
+        looked += f", in its {', '.join((name, *SOURCES[name].folders))}, and in raw of each"
+    fetch = f"{fetching(name, folder)} ({SOURCES[name].megabytes} MB)"
+    other = "--data-dir or DFANP_DATA names a folder that has it"
+    return f"{name} is not here ({looked}; {expectation(place)}): {fetch}, {other}"
+
+
+def fetching(name, folder):
+    """Return how the published files are had."""
+    named = named_folder(folder)
+    return (
+        f"`dfanp data fetch {name}{'' if named is None else f' --data-dir {shlex.quote(str(named))}'}` downloads it"
+    )
+
+
+def read(name, folder=None):
+    """Return the Dataset `name`, a key of SOURCES: of each file the first version in ``places`` that is sound."""
+    where, found = places(name, folder), {}
     for part, file in FILES.items():
-        path = file_in(place, file)
-        if source.md5:
-            check_md5(path, source.md5[file])
-        array = read_idx(path, source.sha256.get(file))
-        if array.dtype != np.uint8 or array.ndim != (3 if part.endswith("images") else 1):
-            raise DataError(f"{path}: holds {array.dtype} of shape {array.shape}, not {part.replace('_', ' ')}")
-        arrays[part] = array
-    sets = {}
-    for part in ("train", "test"):
-        pixels, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
-        if len(pixels) != len(labels) or len(labels) == 0:
-            raise DataError(f"{place}: {len(pixels)} {part} images, but {len(labels)} labels")
-        sets[part] = Images(pixels.reshape(len(pixels), -1), labels)
-    mean, std = source.normalisation or moments(sets["train"].pixels)
-    return Dataset(name, sets["train"], sets["test"], mean, std, arrays["train_images"].shape[1])
+        paths = [path for place in where for path in versions(place, file)]
+        if not paths:
+            raise DataError(missing(find(name, folder) or where[0], file) + f"; {fetching(name, folder)}")
+        found[part] = sound(name, file, paths, folder)
+    return assembled(name, found, SOURCES[name].normalisation)
+
+
+def missing(place, file):
+    """Return what to say of one of the four files that a folder lacks."""
+    return f"{place}: {file} (or {file}.gz) is missing: {expectation(place)}"
+
+
+def sound(name, file, paths, folder=None):
+    """Return the first of `paths` that is the published `file` of a data set, and its array.
+
+    Raises:
+        DataError: none is; it says what is wrong with each, and what to do about it.
+    """
+    faults = []
+    for path in paths:
+        try:
+            return path, checked(name, file, path)
+        except DataError as error:
+            faults.append(error)
+    each = "; ".join(map(str, faults))
+    if not any(isinstance(fault, OtherContent) for fault in faults):
+        raise DataError(f"{each}; {fetching(name, folder)}")
+    others = [other for other in SOURCES if other != name and any(is_of(other, file, path) for path in paths)]
+    own = f"--data {OWN}DIR takes images of your own"
+    what = f"it is that of {others[0]}: --data {others[0]} takes it" if others else own
+    raise DataError(f"{each}; {what}, {fetching(name, folder)}")
+
+
+def is_of(name, file, path):
+    """Whether the file `path` is the published `file` of a data set."""
+    try:
+        checked(name, file, path)
+    except DataError:
+        return False
+    return True
+
+
+def checked(name, file, path):
+    """Return the array in the file `path`; a DataError unless it is the published `file` of a data set."""
+    source = SOURCES[name]
+    if not source.md5:
+        return read_idx(path, source.sha256[file])
+    array = read_idx(path)  # first: of a broken file, say that it is broken
+    if path.suffix != ".gz":
+        raise OtherContent(f"{path}: only the published .gz file can be checked: put that beside it")
+    with open(path, "rb") as stream:
+        found = hashlib.file_digest(stream, "md5").hexdigest()
+    if found != source.md5[file]:
+        raise OtherContent(
+            f"{path}: a sound file, but not the published file (MD5 {found}, expected {source.md5[file]})"
+        )
+    return array
+
+
+def own_folder(name, folder=None):
+    """Return the folder of ``idx:DIR``: DIR, or DIR in the folder that the user names; a DataError without either."""
+    own, named = expanded(name.removeprefix(OWN)), named_folder(folder)
+    return checked_folder(named / own if named and not own.is_dir() else own)
+
+
+def read_own(name, folder):
+    """Return the Dataset of four files in `folder`; a DataError says which is missing, broken or of another form."""
+    place, found = found_in(layouts(folder), partly=True) or folder, {}
+    for part, file in FILES.items():
+        faults = [missing(place, file)]
+        for path in versions(place, file):
+            try:
+                found[part] = path, read_idx(path)
+                break
+            except DataError as error:
+                faults.append(str(error))
+        else:
+            raise DataError("; ".join(faults[1:] or faults))
+    return assembled(name, found, None)
 
 
 def embedded_digits():
@@ -209,86 +215,8 @@ def digits_table():
     installed = importlib.util.find_spec("sklearn")
     file = installed and Path(installed.origin).parent / "datasets" / "data" / "digits.csv.gz"
     if file and file.is_file():
-        return np.loadtxt(file, dtype=np.uint8, delimiter=",")
+        return np.loadtxt(file, dtype=np.uint8, delimiter=",", encoding="utf-8")
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
     return np.column_stack([images, labels]).astype(np.uint8)
-
-
-def moments(pixels):
-    """Return mean and standard deviation of uint8 values, from sums of whole numbers: exact, whatever the order."""
-    counts = np.bincount(pixels.reshape(-1), minlength=256)
-    values, total = np.arange(256), int(counts.sum())
-    mean = int(counts @ values) / total
-    return mean, (int(counts @ values**2) / total - mean**2) ** 0.5
-
-
-def cache():
-    """Return the folder that fetched data sets are kept in, one folder each; it may not exist yet."""
-    import pooch
-
-    return Path(pooch.os_cache("dfanp"))
-
-
-def places(name, folder=None):
-    """Return the folders that may hold `name`: in `folder`, by its name or itself; without a folder, in the cache.
-
-    Raises:
-        DataError: `folder` is named and is not a readable folder.
-    """
-    if folder is None:
-        return [cache() / name]
-    folder = expanded(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: the data folder is {'not a folder' if folder.exists() else 'absent'}")
-    return [folder / name, folder]
-
-
-def expanded(folder):
-    """Return `folder` as a Path, a leading ~ expanded; a DataError if it names nothing."""
-    try:
-        if str(folder):
-            return Path(folder).expanduser()
-    except RuntimeError:
-        pass
-    raise DataError(f"{folder!r}: the data folder is absent")
-
-
-def find(name, folder=None):
-    """Return the first of ``places`` that holds the files of `name`, or None; no file is read.
-
-    Of the cache all four are asked (an interrupted fetch leaves fewer); of a folder that the user names, any one: ``read``
-    then tells which are missing. MNIST and Fashion-MNIST use the same file names: which of the two a folder holds, ``read`` tells by the digests.
-
-    Raises:
-        DataError: a folder is there but cannot be read.
-    """
-    for place in places(name, folder):
-        if place.is_dir() and not os.access(place, os.R_OK | os.X_OK):
-            raise DataError(f"{place}: the data folder cannot be read (permission denied)")
-        here = [(place / file).exists() or (place / f"{file}.gz").exists() for file in FILES.values()]
-        if all(here) or (any(here) and folder is not None):
-            return place
-    return None
-
-
-def file_in(place, file):
-    """Return the path of `file` in `place`, plain or .gz; a DataError if neither is there."""
-    for path in (place / file, place / f"{file}.gz"):
-        if path.exists():
-            return path
-    raise DataError(f"{place}: {file} (or {file}.gz) is missing; fetch the data set again")
-
-
-def check_md5(path, md5):
-    """Raise a DataError unless `path` is the .gz file with this MD5."""
-    if path.suffix != ".gz":
-        raise DataError(f"{path}: only the published .gz file can be checked; put that beside it and remove this one")
-    try:
-        with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "md5").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    if found != md5:
-        raise DataError(f"{path}: not the published file (MD5 {found}, expected {md5}); fetch it again")

@@ -1,13 +1,14 @@
 """Fetch a data set into the cache: only when asked to, from several mirrors, checked before it is kept."""
 
 import logging
-import os
 import tempfile
 from pathlib import Path
 
 from ..errors import DataError, by_name
-from .datasets import FILES, SOURCES, cache, check_md5, expanded
-from .idx import read_idx
+from ..files import FULL, UNWRITABLE, replace
+from . import folders
+from .datasets import checked, sound
+from .sources import FILES, SOURCES
 
 TIMEOUT = 30  # seconds without an answer, for each file and mirror
 
@@ -19,34 +20,45 @@ def fetch(name, folder=None, say=lambda message: None):
 
     Args:
         name: ``"mnist"`` or ``"fashion-mnist"``.
-        folder: to keep it in (``folder/name``); None takes the cache of this user.
+        folder: to keep it in (``folder/name``); None takes the folder that the variable DFANP_DATA names, or else the
+            cache of this user.
         say: called with a line of progress.
 
     Raises:
         DataError: no mirror answered with the right file, or the folder cannot be written.
     """
-    source = by_name("data set to fetch", name, SOURCES)
-    place = (cache() if folder is None else expanded(folder)) / name
+    by_name("data set to fetch", name, SOURCES)
+    place = (folders.named_folder(folder) or folders.cache()) / name
+    target = place
     try:
         place.mkdir(parents=True, exist_ok=True)
         for file in FILES.values():
-            target = place / f"{file}.gz"
-            if target.exists() and not fault(target, source, file):
-                say(f"{target}: here already, checked")
+            here = here_already(name, file, place)
+            if here:
+                say(f"{here}: here already, checked")
                 continue
+            target = place / f"{file}.gz"
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=place) as scratch:
-                os.replace(fetch_file(source, file, Path(scratch), say), target)
+                replace(fetch_file(name, file, Path(scratch), say), target)
     except OSError as error:
-        raise DataError(f"{place}: cannot be written ({error.strerror or error})") from None
+        raise DataError(f"{target}: cannot be written ({error.strerror or error})") from None
     return place
 
 
-def fetch_file(source, file, scratch, say):
+def here_already(name, file, place):
+    """Return the path in `place` that ``datasets.read`` takes for a file; None if it takes none."""
+    try:
+        return sound(name, file, folders.versions(place, file))[0]
+    except DataError:
+        return None
+
+
+def fetch_file(name, file, scratch, say):
     """Return the path below `scratch` of a checked download of `file`; a DataError tells what each mirror said."""
     import pooch
 
     pooch.get_logger().setLevel(logging.ERROR)
-    failures = []
+    source, failures = SOURCES[name], []
     for mirror in source.mirrors:
         host = mirror.split("/")[2]
         say(f"fetching {file}.gz from {host}")
@@ -61,31 +73,20 @@ def fetch_file(source, file, scratch, say):
                 )
             )
         except Exception as error:  # requests', urllib3's, pooch's and the system's errors: the next mirror may do
-            if isinstance(error, OSError) and error.errno in (28, 30, 122):  # full or read-only disk, quota
+            if isinstance(error, OSError) and error.errno in (*FULL, *UNWRITABLE):  # what no other mirror would help
                 raise
             failures.append(f"{host}: {reason(error)}")
             continue
-        why = fault(path, source, file)
-        if not why:
+        try:
+            checked(name, file, path)
             return path
-        path.unlink()
-        failures.append(f"{host}: sent another file ({why})")
+        except DataError as error:
+            path.unlink()
+            failures.append(f"{host}: sent another file ({str(error).removeprefix(f'{path}: ')})")
     raise DataError(
         f"{file}.gz could not be fetched ({'; '.join(failures)}); with the files from elsewhere, "
         "name their folder with --data-dir or DFANP_DATA"
     )
-
-
-def fault(path, source, file):
-    """Return what is wrong with a downloaded file, or None."""
-    try:
-        if source.md5:
-            check_md5(path, source.md5[file])
-        else:
-            read_idx(path, source.sha256[file])
-    except DataError as error:
-        return str(error).removeprefix(f"{path}: ")
-    return None
 
 
 def reason(error):

@@ -9,6 +9,7 @@ import hashlib
 import struct
 import zlib
 from math import prod
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from ..errors import DataError
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 DEFLATE_LIMIT = 1032  # deflate cannot expand a byte to more than this many (zlib's technical notes)
 CHUNK = 1 << 20
+
+
+class OtherContent(DataError):
+    """A file is sound, but not the one that was expected."""
 
 
 def read_idx(path, sha256=None):
@@ -30,9 +35,10 @@ def read_idx(path, sha256=None):
         sha256: the hex digest that the uncompressed content must have, or None.
 
     Raises:
-        DataError: the file is absent, unreadable, no IDX file, shorter or longer than it claims, or has another
-            digest.
+        DataError: the file is absent, unreadable, no IDX file, or shorter or longer than it claims. OtherContent: it
+            has another digest.
     """
+    path = Path(path)
     try:
         size = path.stat().st_size
         with open(path, "rb") as raw:
@@ -43,9 +49,9 @@ def read_idx(path, sha256=None):
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: broken gzip file ({error}); fetch it again") from None
+        raise DataError(f"{path}: broken gzip file ({error})") from None
     except EOFError:
-        raise DataError(f"{path}: the gzip file ends too early; fetch it again") from None
+        raise DataError(f"{path}: the gzip file ends too early") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
@@ -57,7 +63,7 @@ def _read(path, stream, most, sha256):
     dtype, ndim = np.dtype(TYPES[header[2]]), header[3]
     sizes = stream.read(4 * ndim)
     if len(sizes) < 4 * ndim:
-        raise DataError(f"{path}: the IDX header ends too early; fetch it again")
+        raise DataError(f"{path}: the IDX header ends too early")
     shape = struct.unpack(f">{ndim}I", sizes)
     wanted = prod(shape) * dtype.itemsize
     if wanted > most:
@@ -70,15 +76,16 @@ def _read(path, stream, most, sha256):
         content += piece
     if len(content) != wanted:
         found = "more" if len(content) > wanted else f"only {len(content)}"
-        raise DataError(f"{path}: the header claims {wanted} bytes of values, the file holds {found}; fetch it again")
-    if sha256 is not None and digest.hexdigest() != sha256:
-        raise DataError(
-            f"{path}: not the published content (SHA-256 {digest.hexdigest()}, expected {sha256}); fetch it again"
-        )
+        raise DataError(f"{path}: the header claims {wanted} bytes of values, the file holds {found}")
     try:
         array = np.frombuffer(content, dtype).reshape(shape)
     except ValueError as error:
         # More dimensions than NumPy has; or one of 0, and others that would overflow without it.
         raise DataError(f"{path}: the header claims a shape that no array has ({error})") from None
+    if sha256 is not None and digest.hexdigest() != sha256:
+        found = digest.hexdigest()
+        raise OtherContent(
+            f"{path}: a sound file, but not the published content (SHA-256 {found}, expected {sha256})"
+        )
     array.flags.writeable = False
     return array

@@ -1,17 +1,59 @@
 """The parity problem: is the sum of k digits, side by side, odd? (Daniely & Malach 2020; Demirbilek 2021, 2.1)"""
 
-from numbers import Integral
+import dfanp
 
-import numpy as np
+from ..checks import MOST
+from ..errors import by_name
+from ..lazy import lazy
+from .fields import setting, settings_of
+from .rates import default_rate
+from .settings import TrainingSettings
+from .stored import OfDataset, data_set
 
-from ..backend import Backend
-from ..errors import by_name, shown
-from ..inputs import Bank, StackedDigits
-from ..network import DTYPES
-from ..streams import per_replica, streams
-from .arrays import MOST
-
+np = lazy("numpy")
 PROBE_SIZE = 1000
+
+
+class ParitySettings(OfDataset, TrainingSettings):
+    """Train a network to tell whether the sum of k digits, side by side, is odd."""
+
+    lr: float = setting(unset="tuned for the method, optimizer and data; printed")
+    epochs: int = setting(20, "Number of epochs, each of new examples.")
+    k: int = setting(3, "Number of digits side by side.", least=1, most=10)
+    train_size: int = setting(60_000, "Number of training examples per epoch.", least=1, most=MOST)
+    test_size: int = setting(10_000, "Number of test examples after each epoch.", least=1, most=MOST)
+    data: str = data_set("digits")
+    held_out: bool = False
+    data_sha256: str | None = None
+
+    name = "parity"
+    about = "the parity of k digits"
+    examples = (
+        "dfanp parity --k 3 --method dfa --opt rmsprop",
+        "dfanp parity --method bp --opt sgd --repeats 3 --align --plot curves.png",
+        "dfanp parity --epochs 50 --out runs/dfa  # the same command resumes it after an interrupt",
+        "dfanp tune parity --lr log:1e-4:1e-1:8 --opt sgd,rmsprop --method bp,dfa --out tuned",
+        "dfanp tune parity --lr log:1e-5:1:16 --halving 3 --repeats 3 --out tuned --workers 2 --plot rates.png",
+    )
+
+    @property
+    def title(self):
+        return f"parity of k = {self.k}, {self.data}"
+
+    def starting_rate(self):
+        return default_rate(self.data, self.method, self.opt, self.feedback)
+
+    def problem(self, dataset, backend):
+        return Parity(self.images(dataset), self.k, self.train_size, self.test_size, self.dtype, backend)
+
+    def features(self, dataset):
+        return self.k * dataset.train.pixels.shape[1]
+
+    def bytes_of_examples(self, features):
+        return (self.train_size + self.test_size) * 8 * (self.k + 1)
+
+
+SETTINGS = settings_of(ParitySettings)
 
 
 class Parity:
@@ -22,52 +64,62 @@ class Parity:
 
     Args:
         dataset: a ``Dataset`` (``dfanp.load("digits")``).
-        k: how many digits stand side by side, 1 to 10.
-        train_size, test_size: examples in an epoch, from the training and from the test images.
+        k, train_size, test_size: as in ``ParitySettings``; examples are of the training and of the test images.
         dtype: of the inputs, ``"float32"`` or ``"float64"``.
         backend: a ``Backend``; None takes the CPU.
 
     Attributes:
         features: D = k · pixels of an image.
         scale: (s, t) such that X · s + t are the pixels in [0, 1].
-        outputs, loss: 1 and ``"bce"``: the logit of "odd".
+        outputs, loss: 1 and ``"bce"``: the logit of "odd". classes: what its two signs mean.
     """
 
     outputs, loss = 1, "bce"
+    classes = ("even", "odd")
 
-    def __init__(self, dataset, k=3, train_size=60_000, test_size=10_000, dtype="float32", backend=None):
-        for name, value, most in (("k", k, 10), ("train_size", train_size, MOST), ("test_size", test_size, MOST)):
-            if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= most:
-                raise ValueError(f"{name} must be a whole number from 1 to {most}, got {shown(value)}")
-        by_name("dtype", dtype, dict.fromkeys(DTYPES))
-        self.dataset, self.k, self.dtype = dataset, k, dtype
-        self.train_size, self.test_size, self.backend = train_size, test_size, backend or Backend("cpu")
+    def __init__(
+        self,
+        dataset,
+        k=ParitySettings.k,
+        train_size=ParitySettings.train_size,
+        test_size=ParitySettings.test_size,
+        dtype=ParitySettings.dtype,
+        backend=None,
+    ):
+        by_name("dtype", dtype, dict.fromkeys(dfanp.network.DTYPES))
+        self.k, self.train_size = SETTINGS["k"].checked(k), SETTINGS["train_size"].checked(train_size)
+        self.test_size = SETTINGS["test_size"].checked(test_size)
+        self.dataset, self.dtype, self.backend = dataset, dtype, backend or dfanp.Backend("cpu")
         self.features = k * dataset.train.pixels.shape[1]
         largest = max(1, int(dataset.train.pixels.max()))
         self.scale = dataset.std / largest, dataset.mean / largest
         self._banks = {
-            part: Bank(images.pixels, dataset.mean, dataset.std, dtype, self.backend)
+            part: dfanp.inputs.Bank(images.pixels, dataset.mean, dataset.std, dtype, self.backend)
             for part, images in (("train", dataset.train), ("test", dataset.test))
         }
 
     def train(self, seed, epoch):
         """Return X (train_size, D), as StackedDigits, and y (train_size, 1); after R where `seed` is a sequence."""
-        return self._examples("train", seed, lambda one: streams(one).train(epoch), self.train_size)
+        return self._examples("train", seed, lambda one: dfanp.streams.streams(one).train(epoch), self.train_size)
 
     def test(self, seed, epoch):
         """Return X (test_size, D), as StackedDigits, and y (test_size, 1); after R where `seed` is a sequence."""
-        return self._examples("test", seed, lambda one: streams(one).test(epoch), self.test_size)
+        return self._examples("test", seed, lambda one: dfanp.streams.streams(one).test(epoch), self.test_size)
 
     def probe(self, seed):
         """Return 1000 examples of training images that stay the same for the whole run, as ``train`` does."""
-        return self._examples("train", seed, lambda one: streams(one).probe, PROBE_SIZE)
+        return self._examples("train", seed, lambda one: dfanp.streams.streams(one).probe, PROBE_SIZE)
+
+    def groups(self, X):
+        """Return what examples X can be told apart by: the digits in each, (n, k)."""
+        return {"digits": self.dataset.test.labels[self.backend.to_host(X.picks)].astype(int)}
 
     def _examples(self, part, seed, stream, n):
         images = getattr(self.dataset, part)
-        picks = per_replica(seed, lambda one: picked(stream(one), len(images), n, self.k))
+        picks = dfanp.streams.per_replica(seed, lambda one: picked(stream(one), len(images), n, self.k))
         labels = images.labels[picks].sum(axis=-1, dtype=np.int64)[..., None] % 2
         asarray = self.backend.asarray
-        X = StackedDigits(self._banks[part], asarray(picks))
+        X = dfanp.inputs.StackedDigits(self._banks[part], asarray(picks))
         return X, asarray(labels, self.dtype)
 
 

@@ -6,16 +6,85 @@ is (1, x_1, x_2, s_1 … s_{d-3}): the leading 1 stands in for a bias and counts
 """
 
 from itertools import combinations
-from numbers import Integral
 
-import numpy as np
+import dfanp
 
+from ..checks import MOST
 from ..errors import shown
-from ..streams import streams
-from .arrays import MOST, Arrays
+from ..lazy import lazy
+from .arrays import Arrays
+from .fields import setting, settings_of
+from .rates import Rate
+from .settings import TrainingSettings
 
+np = lazy("numpy")
 THESIS = (0, 1, 1, 1, 1, 0, 1, 0, 0)  # of the disks 1 … 9; Demirbilek 2021 at c = 3
 PARTS = {"train": 0, "test": 1}
+MOST_BALANCED = 4  # disks along a side, for all their balanced labels
+
+
+class SyntheticSettings(TrainingSettings):
+    """Train a network to tell the label of the disk that a point lies in.
+
+    Points are drawn on c × c disks in a plane, and hidden among uninformative dimensions (Chizat & Bach 2020). In a
+    sweep, `--labels balanced` stands for every assignment with as many 0s as 1s (one more or less, where the disks
+    are odd), and `dfanp results DIR --group-by method,opt,lr` averages over them.
+    """
+
+    lr: float = setting(unset="0.5")
+    epochs: int = setting(500, "Number of passes over the points, each tested.")
+    batch_size: int | None = setting(None, unset="all points")
+    opt: str = "sgd"
+    n: int = setting(256, "Number of training points.", least=1, most=MOST)
+    d: int = setting(15, "Number of columns of an input: a 1, two that tell the disk, noise.", least=3, most=10**6)
+    c: int = setting(3, "Number of disks along each side of the grid.", least=1, most=100)
+    labels: str | tuple = setting(
+        "thesis",
+        "Labels of the c² disks, such as 011110100, or random.",
+        unset="the thesis' for c = 3, else random",
+        metavar="TEXT",
+    )
+    test_points: int = setting(4000, "Number of test points.", least=1, most=MOST)
+    points_seed: int = setting(0, "Seed of the points, and of random labels.", least=0)
+
+    name = "synthetic"
+    about = "disks in a plane"
+    examples = (
+        "dfanp synthetic --method bp --layers output  # the lazy network, against",
+        "dfanp synthetic --method bp                  # the whole one",
+        "dfanp synthetic --n 512 --d 25 --labels random --points-seed 3 --repeats 3 --plot curves.png",
+        "dfanp tune synthetic --method bp,dfa --opt sgd,rmsprop --lr log:0.01:1:5 --d 5:25:5 --repeats 3 --out disks",
+        "dfanp tune synthetic --method bp --labels balanced --lr 0.5 --epochs 50 --out labels",
+    )
+
+    @property
+    def title(self):
+        return f"{self.c}² disks, n = {self.n}, d = {self.d}"
+
+    @classmethod
+    def decided(cls, given, data_dir=None):
+        found = super().decided(given, data_dir)
+        sides = found.get("c", [cls.c])
+        if "labels" in found:
+            found["labels"] = [one for each in found["labels"] for one in assignments(each, sides)]
+        elif set(sides) != {3}:  # the thesis labels nine disks
+            found["labels"] = ["random"]
+        return found
+
+    def starting_rate(self):
+        return Rate(0.5, "Demirbilek 2021, for every optimizer")  # and Chizat & Bach 2020
+
+    def problem(self, dataset, backend):
+        return Synthetic(self.n, self.d, self.c, self.labels, self.test_points, self.points_seed, self.dtype, backend)
+
+    def features(self, dataset):
+        return self.d
+
+    def bytes_of_examples(self, features):
+        return (self.n + self.test_points) * 8 * (features + 1)
+
+
+SETTINGS = settings_of(SyntheticSettings)
 
 
 class Synthetic(Arrays):
@@ -24,11 +93,9 @@ class Synthetic(Arrays):
     The first rows and columns are the same whatever n and d: a smaller set is a part of a larger one.
 
     Args:
-        n: training points. d: columns of an input, at least 3 (two tell the disk).
-        c: disks along each side of the grid, at least 1.
+        n, d, c, test_points: as in ``SyntheticSettings``.
         labels: of the c² disks, 0 or 1 each, counted along the first coordinate first; or ``"thesis"`` (c = 3), or
             ``"random"``, drawn by `seed`.
-        test_points: test points.
         seed: of the points, and of random labels. The seed of a run does not change them.
         dtype, backend: as in ``Arrays``.
 
@@ -39,15 +106,28 @@ class Synthetic(Arrays):
         ValueError: a size or the labels are not as above.
     """
 
-    def __init__(self, n=256, d=15, c=3, labels="thesis", test_points=4000, seed=0, dtype="float32", backend=None):
-        for name, value, least in (("n", n, 1), ("d", d, 3), ("c", c, 1), ("test_points", test_points, 1)):
-            if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= MOST:
-                raise ValueError(f"{name} must be a whole number from {least} to 10^9, got {shown(value)}")
+    def __init__(
+        self,
+        n=SyntheticSettings.n,
+        d=SyntheticSettings.d,
+        c=SyntheticSettings.c,
+        labels=SyntheticSettings.labels,
+        test_points=SyntheticSettings.test_points,
+        seed=SyntheticSettings.points_seed,
+        dtype=SyntheticSettings.dtype,
+        backend=None,
+    ):
+        sizes = {"n": n, "d": d, "c": c, "test_points": test_points}
+        n, d, c, test_points = (SETTINGS[name].checked(value) for name, value in sizes.items())
         self.labels = checked_labels(labels, c, seed)
         X, disk = points(n, d, c, seed, "train")
         X_test, test_disk = points(test_points, d, c, seed, "test")
         of, self.test_disks = np.array(self.labels), test_disk
         super().__init__(X, of[disk], X_test, of[test_disk], "bce", dtype, backend)
+
+    def groups(self, X):
+        """Return what test examples X can be told apart by: the number of each point's disk, (n,)."""
+        return {"disks": self.test_disks}
 
 
 def points(n, d, c, seed, part):
@@ -55,7 +135,7 @@ def points(n, d, c, seed, part):
 
     The angle is uniform, and so is the distance from the centre: the disk is not filled evenly by area.
     """
-    draw = lambda column: streams(seed).points(PARTS[part], column)
+    draw = lambda column: dfanp.streams.streams(seed).points(PARTS[part], column)
     disk = draw(0).integers(0, c * c, n)
     radius, angle = draw(1).uniform(0, 1 / (3 * c - 1), n), draw(2).uniform(0, 2 * np.pi, n)
     plane = centres(c)[disk] + radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -78,10 +158,19 @@ def balanced(c):
     return [tuple(int(disk in ones) for disk in range(disks)) for ones in chosen]
 
 
+def assignments(labels, sides):
+    """Return the texts of labels that one stands for: itself, or all balanced ones, on grids with such `sides`."""
+    if labels != "balanced":
+        return [labels]
+    if len(sides) > 1 or sides[0] > MOST_BALANCED:
+        raise ValueError(f"--labels balanced takes a single --c of at most {MOST_BALANCED}: there are too many")
+    return ["".join(map(str, one)) for one in balanced(sides[0])]
+
+
 def checked_labels(labels, c, seed=0):
     """Return the labels of c² disks as a tuple of 0s and 1s; a ValueError says what is wrong with them."""
     if isinstance(labels, str) and labels == "random":
-        return tuple(streams(seed).labels.integers(0, 2, c * c).tolist())
+        return tuple(dfanp.streams.streams(seed).labels.integers(0, 2, c * c).tolist())
     if isinstance(labels, str) and labels == "thesis":
         if c != 3:
             raise ValueError(f"the thesis labels nine disks (c = 3): give {c * c} labels for c = {c}, or 'random'")

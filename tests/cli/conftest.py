@@ -8,14 +8,14 @@ import pytest
 
 from dfanp import plugins, registry
 from dfanp.experiments import published  # noqa: F401  (every command registers its things)
-from dfanp.problems import datasets
+from dfanp.problems import folders
 
 
 @pytest.fixture(autouse=True)
 def empty_cache(monkeypatch, tmp_path):
     """No test sees, or writes to, the cache of whoever runs it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(datasets, "cache", lambda: tmp_path / "cache" / "dfanp")
+    monkeypatch.setattr(folders, "cache", lambda: tmp_path / "cache" / "dfanp")
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
-"""Each example of the help and of the README is run: as it is written, and made small by options at its end (the last one holds)."""
+"""Each example of the help and of the README files is run, made small by options appended to it (the last one counts)."""
 
 import dataclasses
-import re
 import shlex
 import shutil
 import subprocess
@@ -13,11 +12,11 @@ import pytest
 from dfanp_cli.main import cli, run
 from dfanp_cli.reference import examples, leaves
 
+from ..documents import PATHS, blocks
 from ..problems.test_download import mirrors, server  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.slow
 
-README = Path(__file__).parents[2] / "README.md"
 PLUGIN = Path(__file__).parents[1] / "plugins" / "feedback.py"
 PARITY = "--data digits --epochs 2 --train-size 300 --test-size 100 --hidden 8"
 BENCH = "--data digits --rounds 1"
@@ -44,14 +43,19 @@ SMALL = {
     "bench sweeps": f"{BENCH} --tiny 21 --runs 2 --epochs 1 --workers 1",
     "completion": "",
 }
-MADE = ("runs/dfa", "runs/bp", "tuned")  # folders that examples read, and earlier ones wrote
+MADE = ("runs/dfa", "runs/bp", "runs/sign", "tuned")  # folders that examples read and earlier ones wrote
 
 
 def lines():
-    """Return the lines of all examples, each once: of the help, and of the README's blocks of commands."""
+    """Return the lines of all examples, each once: of the help, and of the blocks of commands in the README files."""
     found = [line for _, command in leaves(cli) for line in examples(command)]
-    for block in re.findall(r"^```sh$(.*?)^```$", README.read_text(), re.M | re.S):
-        found += [line for line in block.splitlines() if line.startswith("dfanp ")]
+    for path in PATHS:
+        found += [
+            line
+            for block in blocks(path.read_text(), "sh")
+            for line in block.splitlines()
+            if line.startswith("dfanp ")
+        ]
     return list(dict.fromkeys(line.partition("  #")[0].strip() for line in found if not line.startswith("#")))
 
 
@@ -67,10 +71,13 @@ def made(tmp_path_factory):
     """A folder that has MADE."""
     folder = tmp_path_factory.mktemp("made")
     for method in ("dfa", "bp"):
-        assert (
-            run(["parity", "--method", method, *PARITY.split(), "--quiet", "--out", str(folder / f"runs/{method}")])
-            == 0
-        )
+        out = ["--quiet", "--out", str(folder / f"runs/{method}")]
+        assert run(["parity", "--method", method, *PARITY.split(), *out]) == 0
+    command = [sys.executable, "-m", "dfanp_cli", "parity", "--plugin", str(PLUGIN), "--method", "sign-symmetric"]
+    # In a process of its own, which ends with its plugin.
+    subprocess.run(
+        [*command, *PARITY.split(), "--quiet", "--out", str(folder / "runs/sign")], check=True, capture_output=True
+    )
     axes = ["--lr", "0.001,0.01", "--opt", "sgd,rmsprop", "--method", "bp,dfa"]
     assert run(["tune", "parity", *PARITY.split(), *axes, "--quiet", "--out", str(folder / "tuned")]) == 0
     return folder

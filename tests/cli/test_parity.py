@@ -77,7 +77,7 @@ def test_every_name_is_accepted(dfanp):
 
 def test_the_default_lr_is_printed_with_its_source(dfanp, mnist_folder):
     result = dfanp(*QUICK, "--data-dir", mnist_folder, "--epochs", "1")
-    assert "lr        0.00044 (tuned on held-out MNIST" in result.err and "mnist: DFA" in result.out
+    assert "lr        0.00022 (Demirbilek 2021, MNIST at k = 3; " in result.err and "mnist: DFA" in result.out
 
 
 def test_out_resumes_and_refuses(dfanp, tmp_path):
@@ -88,6 +88,19 @@ def test_out_resumes_and_refuses(dfanp, tmp_path):
     other = dfanp(*QUICK, *out, "--seed", "1")
     assert other.code == 1 and other.out == ""
     assert other.err.splitlines()[-1].startswith(f"dfanp: {tmp_path / 'run'}: holds a run with seed 0, not 1;")
+
+
+@pytest.mark.parametrize("more", [(), ("--repeats", "2"), ("--method", "bp", "--opt", "sgd", "--lr", "1e30")])
+def test_out_takes_more_epochs_and_no_fewer(dfanp, tmp_path, more):
+    parts, whole = ("--out", tmp_path / "parts"), ("--out", tmp_path / "whole")
+    first = dfanp(*QUICK, *more, *parts)
+    extended = dfanp(*QUICK, *more, *parts, "--epochs", "3")
+    assert dfanp(*QUICK, *more, *whole, "--epochs", "3").out == extended.out
+    assert extended.code == first.code == (1 if "1e30" in more else 0) and "resuming" in extended.err
+    for name in ("config.json", "log.jsonl", "checkpoint.npz"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    fewer = dfanp(*QUICK, *more, *parts, "--quiet")
+    assert failed(fewer) and "holds a run of 3 epochs already, more than 2; give at least as many" in fewer.err
 
 
 def test_plot(dfanp, tmp_path):
@@ -229,12 +242,13 @@ def test_full_disk_keeps_the_last_checkpoint(process, dfanp, tmp_path):
     assert dfanp(*args).code == 0
 
 
-def test_ctrl_c_in_mid_epoch_keeps_the_run_and_it_resumes_to_the_same_bytes(process, dfanp, tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_in_mid_epoch_keeps_the_run_and_it_resumes_to_the_same_bytes(process, dfanp, tmp_path, sent):
     args = ("parity", "--hidden", "64", "--epochs", "12", "--device", "cpu", "--threads", "1")
     running = process(*args, "--out", tmp_path / "parts")
     for line in running.stderr:
         if line.startswith("epoch   2/12"):
-            running.send_signal(signal.SIGINT)
+            running.send_signal(sent)
             break
     err = running.stderr.read()
     assert running.wait(60) == 130

@@ -28,7 +28,20 @@ def forget():
 
 @pytest.mark.parametrize("kernels", ["numpy", "native"])
 def test_feedback_that_learns_turns_to_the_weights(dfanp, kernels):
-    how = ("--k", "1", "--train-size", "1500", "--opt", "sgd", "--lr", "0.5", "--batch-size", "32", "--weight-decay", "0.01")
+    how = (
+        "--k",
+        "1",
+        "--train-size",
+        "1500",
+        "--opt",
+        "sgd",
+        "--lr",
+        "0.5",
+        "--batch-size",
+        "32",
+        "--weight-decay",
+        "0.01",
+    )
     args = ("parity", *SMALL, *how, "--plugin", FEEDBACK, "--method", "kolen-pollack", "--kernels", kernels)
     epochs = json.loads(dfanp(*args, "--epochs", "6", "--align", "--quiet", "--json").out)["runs"][0]["epochs"]
     first, *_, last = [epoch["alignment"]["feedback"] for epoch in epochs]
@@ -121,7 +134,10 @@ BAD = {
         'import dfanp\ndfanp.register(dfanp.Rule("dfa", lambda at: at.e @ at.B))\n',
         "fails (line 2: ValueError: dfanp has a rule 'dfa' of its own: choose another name)",
     ),
-    "no thing": ("import dfanp\ndfanp.register(3)\n", "fails (line 2: TypeError: there are names for things of these kinds: "),
+    "no thing": (
+        "import dfanp\ndfanp.register(3)\n",
+        "fails (line 2: TypeError: there are names for things of these kinds: ",
+    ),
 }
 
 
@@ -133,6 +149,19 @@ def test_a_plugin_that_fails_is_one_line(dfanp, tmp_path, source, said):
     result = dfanp("parity", *SMALL, "--plugin", path, "--epochs", "1")
     assert result.code == 1 and result.out == "" and result.err.count("\n") == 1
     assert result.err.startswith(f"dfanp: the plugin {path} ") and said in result.err
+
+
+@pytest.mark.parametrize("command", ["parity", "tune parity"])
+def test_a_rule_that_fails_while_it_trains_is_one_line_too(dfanp, tmp_path, command):
+    path = tmp_path / "late.py"
+    path.write_text('import dfanp\ndfanp.register(dfanp.Rule("late", lambda at:\n    at.missing))\n')
+    more = ("--out", tmp_path / "out") if command != "parity" else ()
+    result = dfanp(*command.split(), *SMALL, "--plugin", path, "--method", "late", "--epochs", "1", "--quiet", *more)
+    shown = result.err if command == "parity" else result.out
+    assert result.code == 1 and "'At' object has no attribute 'missing'" in shown
+    assert result.err.count("\n") == (1 if command == "parity" else 0)
+    if command == "parity":
+        assert result.err.startswith(f"dfanp: the plugin {path} fails (line 3: AttributeError: ")
 
 
 def test_what_a_failing_plugin_registered_is_forgotten(tmp_path):

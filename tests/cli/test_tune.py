@@ -5,6 +5,7 @@ import os
 import signal
 
 import pytest
+from dfanp_bench.kills import wait_until_gone
 
 TINY = ("--data", "digits", "--hidden", "8", "--k", "1", "--epochs", "2", "--device", "cpu")
 
@@ -142,8 +143,11 @@ def test_plot_draws_sweeps_and_runs(dfanp, tuned, tmp_path):
     assert dfanp("plot", run, "--out", tmp_path / "a.txt").code == 2
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_ends_after_the_epoch_and_the_same_command_goes_on(process, dfanp, tmp_path, workers):
+@pytest.mark.parametrize(
+    "workers, sent", [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGTERM), (1, signal.SIGHUP)]
+)
+def test_ctrl_c_ends_after_the_epoch_and_the_same_command_goes_on(process, dfanp, tmp_path, workers, sent):
+    """So does what a batch system sends to all of a job, and a terminal that closes."""
     # Five runs that are not joined, so that one is done long before the others.
     args = ("tune", "parity", "--data", "digits", "--hidden", "32", "--k", "1", "--epochs", "6", "--device", "cpu")
     args += (
@@ -158,7 +162,7 @@ def test_ctrl_c_ends_after_the_epoch_and_the_same_command_goes_on(process, dfanp
     running = process(*args, "--out", tmp_path / "parts", start_new_session=True)
     for line in running.stderr:
         if line.startswith("1/5"):
-            os.killpg(running.pid, signal.SIGINT)
+            os.killpg(running.pid, sent)
             break
     err = running.stderr.read()
     assert running.wait(60) == 130
@@ -175,17 +179,19 @@ def test_ctrl_c_ends_after_the_epoch_and_the_same_command_goes_on(process, dfanp
     assert lines[0] == lines[1]
 
 
-def test_the_second_ctrl_c_stops_at_once_and_loses_nothing(process, dfanp, tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_ctrl_c_stops_at_once_and_loses_nothing(process, dfanp, tmp_path, sent):
     args = ("tune", "parity", "--data", "digits", "--hidden", "2048", "--k", "3", "--epochs", "3", "--device", "cpu")
     args += ("--lr", "0.1", "--workers", "2")
     running = process(*args, "--weight-decay", "0,1e-9", "--out", tmp_path / "parts", start_new_session=True)
     while not list(tmp_path.glob("parts/progress/*.running")):
         assert running.poll() is None
-    os.killpg(running.pid, signal.SIGINT)
+    os.killpg(running.pid, sent)
     assert running.stderr.readline().startswith("stopping")
-    os.killpg(running.pid, signal.SIGINT)
+    os.killpg(running.pid, sent)
     err = running.stderr.read()
     assert running.wait(20) == 130 and "Traceback" not in err and "the same command goes on" in err
+    wait_until_gone(running.pid)
 
 
 def test_other_disks_than_nine_get_random_labels_as_in_a_single_run(dfanp, tmp_path):

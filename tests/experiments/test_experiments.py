@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,8 @@ from dfanp import experiments
 from dfanp.experiments import experiment, parity, reproduce, table
 from dfanp.experiments.experiment import CORRECTED, MODES, PUBLISHED
 from dfanp.store import Result, key_of
+
+from ..former import rewrite_sweep
 
 FULL = experiment.full()
 NAMES = tuple(experiments.experiments())
@@ -40,6 +43,11 @@ def test_every_experiment_can_be_named_and_drawn():
         experiments.get("34")
 
 
+def redraw_of(settings):
+    """Return after how many epochs weights are drawn anew, as a record has it; None where they are not."""
+    return settings.config().get("redraw")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_three_seeds_each(name):
     """Each setting is run with three seeds, or as one run of three repeats."""
@@ -47,8 +55,9 @@ def test_three_seeds_each(name):
     for mode in each.modes:
         for series in each.series(mode, FULL):
             settings = series.settings
-            if settings[0].redraw:
-                assert mode == PUBLISHED and len(settings) == 1 and settings[0].epochs == 3 * settings[0].redraw
+            redraw = redraw_of(settings[0])
+            if redraw:
+                assert mode == PUBLISHED and len(settings) == 1 and settings[0].epochs == 3 * redraw
             else:
                 assert [one.seed for one in settings] == [0, 1, 2]
                 assert len({replace(one, seed=0) for one in settings}) == 1
@@ -62,9 +71,9 @@ def settings_of(name, mode, **wanted):
 
 def test_what_was_run_and_what_was_meant():
     (adam,) = settings_of("3.4", PUBLISHED, opt=parity.THESIS_ADAM, method="bp")
-    assert adam.lr == 0.0004 and adam.redraw == 20 and not settings_of("3.4", PUBLISHED, opt="adam")
+    assert adam.lr == 0.0004 and redraw_of(adam) == 20 and not settings_of("3.4", PUBLISHED, opt="adam")
     assert not settings_of("3.4", CORRECTED, opt=parity.THESIS_ADAM)
-    assert all(one.redraw is None for one in settings_of("3.4", CORRECTED))
+    assert settings_of("3.4", CORRECTED) and all(redraw_of(one) is None for one in settings_of("3.4", CORRECTED))
     assert {one.method for one in settings_of("2.1", PUBLISHED)} == {"bp", "ntk", "gaussian", "relu"}
     assert {one.method for one in settings_of("2.1", CORRECTED)} == {"bp", "ntk-step", "fourier", "relu", "linear"}
     assert {one.align for one in settings_of("3.5", PUBLISHED)} == {"published"}
@@ -117,18 +126,34 @@ def test_equal_records_give_equal_pictures(reproduced, tmp_path):
     assert len({(folder / "3.1-published.svg").read_bytes() for folder in folders}) == 1
 
 
+def never(*_):
+    raise AssertionError("the probes of an equal record are those of the record")
+
+
 def test_nothing_is_done_twice(reproduced):
     folder, paths = reproduced
     store = (folder / "store.jsonl").read_bytes()
     before = paths["3.7", CORRECTED].read_bytes()
-
-    def never(*_):
-        raise AssertionError("the probes of an equal record are those of the record")
-
     with reproduce.Reproduction([(replace(experiments.get("3.7"), analyse=never), CORRECTED)], TINY, folder) as work:
         assert not work.sweep.pending
         assert [path for _, _, path in work.records()] == [paths["3.7", CORRECTED]]
     assert (folder / "store.jsonl").read_bytes() == store and paths["3.7", CORRECTED].read_bytes() == before
+
+
+def test_what_an_earlier_version_reproduced_is_not_done_again(reproduced, tmp_path):
+    folder, paths = shutil.copytree(reproduced[0], tmp_path / "then"), reproduced[1]
+    rewrite_sweep(folder)
+    record, then = paths["3.7", CORRECTED], folder / "records" / paths["3.7", CORRECTED].name
+    assert then.read_bytes() != record.read_bytes()
+    runs_done = (folder / "store.jsonl").read_bytes()
+    for analyse in (never, experiments.get("3.7").analyse):
+        with reproduce.Reproduction(
+            [(replace(experiments.get("3.7"), analyse=analyse), CORRECTED)], TINY, folder
+        ) as work:
+            assert not work.sweep.pending and list(work.records())
+        assert json.loads(then.read_bytes()) == json.loads(record.read_bytes())
+        then.unlink()  # and then the probes are taken of the final weights of then
+    assert (folder / "store.jsonl").read_bytes() == runs_done
 
 
 def test_runs_that_figures_share_are_trained_once(reproduced):

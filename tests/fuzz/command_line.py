@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from functools import cache
 from pathlib import Path
 from unittest import mock
@@ -15,12 +16,13 @@ import matplotlib.font_manager  # lists the fonts there are in a file of the use
 from dfanp_cli import main
 
 import dfanp
-from dfanp import plots, representations
+from dfanp import plots, plugins, registry, representations
+from dfanp.experiments import published, reproduce  # noqa: F401  (they register what they have once)
 from dfanp.problems import datasets
 
 from . import seeds
 
-FORGED = ("runs/one/config.json", "runs/one/log.jsonl", "tuned/store.jsonl")
+FORGED = ("runs/one/config.json", "runs/one/log.jsonl", "tuned/store.jsonl", "plugin.py")
 # Bytes that are no words: a text of arbitrary bytes follows, its length first; the next word is a part of this one.
 TEXT, JOIN = 255, 254
 VALUES = (
@@ -30,12 +32,12 @@ VALUES = (
     "rmsprop:eps=1e-4", "momentum:momentum=0.9", "adadelta", "uniform", "orthogonal", "relu", "tanh", "identity", "float32", "float64", "numpy",
     "native", "cpu", "gpu", "digits", "mnist", "probe", "published", "held-out", "tsne", "pca", "epoch", "lr", "method=dfa", "lr=0.5", "k=2", "x",
     "seed", "method,opt", "runs/one", "runs/two", "tuned", "runs/one/checkpoint.npz", "a.png", "a.svg", "a.pdf", "a.npz", "a.safetensors", "none/a.png",
-    "=", ":", "new", "new/deeper",
+    "=", ":", "new", "new/deeper", "plugin.py", "signs",
 )  # fmt: skip
 # Where a command may work, it works on no more than this; what is parsed before that may be as large as it likes.
 MOST = {
     "k": 3, "train_size": 12, "test_size": 50, "epochs": 2, "hidden": 4, "repeats": 3, "n": 12, "d": 5, "c": 3, "test_points": 10,
-    "samples": 60, "batch_size": 64, "threads": 2, "workers": 1,
+    "samples": 60, "batch_size": 12, "threads": 2, "workers": 1,
 }  # fmt: skip
 FIXED = {"cluster": None, "kind": "pca"}  # nothing is started elsewhere; t-SNE takes a second
 IDLE = ("bench", "figure", "reproduce", "fetch")  # parsed only: they take minutes, or the network
@@ -54,7 +56,8 @@ def leaves(command):
 @cache
 def words():
     """Return the dictionary, at most 254 words: commands, options, values."""
-    groups = [command for command in main.COMMANDS if command != "bench"]
+    with click.Context(main.cli) as context:
+        groups = [command for command in main.cli.list_commands(context) if command != "bench"]
     options = {
         text for leaf in leaves(main.cli) for each in leaf.params for text in (*each.opts, *each.secondary_opts)
     }
@@ -122,6 +125,31 @@ def tamed(callback, idle):
     return call
 
 
+def run_if_ours(code, scope):
+    """Run the plugin of the seeds; of any other no more is asked than whether it is Python: it may do what it likes."""
+    if Path(code.co_filename).read_bytes() == seeds.PLUGIN:
+        exec(code, scope)
+
+
+def compile_quietly(*source):
+    """Compile a plugin; what Python warns of there is its author's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compile(*source)
+
+
+@contextlib.contextmanager
+def forgetting_plugins():
+    """After the block only those names are registered that were before."""
+    before, loaded = registry.registered(), dict(plugins.LOADED)
+    try:
+        yield
+    finally:
+        registry.restore(before)
+        plugins.LOADED.clear()
+        plugins.LOADED.update(loaded)
+
+
 @contextlib.contextmanager
 def tame():
     """Within the block each command works on little, keeps the digits in memory, and waits for no disk."""
@@ -132,6 +160,7 @@ def tame():
             stack.enter_context(mock.patch.object(leaf, "callback", tamed(leaf.callback, idle)))
         stack.enter_context(mock.patch.object(datasets, "embedded_digits", cache(datasets.embedded_digits)))
         stack.enter_context(mock.patch.object(os, "fsync", lambda descriptor: None))
+        stack.enter_context(mock.patch.multiple(plugins, create=True, exec=run_if_ours, compile=compile_quietly))
         yield
 
 
@@ -178,13 +207,16 @@ def run_words(line, folder):
 
 
 def run_command(data, folder):
-    """A command line, in a folder that has two runs and a sweep; after BREAK BREAK each follow files of them that are forged."""
+    """A command line, in a folder that has two runs, a sweep and a plugin; after BREAK BREAK each follow files of them that are forged.
+
+    Return the exit code.
+    """
     coded, *forged = data.split(seeds.BREAK * 2)
     line = words_of(coded)
-    if any("run" in word or "tuned" in word or word == "." for word in line):
+    if any(part in word for word in line for part in ("run", "tuned", "plugin")) or "." in line:
         files = seeds.kept() | dict(zip(FORGED, forged, strict=False))
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-    with drawn_by(data):
-        run_words(line, folder)
+    with drawn_by(data), forgetting_plugins():
+        return run_words(line, folder)

@@ -25,12 +25,13 @@ EXPECTED = {
 }
 RUN_FILES = ("config.json", "log.jsonl", "timings.jsonl", "checkpoint.npz")
 CONFIG = {"problem": "parity", "lr": 0.1, "hidden": [3], "seed": 0, "repeats": 2}
+PLUGIN = b'import dfanp\n\ndfanp.register(dfanp.Rule("signs", lambda at: at.delta @ at.xp.sign(at.W.mT)))\n'
 COMMANDS = (
     "--version",
     "--help",
     "info --json",
     "data list --data-dir .",
-    "parity --k 2 --method dfa --opt rmsprop:eps=1e-4 --hidden 2/3,2 --epochs 2 --repeats 3 --quiet",
+    "parity --k 2 --method dfa --opt rmsprop:eps=1e-4 --hidden 3,2 --epochs 2 --repeats 3 --quiet",
     "parity --method bp --opt adam --lr 1e-3 --hidden 3 --align --out new --plot a.png --json",
     "parity --data digits --align=published --layers output --bias --redraw 1 --dtype float64 --kernels numpy",
     "parity --method fourier --opt adadelta --batch-size 3 --seed 2",
@@ -48,6 +49,8 @@ COMMANDS = (
     "represent runs/one --place 1 --seed 1 --plot a.pdf --map pca",
     "export runs/one --out a.npz",
     "export runs/two --out a.safetensors --seed 1",
+    "parity --plugin plugin.py --method signs --hidden 3,2 --epochs 1 --out new",
+    "represent runs/one --plugin plugin.py --samples 60",
 )
 
 
@@ -107,6 +110,37 @@ def weights():
             whole, safe = whole.read_bytes(), safe.read_bytes()
         end = 8 + int.from_bytes(safe[:8], "little")
         found += [b"\0" + whole, members(whole), b"\x80" + safe, b"\x81" + safe[8:end] + BREAK + safe[end:]]
+    return found
+
+
+def others_weights():
+    """Files without an activation, of half precision and with other names, and state dicts."""
+    found, rng = [], np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape).astype(np.float32) for shape in ((3, 2), (3,), (3, 3), (3,), (1, 3), (1,))]
+    for names in (("0", "2", "4"), ("encoder.0", "encoder.2", "head"), ("a", "b", "c"), ("fc1", "fc10", "fc2")):
+        keys = [f"{name}.{kind}" for name in names for kind in ("weight", "bias")]
+        upper_half = lambda array: (array.view(np.uint32) >> 16).astype(np.uint16)
+        kinds = {"F32": lambda array: array, "F16": lambda array: array.astype(np.float16), "BF16": upper_half}
+        for header_dtype, cast in kinds.items():
+            state = dict(zip(keys, map(cast, arrays), strict=True))
+            place, header = 0, {"__metadata__": {"format": "pt"}}
+            for name, array in state.items():
+                header[name] = {
+                    "dtype": header_dtype,
+                    "shape": array.shape,
+                    "data_offsets": (place, place + array.nbytes),
+                }
+                place += array.nbytes
+            values = b"".join(array.tobytes() for array in state.values())
+            found += [b"\x81" + json.dumps(header).encode() + BREAK + values]
+            if header_dtype != "BF16":  # which NumPy has not
+                found += [members(npz(state)), members(npz(state), b"\3"), b"\2" + npz(state)]
+        parts = [
+            key.encode() + b"\0" + bytes([0, array.ndim, *(*array.shape, 0, 0)[:3], 1])
+            for key, array in zip(keys, arrays, strict=True)
+        ]
+        found += [bytes([0, how]) + BREAK.join(parts) for how in (1, 3)]
+        found += [bytes([0, 1]) + BREAK.join([*parts[4:], *parts[:4]])]
     return found
 
 
@@ -182,14 +216,16 @@ def command():
     plain = [bytes_of(line) for line in COMMANDS]
     files = [kept()[name] for name in FORGED]
     whole = [
-        (BREAK * 2).join([bytes_of(line), *files]) for line in COMMANDS if "one" in line or line.startswith("plot")
+        (BREAK * 2).join([bytes_of(line), *files])
+        for line in COMMANDS
+        if "one" in line or "plugin" in line or line.startswith("plot")
     ]
     return plain + whole
 
 
 @cache
 def kept():
-    """Return the files of two runs and a sweep, path -> content: what commands find in their folder."""
+    """Return the files of two runs, a sweep and a plugin, path -> content: what commands find in their folder."""
     from dfanp_cli.main import run
 
     with tempfile.TemporaryDirectory() as folder:
@@ -212,6 +248,7 @@ def kept():
                 assert run(["parity", "--k", k, *small, "--out", f"{folder}/runs/{name}"]) == 0
         with Store(f"{folder}/tuned", write=True) as sweep:
             sweep.add(results(), 0.5)
+        (Path(folder) / "plugin.py").write_bytes(PLUGIN)
         return {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in Path(folder).rglob("*")

@@ -4,6 +4,7 @@ The first byte of an input often says how the others are wrapped: a file of arbi
 harness also puts arbitrary bytes into a good wrapper.
 """
 
+import contextlib
 import gzip
 import io
 import zipfile
@@ -11,16 +12,19 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import scipy.stats  # noqa: F401  (which an interval loads late: not the input's to pay for)
 
 from dfanp import DataError, RecordError, grids, interchange, optimizers, progress, records
-from dfanp.problems.idx import read_idx
+from dfanp.problems.idx import DEFLATE_LIMIT, read_idx
 from dfanp.problems.synthetic import checked_labels
 from dfanp.store import Store
 
 from . import seeds
 from .command_line import run_command, run_words
 from .seeds import BREAK, EXPECTED
+
+STATE_DTYPES = ("f4", "f8", "f2", "i8", "?", "O", "U3", "c8")
 
 
 class Target(NamedTuple):
@@ -101,17 +105,83 @@ def run_folder(data, folder):
         assert len(rows) <= 2 * (0 if arrays is None else int(arrays["epoch"]))
 
 
-def weights(data, folder):
-    """A network's weights: as .npz, or after a first byte of 128 or more as .safetensors (odd: its header has the right length)."""
+def weight_file(data, folder):
+    """Write a file of weights, and return its path.
+
+    It is a .npz; after a first byte of 128 or more a .safetensors, whose header has the right length if the byte is
+    odd.
+    """
     path, content = folder / "weights.npz", wrapped(data)
     if data[:1] >= b"\x80":
         header, _, values = data[1:].partition(BREAK)
         path = folder / "weights.safetensors"
         content = len(header).to_bytes(8, "little") + header + values if data[0] % 2 else data[1:]
     path.write_bytes(content)
-    network = interchange.load(path)
+    return path
+
+
+def inflated(data):
+    """Return the bytes of an input for ``weight_file``, with the members of a .npz as large as they are unpacked."""
+    size = len(data)
+    if data[:1] < b"\x80":
+        with contextlib.suppress(Exception), zipfile.ZipFile(io.BytesIO(wrapped(data))) as archive:
+            for each in archive.infolist():
+                with contextlib.suppress(Exception), archive.open(each) as member:
+                    size += len(member.read(DEFLATE_LIMIT * len(data)))
+    return size
+
+
+def weights(data, folder):
+    """A network's weights in a file of ours."""
+    network = interchange.load(weight_file(data, folder))
     held = sum(theta.nbytes for theta in network.parameters.values())
-    assert held <= len(content), "more weights than the file holds"
+    assert held <= inflated(data), "more weights than the file holds"
+
+
+def others_weights(data, folder):
+    """Weights of another program: in a file, or after 0 and an odd byte as a state dict (see ``state_of``)."""
+    if data[:1] == b"\0" and data[1:2] and data[1] % 2:
+        state, layers = state_of(data)
+        network = interchange.from_state_dict(state, "tanh", layers=layers)
+        taken = [state[f"{name}.weight"] for name in layers] if layers else state.values()
+        assert all(any(same_values(W.T, array) for array in taken) for W in network.W), "weights that nobody gave"
+    else:
+        path = weight_file(data, folder)
+        try:
+            network = interchange.load(path, activation="tanh")
+        except ValueError as error:
+            raise AssertionError(f"of the file, not of an argument: {error}") from None
+    for suffix in interchange.SUFFIXES:
+        interchange.save(network, folder / f"again{suffix}")
+        again = interchange.load(folder / f"again{suffix}")
+        assert (again.sizes, again.dtype, again.activation) == (network.sizes, network.dtype, network.activation)
+        assert all(same_values(again.parameters[name], theta) for name, theta in network.parameters.items())
+
+
+def same_values(one, other):
+    return one.shape == other.shape and np.array_equal(
+        one, np.asarray(other, one.dtype) if other.dtype.kind in "fiub" else None
+    )
+
+
+def state_of(data):
+    """Return the state dict that an input stands for, and the layers that are named, or None.
+
+    After two bytes come arrays, separated by BREAK: a name, a 0, and bytes for dtype, number of dimensions, three
+    dimensions and value.
+    """
+    state = {}
+    for part in data[2:].split(BREAK)[:64]:
+        name, _, how = part.partition(b"\0")
+        dtype, ndim, *sizes, value = (*how[:6], *bytes(6 - len(how[:6])))
+        shape = tuple(size % 7 for size in sizes[: ndim % 4])
+        array = np.arange(np.prod(shape, dtype=int), dtype=float).reshape(shape) + value
+        array = np.array(array, STATE_DTYPES[dtype % len(STATE_DTYPES)])
+        if array.dtype.kind == "f":
+            array[array == 255] = np.nan
+        state[name.decode("latin-1")] = array
+    owners = [name.removesuffix(".weight") for name in state if name.endswith(".weight")]
+    return state, owners[::-1] if data[1] % 4 == 3 else None
 
 
 def store(data, folder):
@@ -149,7 +219,10 @@ TARGETS = {
     "progress": Target(job, (RecordError,), seeds.progress, multiple=64),
     "run": Target(run_folder, (RecordError,), seeds.run_folder, multiple=64),
     # Initial weights are drawn, in float64, before those of the file replace them.
-    "weights": Target(weights, (RecordError,), seeds.weights, multiple=64),
+    "weights": Target(weights, (RecordError,), seeds.weights, multiple=64, size=inflated),
+    "others": Target(
+        others_weights, (RecordError, ValueError), seeds.others_weights, multiple=64, constant=4 << 20, size=inflated
+    ),
     "store": Target(store, (RecordError,), seeds.store, multiple=64, constant=4 << 20),
     # A range may be 10 000 numbers long, as texts and as values.
     "syntax": Target(syntax, (ValueError,), seeds.syntax, multiple=64, constant=8 << 20),

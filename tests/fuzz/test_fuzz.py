@@ -12,9 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dfanp import registry
+
 from .__main__ import fuzz
-from .command_line import tame
+from .command_line import bytes_of, run_command, tame
 from .guard import Finding, guarded
+from .seeds import BREAK, COMMANDS
 from .targets import TARGETS, Target
 
 pytestmark = pytest.mark.slow
@@ -49,6 +52,22 @@ def test_any_input_ends_as_promised(name, tmp_path_factory):
         except target.allowed:
             continue
     FEW(given(mutated(seeds))(one))()
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_command_lines_that_fuzzing_begins_with_are_right(line, tmp_path):
+    """One that is refused would lead nowhere; and none leaves a name behind."""
+    names = registry.registered()
+    assert run_command(bytes_of(line), tmp_path) == 0
+    assert registry.registered() == names
+
+
+@pytest.mark.parametrize("source", [b"import os; os._exit(9)", b"while True: pass", b"(" * 500, b"\0", b"'\\d'"])
+def test_a_plugin_that_is_forged_is_not_run(source, tmp_path):
+    line = bytes_of("parity --plugin plugin.py --hidden 3 --epochs 1")
+    forged = (BREAK * 2).join([line, b"{}", b"", b"", source])
+    guarded(TARGETS["command"], forged, tmp_path)
+    assert (tmp_path / "plugin.py").read_bytes() == source
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 import dfanp
+from dfanp.kernels import Kernels
 from dfanp.kernels.card import source
 from dfanp.kernels.cuda import Cuda
+from dfanp.kernels.numpy import Plain
 
 HERE = Path(__file__).parent
 
@@ -105,9 +107,14 @@ def need_emulator():
         pytest.skip("no g++ to emulate CUDA with")
 
 
+def with_tier(backend, tier, by_name=True):
+    """Return a Backend with the kernels of a tier in place of its own."""
+    backend.kernels = Kernels(tier, Plain(tier.xp), by_name)
+    backend.kernels.backend = backend
+    return backend
+
+
 def emulated_backend(**card):
     """Return a Backend on NumPy whose kernels are those of the cuda tier, emulated."""
     need_emulator()
-    backend = dfanp.Backend("cpu", kernels="numpy", threads=1)
-    backend.kernels = Cuda(np, EmulatedCard(**card))
-    return backend
+    return with_tier(dfanp.Backend("cpu", kernels="numpy", threads=1), Cuda(np, EmulatedCard(**card)))

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import dfanp
-from dfanp import baselines
+from dfanp import activations, baselines
 from dfanp.kernels import card, cuda
 from dfanp.kernels.card import options, source
 from dfanp.kernels.cuda_shapes import shape_of, shapes
 from dfanp.optimizers import OPTIMIZERS
 
-from .emulated import emulated_backend
+from .emulated import emulated_backend, library, need_emulator
 from .test_table import OneEpoch, digits, exact, same_training, trained
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ def test_a_pass_with_each_optimizer(rng, opt, seed, layers):
     X, y = digits(rng, 2, 50, 40, "float32", backend, replicas), rng.integers(0, 2, (*replicas, 40, 1))
     each = (y, 20, optimizer, "tanh", "dfa", seed, 16, layers)
     mine = trained(backend, "float32", X, *each)
-    assert set(backend.kernels.card.launched) == {"pass"}
+    assert set(backend.kernels.tier.card.launched) == {"pass"}
     definition = dfanp.Backend("cpu", kernels="numpy")
     theirs = trained(definition, "float64", exact(X), *each)
     np.testing.assert_allclose(mine[1][1].train_loss, theirs[1][1].train_loss, rtol=1e-4)
@@ -47,7 +47,7 @@ def test_barriers_are_where_they_must_be(rng, n, batch_size):
     results = []
     for descending, longest in ((False, 1e9), (True, 1e9), (False, 1)):
         backend = emulated_backend()
-        backend.kernels.card.descending = descending
+        backend.kernels.tier.card.descending = descending
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cuda, "LONGEST_LAUNCH", longest)
             generator = np.random.default_rng(0)
@@ -57,7 +57,7 @@ def test_barriers_are_where_they_must_be(rng, n, batch_size):
             )
         told = [value for record in records for value in (record.train_loss, record.test_loss)]
         results.append((*training.arrays().values(), *told))
-        launches = backend.kernels.card.launched
+        launches = backend.kernels.tier.card.launched
     for mine in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(mine, results[0], strict=True))
     assert len(launches) > 4 or n == batch_size
@@ -80,8 +80,10 @@ def test_replicas_do_not_know_how_many_they_are(rng):
 def test_what_does_not_fit_goes_step_by_step(rng):
     backend = emulated_backend(shared=20_000)
     X, y = digits(rng, 2, 200, 45, "float32", backend), rng.integers(0, 2, (45, 1))
+    trained(backend, "float32", X, y, 70, dfanp.SGD(0.05))  # compares the kernels with the definition
+    backend.kernels.tier.card.launched.clear()
     mine = trained(backend, "float32", X, y, 70, dfanp.SGD(0.05))
-    assert set(backend.kernels.card.launched) == {"gather", "output", "update"}
+    assert set(backend.kernels.tier.card.launched) == {"gather", "output", "update"}
     definition = dfanp.Backend("cpu", kernels="numpy")
     same_training(mine, trained(definition, "float64", exact(X), y, 70, dfanp.SGD(0.05)), "float32")
 
@@ -93,8 +95,11 @@ def test_a_step_is_few_launches(rng):
     problem = OneEpoch(X, y, "float64", backend)
     network = dfanp.MLP((problem.features, 7, 5, 1), bias=True, dtype="float64", backend=backend)
     training = dfanp.Training(network, problem, "fa", dfanp.Adam(0.01), batch_size=16)
+    training.learn(X, problem.y, 1)  # compares the kernels with the definition
+    X._dense = None
+    backend.kernels.tier.card.launched.clear()
     training.learn(X, problem.y, 1)
-    assert sorted(backend.kernels.card.launched) == ["gather", "output", "update"]
+    assert sorted(backend.kernels.tier.card.launched) == ["gather", "output", "update"]
 
 
 @pytest.mark.parametrize("seed", [0, (0, 3)])
@@ -109,7 +114,7 @@ def test_nothing_leaves_the_device(make_training, strict_cuda_backend, rule, hid
         for a, b in zip(there.epochs(2), here.epochs(2), strict=True):
             np.testing.assert_allclose(a.train_loss, b.train_loss, rtol=1e-5)
             np.testing.assert_allclose(a.test_accuracy, b.test_accuracy, atol=0.04)
-    launched = strict_cuda_backend.kernels.card.launched
+    launched = strict_cuda_backend.kernels.tier.card.launched
     assert ("pass" in launched) == (hidden == (7,)) and (hidden == (7,) or "update" in launched)
 
 
@@ -127,7 +132,7 @@ def test_the_next_examples_are_drawn_while_this_epoch_runs(make_training, strict
 
 def test_tf32_is_cuda_with_other_products():
     own = set(vars(cuda.CudaTF32)) - {"__module__", "__doc__", "__static_attributes__", "__firstlineno__"}
-    assert own == {"name", "pass_over", "precision"} and cuda.CudaTF32.pass_over is None
+    assert own == {"name", "fused_epoch", "precision", "tolerance"} and cuda.CudaTF32.fused_epoch is None
 
 
 SIZES = {  # words, H, n, dense, states, learn_W0
@@ -154,22 +159,37 @@ def test_shapes_cover_the_network_and_fit(card, sizes):
 
 
 def macros(shape, sizes, activation=1):
-    """Return the macros with which ``Cuda.pass_over`` compiles a pass."""
+    """Return the macros with which ``Cuda.fused_epoch`` compiles a pass."""
     words, _, n, dense, states, learn_W0 = sizes
     kind = {0: 0, 1: 5, 2: 6}[states]
     told = {
         name.upper(): getattr(shape, name) for name in ("words", "columns", "ranks", "groups", "threads", "buffers")
     }
     told |= {"N": n, "K": 1, "IMAGE_WORDS": words, "PIXELS": 4 * words - 3, "DENSE": int(dense), "KIND": kind}
-    return told | {"ACTIVATION": activation, "STATES": states, "LEARN": int(learn_W0), "LEARN_W0": int(learn_W0)}
+    told |= {"ACTIVATION": activation, "STATES": states, "LEARN": int(learn_W0), "LEARN_W0": int(learn_W0)}
+    return told | {"LEAK": activations.LEAK, **cuda.sizes_of(**{"pass": cuda.Pass})}
 
 
 def compilations():
     """Yield (name, file, macros) of what is compiled for real cards."""
-    yield "float", "cuda.cu", {}
-    yield "double", "cuda.cu", {"DOUBLE": 1}
+    yield "float", "cuda.cu", cuda.sizes_of(**cuda.STRUCTS[cuda.FLOAT])
+    yield "double", "cuda.cu", {"DOUBLE": 1} | cuda.sizes_of(**cuda.STRUCTS[cuda.DOUBLE])
     for name, sizes in SIZES.items():
         yield name, "cuda_pass.cu", macros(shape_of(*A100, *sizes), sizes, activation=len(name) % 5)
+
+
+@pytest.mark.parametrize(
+    "file, structs", [("cuda.cu", cuda.STRUCTS[cuda.FLOAT]), ("cuda_pass.cu", {"pass": cuda.Pass})]
+)
+def test_a_struct_of_another_size_does_not_compile(file, structs, capfd):
+    """Each of them, by one word; the host's compiler says so as NVRTC does."""
+    need_emulator()
+    for name in structs:
+        defines = macros(shape_of(*A100, *SIZES["disks"]), SIZES["disks"]) | cuda.sizes_of(**structs)
+        defines[f"SIZE_OF_{name.upper()}"] += 8
+        with pytest.raises(subprocess.CalledProcessError):
+            library(file, name, tuple(defines.items()))
+        assert f"cuda.py has another struct {name}" in capfd.readouterr().err
 
 
 def nvrtc():
@@ -249,4 +269,4 @@ def test_disks_are_one_pass(strict_cuda_backend):
         return [(record.train_loss, record.test_loss) for record in training.epochs(3)]
 
     np.testing.assert_allclose(losses_on(strict_cuda_backend), losses_on(None), rtol=1e-4)
-    assert set(strict_cuda_backend.kernels.card.launched) == {"pass"}
+    assert set(strict_cuda_backend.kernels.tier.card.launched) == {"pass"}

@@ -1,7 +1,9 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import dfanp
@@ -47,7 +49,7 @@ def test_no_folder_for_the_cache_is_no_error(loops, monkeypatch):
 
 def test_nothing_is_left_beside_the_code(loops, tmp_path):
     """Also by a process whose code is new to Numba: what it compiles goes to the user's cache."""
-    code = "import dfanp, numba; dfanp.Backend('cpu', kernels='numba').kernels.loops; print(numba.config.CACHE_DIR or 'unset')"
+    code = "import dfanp, numba; dfanp.Backend('cpu', kernels='numba').kernels.tier.loops; print(numba.config.CACHE_DIR or 'unset')"
     script = code + "; from dfanp.kernels import loops; print(loops.product._cache.cache_path)"
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     environment.pop("NUMBA_CACHE_DIR", None)
@@ -56,8 +58,16 @@ def test_nothing_is_left_beside_the_code(loops, tmp_path):
     assert setting == "unset" and place.startswith(str(tmp_path))
 
 
-def test_threads_are_clipped_to_what_numba_has(loops):
-    before = loops.numba.get_num_threads()
-    dfanp.Backend("cpu", kernels="numba").kernels.set_threads(1024)
-    assert loops.numba.get_num_threads() == loops.numba.config.NUMBA_NUM_THREADS
-    loops.set_threads(before)
+def test_threads_are_clipped_to_what_numba_has(loops, monkeypatch):
+    """A tier that may have more takes all, for the time of a call: Numba would raise."""
+    taken, update = [], loops.update
+    spy = lambda threads, *arguments: (
+        taken.append((threads, loops.numba.get_num_threads())) or update(threads, *arguments)
+    )
+    monkeypatch.setattr(loops, "update", spy)
+    before, most = loops.numba.get_num_threads(), loops.numba.config.NUMBA_NUM_THREADS
+    tier = dfanp.Backend("cpu", threads=1024, kernels="numba").kernels.tier
+    theta = np.ones((3, 2))
+    tier.update(dfanp.SGD(0.5), np.ones((3, 2)), theta, SimpleNamespace(), 0.5, 1)
+    assert tier.threads == 1024 and taken == [(most, most)] and (theta == 0.5).all()
+    assert loops.numba.get_num_threads() == before

@@ -1,5 +1,6 @@
 """Every entry of the kernel table against the definition in float64: operation × tier × optimizer, at odd sizes."""
 
+from contextlib import contextmanager
 from itertools import product
 from types import SimpleNamespace
 
@@ -8,7 +9,9 @@ import pytest
 
 import dfanp
 from dfanp import kernels, losses
+from dfanp.experiments.published import EpochAdam
 from dfanp.inputs import Bank, StackedDigits, WeightGradient
+from dfanp.kernels.numpy import Plain
 from dfanp.optimizers import OPTIMIZERS
 
 from .emulated import emulated_backend
@@ -19,7 +22,7 @@ VARIANTS = {
     "adagrad, outside": dfanp.Adagrad(0.03, eps=1e-3, eps_placement="outside"),
     "rmsprop, outside": dfanp.RMSProp(0.03, eps=1e-3, eps_placement="outside", rho=0.8),
     "adam, outside": dfanp.Adam(0.03, eps=1e-3, eps_placement="outside", beta1=0.7, beta2=0.99),
-    "adam, epochs": dfanp.Adam(0.03, count="epochs"),
+    "adam, epochs": EpochAdam(0.03),
     "adadelta, unscaled": dfanp.Adadelta(0.3, accumulate="unscaled", eps=1e-3),
     "momentum 0.5": dfanp.Momentum(0.03, momentum=0.5),
 }
@@ -37,7 +40,7 @@ TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 # Without "cuda-tf32": its kernels are those of "cuda".
 TIERS = [tier for tier in kernels.TIERS if tier != "cuda-tf32"]
-WHOLE_PASSES = [tier for tier in TIERS if kernels._tier(tier).pass_over]
+WHOLE_EPOCHS = [tier for tier in TIERS if kernels._tier(tier).fused_epoch]
 tiers = pytest.mark.parametrize("tier", TIERS)
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 optimizers = pytest.mark.parametrize("optimizer", VARIANTS.values(), ids=VARIANTS)
@@ -45,7 +48,7 @@ optimizers = pytest.mark.parametrize("optimizer", VARIANTS.values(), ids=VARIANT
 
 def backend_of(tier, threads=2):
     if tier == "cuda":
-        return emulated_backend()
+        return emulated_backend(multiprocessors=24)
     if kernels.why_not(tier):
         pytest.skip(f"no {tier} kernels: {kernels.why_not(tier)}")
     return dfanp.Backend("cpu", kernels=tier, threads=threads)
@@ -94,18 +97,32 @@ def test_product(rng, tier, dtype, k, pixels, H, n):
 
 @tiers
 @dtypes
+@pytest.mark.parametrize("k, pixels, H, n", SIZES)
+@pytest.mark.parametrize("replicas", ["none", "of both", "of delta"])
+def test_gradient(rng, tier, dtype, k, pixels, H, n, replicas):
+    shared, leading = replicas != "of both", () if replicas == "none" else (2,)
+    X = digits(rng, k, pixels, n, dtype, backend := backend_of(tier), () if shared else (2,))
+    delta = (rng.standard_normal((*leading, n, H)) / n).astype(dtype)
+    before = delta.copy()
+    g = backend.kernels.tier.gradient(WeightGradient(X, delta))
+    assert g.dtype == dtype and g.shape == (*leading, k * pixels, H) and np.array_equal(delta, before)
+    close(g, exact(X).dense().mT @ delta.astype(float), dtype)
+
+
+@tiers
+@dtypes
 @optimizers
 @pytest.mark.parametrize("k, pixels, H, n", [SIZES[1], SIZES[2], SIZES[4]])
-def test_descend(rng, tier, dtype, k, pixels, H, n, optimizer):
+def test_fused_update(rng, tier, dtype, k, pixels, H, n, optimizer):
     backend = backend_of(tier)
     X = digits(rng, k, pixels, n, dtype, backend)
     W = rng.uniform(-1, 1, (k * pixels, H)).astype(dtype)
     delta = (rng.standard_normal((n, H)) / n).astype(dtype)
     s = state_of(optimizer, rng, W.shape, dtype)
     W64, s64 = W.astype(float), wide(s)
-    backend.kernels.descend(optimizer, WeightGradient(X, delta), W, s, optimizer.lr, 3, 2)
-    definition = kernels.resolve("numpy", np, "cpu")
-    definition.descend(optimizer, WeightGradient(exact(X), delta.astype(float)), W64, s64, optimizer.lr, 3, 2)
+    backend.kernels.tier.fused_update(optimizer, WeightGradient(X, delta), W, s, optimizer.lr, 3)
+    definition = Plain(np)
+    definition.fused_update(optimizer, WeightGradient(exact(X), delta.astype(float)), W64, s64, optimizer.lr, 3)
     close(W, W64, dtype)
     for slot in optimizer.slots:
         close(getattr(s, slot), getattr(s64, slot), dtype)
@@ -115,20 +132,21 @@ def test_descend(rng, tier, dtype, k, pixels, H, n, optimizer):
 @dtypes
 @pytest.mark.parametrize("optimizer", [dfanp.SGD(0.1), dfanp.Adam(0.1, weight_decay=0.1)])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (256, 25, 512), (7, 128, 65), (9, 129, 70), (2, 5, 3, 66)])
-def test_product_and_descend_of_arrays(rng, tier, dtype, optimizer, shape):
+def test_products_and_fused_update_of_arrays(rng, tier, dtype, optimizer, shape):
     backend, (*leading, n, D, H) = backend_of(tier), shape
-    definition = kernels.resolve("numpy", np, "cpu")
+    definition = Plain(np)
     X, W, delta = (rng.standard_normal((*leading, *each)) for each in ((n, D), (D, H), (n, H)))
     mine = [each.astype(dtype) for each in (X, W, delta / n)]
     s, lr = state_of(optimizer, rng, W.shape, dtype), 0.1
     if leading:
         lr = np.full((*leading, 1, 1), 0.1, dtype)
     exact = [each.astype(float) for each in mine]
-    a, s64 = backend.kernels.product(mine[0], mine[1]), wide(s)
+    a, s64 = backend.kernels.tier.product(mine[0], mine[1]), wide(s)
     assert a.dtype == dtype
     close(a, exact[0] @ exact[1], dtype)
-    backend.kernels.descend(optimizer, WeightGradient(mine[0], mine[2]), mine[1], s, lr, 3, 2)
-    definition.descend(optimizer, WeightGradient(exact[0], exact[2]), exact[1], s64, lr, 3, 2)
+    close(backend.kernels.tier.gradient(WeightGradient(mine[0], mine[2])), exact[0].mT @ exact[2], dtype)
+    backend.kernels.tier.fused_update(optimizer, WeightGradient(mine[0], mine[2]), mine[1], s, lr, 3)
+    definition.fused_update(optimizer, WeightGradient(exact[0], exact[2]), exact[1], s64, lr, 3)
     close(mine[1], exact[1], dtype)
 
 
@@ -141,8 +159,8 @@ def test_update(rng, tier, dtype, optimizer, shape):
     theta, g = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
     s = state_of(optimizer, rng, shape, dtype)
     theta64, g64, s64, before = theta.astype(float), g.astype(float), wide(s), g.copy()
-    backend.kernels.update(optimizer, g, theta, s, optimizer.lr, 3, 2)
-    kernels.resolve("numpy", np, "cpu").update(optimizer, g64, theta64, s64, optimizer.lr, 3, 2)
+    backend.kernels.tier.update(optimizer, g, theta, s, optimizer.lr, 3)
+    Plain(np).update(optimizer, g64, theta64, s64, optimizer.lr, 3)
     close(theta, theta64, dtype)
     for slot in optimizer.slots:
         close(getattr(s, slot), getattr(s64, slot), dtype)
@@ -166,12 +184,12 @@ def test_update_all(rng, tier, dtype, replicas):
         for shape in shapes
     ]
     exactly = [(theta.astype(float), wide(s)) for theta, s in zip(thetas, states, strict=True)]
-    backend.kernels.update_all(optimizer, list(zip(gradients, thetas, states, rates, strict=True)), 3, 2)
-    definition = kernels.resolve("numpy", np, "cpu")
+    backend.kernels.tier.update_all(optimizer, list(zip(gradients, thetas, states, rates, strict=True)), 3)
+    definition = Plain(np)
     wide_gradients = [WeightGradient(exact(X), delta.astype(float)), *(g.astype(float) for g in gradients[1:])]
     for (theta, s), g, lr, mine, own in zip(exactly, wide_gradients, rates, thetas, states, strict=True):
-        step = definition.descend if isinstance(g, WeightGradient) else definition.update
-        step(optimizer, g, theta, s, lr, 3, 2)
+        step = definition.fused_update if isinstance(g, WeightGradient) else definition.update
+        step(optimizer, g, theta, s, lr, 3)
         close(mine, theta, dtype)
         for slot in optimizer.slots:
             close(getattr(own, slot), getattr(s, slot), dtype)
@@ -183,18 +201,18 @@ def test_update_all(rng, tier, dtype, replicas):
 @pytest.mark.parametrize("replicas", [(), (3,)])
 def test_output(rng, tier, dtype, loss, outputs, replicas):
     backend, loss = backend_of(tier), losses.get(loss)
-    definition = kernels.resolve("numpy", np, "cpu")
+    definition = Plain(np)
     z = 3 * rng.standard_normal((*replicas, 300, outputs)).astype(dtype)
     y = np.eye(max(2, outputs))[rng.integers(0, outputs, 300)][:, :outputs].astype(dtype)
     z[..., 0, :] = 200.0
     for targets in (y, np.broadcast_to(y, z.shape), np.concatenate([y, y])[:300]):
-        e, told = backend.kernels.output(loss, z, targets)
+        e, told = backend.kernels.tier.output(loss, z, targets)
         wanted = definition.output(loss, z.astype(float), targets.astype(float))
         np.testing.assert_allclose(e, wanted[0], rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-9)
         np.testing.assert_allclose(told, wanted[1], rtol=1e-5 if dtype == "float32" else 1e-12)
-        assert backend.kernels.output(loss, z, targets, learning=False)[0] is None
+        assert backend.kernels.tier.output(loss, z, targets, learning=False)[0] is None
     z[..., 5, 0] = np.nan
-    told = backend.kernels.output(loss, z, y)[1]
+    told = backend.kernels.tier.output(loss, z, y)[1]
     assert np.isnan(told[0]).all() and np.array_equal(told[1], definition.output(loss, z, y)[1][1])
 
 
@@ -211,6 +229,18 @@ class OneEpoch:
         return self.X, self.y
 
     test = train
+
+
+@contextmanager
+def fused(backend):
+    """Yield a list, to which each call of the tier's fused_epoch within the block adds whether it did what it was asked for."""
+    calls, tier = [], backend.kernels.tier
+    fused_epoch = tier.fused_epoch
+    tier.fused_epoch = lambda *what: [found := fused_epoch(*what), calls.append(found is not None)][0]
+    try:
+        yield calls
+    finally:
+        del tier.fused_epoch
 
 
 def trained(backend, dtype, X, y, H, optimizer, activation="relu", rule="dfa", seed=0, batch_size=16, layers="all"):
@@ -234,48 +264,53 @@ def same_training(mine, definition, dtype):
         close(arrays[name] * 1.0, arrays64[name] * 1.0, dtype)
 
 
-whole_passes = pytest.mark.parametrize("tier", WHOLE_PASSES)
+whole_epochs = pytest.mark.parametrize("tier", WHOLE_EPOCHS)
 SMOOTH = dfanp.SGD(0.05)  # where optimizers divide by a small root, rounding grows within a few steps
 
 
-def passes():
+def epochs():
     """Yield (tier, dtype, activation, rule, size): all of them, but for cuda, which compiles each anew, all at one size alone."""
-    for tier, dtype, size in product(WHOLE_PASSES, ("float32", "float64"), SIZES):
+    for tier, dtype, size in product(WHOLE_EPOCHS, ("float32", "float64"), SIZES):
         for activation, rule in product(("relu", "leaky-relu", "tanh", "sigmoid", "identity"), ("bp", "dfa")):
             few = tier != "cuda" or (dtype == "float32" and (activation == "relu" or size == SIZES[3]))
             if few:
                 yield tier, dtype, activation, rule, *size
 
 
-@pytest.mark.parametrize("tier, dtype, activation, rule, k, pixels, H, n", list(passes()))
-def test_pass_over(rng, tier, dtype, activation, rule, k, pixels, H, n):
+@pytest.mark.parametrize("tier, dtype, activation, rule, k, pixels, H, n", list(epochs()))
+def test_fused_epoch(rng, tier, dtype, activation, rule, k, pixels, H, n):
     backend = backend_of(tier)
     X, y = digits(rng, k, pixels, n, dtype, backend), rng.integers(0, 2, (n, 1))
     batch_size = max(1, min(n, 50) - 3)
-    mine = trained(backend, dtype, X, y, H, SMOOTH, activation, rule, 0, batch_size)
+    with fused(backend) as calls:
+        mine = trained(backend, dtype, X, y, H, SMOOTH, activation, rule, 0, batch_size)
+    assert len(calls) >= 4 and all(calls)
     definition = dfanp.Backend("cpu", kernels="numpy")
     same_training(
         mine, trained(definition, "float64", exact(X), y, H, SMOOTH, activation, rule, 0, batch_size), dtype
     )
 
 
-@whole_passes
+@whole_epochs
 @dtypes
 @pytest.mark.parametrize("layers", ["all", "output"])
 @pytest.mark.parametrize("seed", [0, (0, 1, 2)])
 @pytest.mark.parametrize("n, D, H", [(1, 1, 1), (40, 25, 512), (17, 97, 65), (33, 200, 7)])
-def test_pass_over_arrays(rng, tier, dtype, layers, seed, n, D, H):
+def test_fused_epoch_arrays(rng, tier, dtype, layers, seed, n, D, H):
     backend, replicas = backend_of(tier), () if seed == 0 else (3,)
     X, y = rng.standard_normal((*replicas, n, D)).astype(dtype), rng.integers(0, 2, (n, 1))
     each = (y, H, dfanp.SGD(0.05 if seed == 0 else (0.01, 0.05, 0.1)), "tanh", "fa", seed, min(n, 16), layers)
+    with fused(backend) as calls:
+        mine = trained(backend, dtype, X, *each)
+    assert (len(calls) >= 4 and all(calls)) == (tier != "cuda" or dtype == "float32")
     definition = dfanp.Backend("cpu", kernels="numpy")
-    same_training(trained(backend, dtype, X, *each), trained(definition, "float64", X.astype(float), *each), dtype)
+    same_training(mine, trained(definition, "float64", X.astype(float), *each), dtype)
 
 
 @pytest.mark.parametrize("tier", ["native"])
 @optimizers
 @pytest.mark.parametrize("seed", [0, (0, 1)])
-def test_pass_over_with_each_optimizer(rng, tier, optimizer, seed):
+def test_fused_epoch_with_each_optimizer(rng, tier, optimizer, seed):
     """In float64, where what rounding does stays small for all of them."""
     backend, n = backend_of(tier), 45
     X, y = digits(rng, 2, 200, n, "float64", backend, () if seed == 0 else (2,)), rng.integers(0, 2, (n, 1))
@@ -289,9 +324,9 @@ def test_pass_over_with_each_optimizer(rng, tier, optimizer, seed):
         np.testing.assert_allclose(mine[0].arrays()[name], array, rtol=1e-6, atol=1e-8)
 
 
-@whole_passes
+@whole_epochs
 @pytest.mark.parametrize("D", [25, 3000])
-def test_pass_over_replicas_are_solo_runs(rng, tier, D):
+def test_fused_epoch_replicas_are_solo_runs(rng, tier, D):
     """Bit for bit, whether they are trained side by side (small ones) or one after another."""
     backend = backend_of(tier)
     X, y = rng.standard_normal((3, 20, D)).astype(np.float32), rng.integers(0, 2, (3, 20, 1))
@@ -304,7 +339,7 @@ def test_pass_over_replicas_are_solo_runs(rng, tier, D):
 
 
 @pytest.mark.parametrize("tier", ["native"])
-def test_pass_over_in_slices_and_step_by_step(rng, tier, monkeypatch):
+def test_fused_epoch_in_slices_and_step_by_step(rng, tier, monkeypatch):
     backend = backend_of(tier)
     X, y = digits(rng, 2, 200, 45, "float32", backend), rng.integers(0, 2, (45, 1))
     (_, whole), (_, again) = (trained(backend, "float32", X, y, 70, SMOOTH) for _ in range(2))
@@ -318,12 +353,22 @@ def test_pass_over_in_slices_and_step_by_step(rng, tier, monkeypatch):
     np.testing.assert_allclose([r.test_loss for r in stepwise], [r.test_loss for r in whole], rtol=1e-5)
 
 
+def tiers_of(test):
+    """Return the tiers for which a test is parametrized."""
+    for mark in test.pytestmark:
+        if mark.name == "parametrize" and mark.args[0].split(",")[0] == "tier":
+            return {row if isinstance(row, str) else row[0] for row in mark.args[1]}
+    return set()
+
+
 def test_every_entry_of_the_table_has_a_test():
     for operation in kernels.OPERATIONS:
-        assert f"test_{operation}" in globals()
+        tested = tiers_of(globals()[f"test_{operation}"])
         for tier in TIERS:
             entry = getattr(kernels._tier(tier), operation)
-            assert callable(entry) or (entry is None and operation == "pass_over")  # without it, the definition runs
+            # An epoch for which a tier has no kernel is computed step by step.
+            assert callable(entry) or (entry is None and operation == "fused_epoch")
+            assert (entry is not None) == (tier in tested), (operation, tier)
 
 
 @tiers
@@ -339,10 +384,10 @@ def test_replicas_are_solo_runs(rng, tier, shared):
         X = StackedDigits(joint.bank, joint.picks if shared else joint.picks[r])
         theta, state = W[r].copy(), SimpleNamespace(v=s.v[r].copy())
         a = X @ theta
-        backend.kernels.descend(optimizer, WeightGradient(X, delta[r]), theta, state, optimizer.lr[r], 1, 1)
+        backend.kernels.tier.fused_update(optimizer, WeightGradient(X, delta[r]), theta, state, optimizer.lr[r], 1)
         alone.append((a, theta, state.v))
     a, lr = joint @ W, np.array([0.01, 0.1], np.float32).reshape(2, 1, 1)
-    backend.kernels.descend(optimizer, WeightGradient(joint, delta), W, s, lr, 1, 1)
+    backend.kernels.tier.fused_update(optimizer, WeightGradient(joint, delta), W, s, lr, 1)
     for r in range(2):
         for mine, theirs in zip((a[r], W[r], s.v[r]), alone[r], strict=True):
             assert np.array_equal(mine, theirs)
@@ -360,9 +405,9 @@ def test_bytes_do_not_depend_on_the_threads(rng, tier):
         s = state_of(optimizer, generator, W.shape, np.float32)
         with backend.pinned():
             a = X @ W
-            backend.kernels.descend(optimizer, WeightGradient(X, delta), W, s, 0.01, 1, 1)
+            backend.kernels.tier.fused_update(optimizer, WeightGradient(X, delta), W, s, 0.01, 1)
             g = generator.standard_normal(W.shape).astype(np.float32)
-            backend.kernels.update(optimizer, g, W, s, 0.01, 2, 1)
+            backend.kernels.tier.update(optimizer, g, W, s, 0.01, 2)
         y = generator.integers(0, 2, (100, 1))
         training, records = trained(backend, "float32", X, y, 300, optimizer)
         told = [value for record in records for value in (record.train_loss, record.test_loss)]

@@ -8,14 +8,15 @@ import pytest
 from sklearn.datasets import load_digits
 
 from dfanp import DataError, load
-from dfanp.problems import datasets
+from dfanp.problems import datasets, folders
+from dfanp.problems.sources import FILES
 
 from .test_idx import idx
 
 
 @pytest.fixture(autouse=True)
 def empty_cache(monkeypatch, tmp_path):
-    monkeypatch.setattr(datasets, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(folders, "cache", lambda: tmp_path / "cache")
 
 
 @pytest.fixture
@@ -73,6 +74,12 @@ def test_hold_out_never_sees_the_test_images():
     assert np.bincount(held.test.labels).min() >= 28
 
 
+def test_what_is_too_small_to_hold_out(tmp_path):
+    with pytest.raises(DataError, match="nothing can be held out, no class has 5 training images"):
+        load(f"idx:{own(tmp_path, n=40)}").hold_out()
+    assert len(load(f"idx:{own(tmp_path, n=50)}").hold_out().test) == 10
+
+
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_reads_a_folder_or_the_folder_of_its_name_in_it(forge, name, tmp_path):
     for place in (tmp_path / "a", tmp_path / "b" / name):
@@ -98,6 +105,109 @@ def test_another_data_set_in_the_folder_is_told_by_its_digest(forge, monkeypatch
         load("fashion-mnist", place)
 
 
+def test_the_other_data_set_is_told_from_both_sides(forge):
+    """Each has been published, and the folder has the files of the one that is not asked for."""
+    forge("mnist")
+    place = forge("fashion-mnist", n=5)
+    with pytest.raises(DataError, match="it is that of fashion-mnist: --data fashion-mnist takes it"):
+        load("mnist", place)
+    forge("mnist", n=4)
+    with pytest.raises(DataError, match="it is that of mnist: --data mnist takes it"):
+        load("fashion-mnist", place)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+@pytest.mark.parametrize("root", ["", "ROOT", "ROOT/raw"])
+def test_reads_what_torchvision_left(forge, name, root, tmp_path):
+    """Both data sets below one root, .gz beside plain files; named is the root, a data set's folder in it, or raw."""
+    titles = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
+    for number, (each, title) in enumerate(titles.items()):
+        place = forge(each, n=4 + number, place=tmp_path / title / "raw")
+        for path in list(place.glob("*.gz")):
+            path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+    found = load(name, tmp_path / root.replace("ROOT", titles[name]))
+    assert len(found.train) == (4 if name == "mnist" else 5)
+
+
+@pytest.mark.parametrize("ending, wrap", [("", bytes), (".gz", gzip.compress)])
+def test_reads_names_that_have_a_dot(forge, ending, wrap):
+    place = forge("mnist", ending=ending, wrap=wrap)
+    for path in list(place.iterdir()):
+        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+    assert len(load("mnist", place).train) == 4 and datasets.find("mnist", place) == place
+
+
+def test_reads_files_that_lie_in_folders_of_their_names(forge):
+    place = forge("mnist", ending="", wrap=bytes)
+    for path in list(place.iterdir()):
+        path.rename(path.with_name("moved"))
+        path.mkdir()
+        path.with_name("moved").rename(path / path.name)
+    assert len(load("mnist", place).train) == 4
+
+
+def cut(path):
+    path.write_bytes(gzip.decompress(path.with_suffix(".gz").read_bytes())[:20])
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def of_another(path):
+    path.write_bytes(idx(np.zeros((4, 2, 2), np.uint8)))
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+@pytest.mark.parametrize("broken", [cut, emptied, of_another, Path.mkdir, lambda path: path.symlink_to("nowhere")])
+@pytest.mark.parametrize("spelt", ["-idx", ".idx"])
+def test_of_several_versions_the_sound_one_is_read(forge, name, broken, spelt):
+    place = forge(name)
+    for path in list(place.glob("*.gz")):
+        plain = path.with_suffix("")
+        if broken is cut:
+            cut(plain)
+            plain = plain.rename(plain.with_name(plain.name.replace("-idx", spelt)))
+        else:
+            broken(plain.with_name(plain.name.replace("-idx", spelt)))
+    assert len(load(name, place).train) == 4
+
+
+def test_the_sound_one_may_lie_in_another_of_the_places(forge, tmp_path):
+    good = forge("mnist")
+    (good / "mnist").mkdir()
+    for path in list(good.glob("*.gz")):
+        (good / "mnist" / path.name).write_bytes(b"broken")
+    assert len(load("mnist", good).train) == 4
+
+
+def test_where_none_is_sound_each_is_told_and_what_helps(forge):
+    place = forge("mnist")
+    for path in list(place.glob("*.gz")):
+        cut(path.with_suffix(""))
+        path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DataError) as caught:
+        load("mnist", place)
+    told = str(caught.value)
+    assert told.count("train-images-idx3-ubyte: ") == 1 and told.count("train-images-idx3-ubyte.gz: ") == 1
+    assert told.endswith(f"`dfanp data fetch mnist --data-dir {place}` downloads it") and "idx:DIR" not in told
+
+
+def test_a_sound_file_that_is_another_one_is_not_to_be_fetched_again(forge):
+    place = forge("mnist")
+    (place / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(np.ones((4, 2, 2), np.uint8))))
+    with pytest.raises(
+        DataError, match="a sound file, but not the published content .*--data idx:DIR takes images of your own"
+    ):
+        load("mnist", place)
+
+
+def test_a_pipe_of_that_name_is_not_waited_for(forge):
+    place = forge("mnist")
+    os.mkfifo(place / "train-images-idx3-ubyte")
+    assert len(load("mnist", place).train) == 4
+
+
 def test_auto_is_mnist_where_it_is_and_else_the_digits(forge, tmp_path):
     assert datasets.resolve("auto") == "digits"
     assert datasets.resolve("auto", forge("mnist")) == "mnist"
@@ -113,6 +223,116 @@ def test_absent_data_say_where_and_how(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="the data folder is not a folder"):
         datasets.resolve("auto", tmp_path / "file")
+
+
+def test_a_folder_that_is_named_is_never_passed_over(tmp_path, monkeypatch):
+    """By an argument or by the variable, with nothing in it or with other things."""
+    for number in range(9):
+        wanted = "mnist is not here .looked in .*in its mnist, MNIST, and in raw of each; "
+        wanted += "expected train-images-idx3-ubyte, .*; the folder has "
+        wanted += "0, 1, 2, 3, 4, 5, …" if number > 6 else ", ".join(map(str, range(number))) or "nothing"
+        with pytest.raises(DataError, match=f"{wanted}.*--data digits takes the embedded digits"):
+            datasets.resolve("auto", tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setenv("DFANP_DATA", str(tmp_path))
+            for call in (lambda: datasets.resolve("auto"), lambda: load("mnist")):
+                with pytest.raises(DataError, match=wanted):
+                    call()
+            assert load("digits").name == "digits"  # which nobody looks for in a folder
+        (tmp_path / str(number)).touch()
+
+
+def test_the_variable_names_a_folder_in_the_library_too(forge, tmp_path, monkeypatch):
+    forge("mnist", n=3, place=tmp_path / "cache" / "mnist")
+    for each in (tmp_path / "other", tmp_path / "named"):
+        forge("mnist", n=5, place=each)
+    monkeypatch.setenv("DFANP_DATA", str(tmp_path / "named"))
+    assert datasets.find("mnist") == tmp_path / "named" and len(load("mnist").train) == 5
+    assert datasets.find("mnist", tmp_path / "other") == tmp_path / "other"  # an argument goes before it
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DFANP_DATA", "~/named")
+    assert datasets.find("mnist") == tmp_path / "named"
+    monkeypatch.setenv("DFANP_DATA", str(tmp_path / "gone"))
+    with pytest.raises(DataError, match="gone: the data folder that DFANP_DATA names is absent"):
+        load("mnist")
+    monkeypatch.setenv("DFANP_DATA", "")
+    forge("mnist", n=3, place=tmp_path / "cache" / "mnist")
+    assert len(load("mnist").train) == 3
+
+
+def own(place, side=3, n=6, labels=10, **changed):
+    """Write images of one's own, four plain files, into a folder; `changed` are arrays of some parts."""
+    rng = np.random.default_rng(n)
+    place.mkdir(parents=True, exist_ok=True)
+    for part, file in FILES.items():
+        array = (
+            rng.integers(0, 256, (n, side, side), np.uint8)
+            if part.endswith("images")
+            else np.arange(n, dtype=np.uint8) % labels
+        )
+        (place / file).write_bytes(idx(changed.get(part, array)))
+    return place
+
+
+def test_images_of_ones_own(tmp_path, monkeypatch):
+    found = load(f"idx:{own(tmp_path / 'kana')}")
+    assert (
+        found.name == f"idx:{tmp_path / 'kana'}"
+        and found.side == 3
+        and found.train.labels.tolist() == [0, 1, 2, 3, 4, 5]
+    )
+    assert (found.mean, found.std) == (
+        pytest.approx(found.train.pixels.mean()),
+        pytest.approx(found.train.pixels.std()),
+    )
+    assert load(f"idx:{own(tmp_path / 'KMNIST' / 'raw').parent}").digest == found.digest
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load("idx:kana").digest == load("idx:~/kana").digest == found.digest
+    monkeypatch.chdir("/")
+    assert load("idx:kana", tmp_path).digest == found.digest
+    monkeypatch.setenv("DFANP_DATA", str(tmp_path))
+    assert load("idx:kana").digest == found.digest and datasets.resolve("idx:kana") == "idx:kana"
+
+
+def test_of_ones_own_files_the_sound_ones_are_read(tmp_path):
+    place = own(tmp_path)
+    want = load(f"idx:{place}").digest
+    for file in FILES.values():
+        (place / f"{file}.gz").write_bytes(gzip.compress((place / file).read_bytes()))
+        (place / file).write_bytes(b"broken")
+    assert load(f"idx:{place}").digest == want
+
+
+@pytest.mark.parametrize("changed, message", [
+    ({"train_images": np.zeros((6, 3, 4), np.uint8)}, "images must be square.* got 3 × 4 pixels"),
+    ({"test_images": np.zeros((6, 4, 4), np.uint8)}, "as large as training images, got 4 × 4 pixels"),
+    ({"train_images": np.zeros((6, 0, 0), np.uint8)}, "got 0 × 0 pixels"),
+    ({"train_images": np.full((6, 3, 3), 7, np.uint8)}, "all pixels are 7"),
+    ({"train_images": np.zeros((6, 9), np.uint8)}, r"holds uint8 of shape .6, 9., not train images"),
+    ({"test_labels": np.arange(5, 11, dtype=np.uint8)}, "labels must be 0 … 9, got 10"),
+    ({"test_labels": np.zeros(5, np.uint8)}, "6 test images, but 5 labels"),
+])  # fmt: skip
+def test_images_of_ones_own_in_another_form(tmp_path, changed, message):
+    with pytest.raises(DataError, match=message) as caught:
+        load(f"idx:{own(tmp_path, **changed)}")
+    assert "fetch" not in str(caught.value)
+
+
+def test_images_of_ones_own_that_are_not_there(tmp_path):
+    with pytest.raises(
+        DataError,
+        match="train-images-idx3-ubyte .or train-images-idx3-ubyte.gz. is missing: expected .*has nothing",
+    ):
+        load(f"idx:{tmp_path}")
+    with pytest.raises(DataError, match="the data folder is absent"):
+        load("idx:")
+    with pytest.raises(DataError, match="nowhere: the data folder is absent"):
+        load(f"idx:{tmp_path / 'nowhere'}", tmp_path)
+    (own(tmp_path) / "t10k-labels-idx1-ubyte").write_bytes(b"broken")
+    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte: not an IDX file") as caught:
+        load(f"idx:{tmp_path}")
+    assert "fetch" not in str(caught.value)
 
 
 def test_an_incomplete_cache_is_no_mnist_yet(forge, tmp_path):
@@ -153,8 +373,13 @@ def test_labels_in_the_place_of_images(forge):
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match="unknown data set 'minst'.*did you mean 'mnist'"):
+    with pytest.raises(
+        ValueError, match="unknown data set 'minst'.*digits, mnist, fashion-mnist, idx:DIR; did you mean 'mnist'"
+    ):
         load("minst")
+    for name in (None, 3, ["mnist"], "auto", "IDX:x"):
+        with pytest.raises(ValueError, match="unknown data set"):
+            load(name)
 
 
 def test_the_real_mnist(mnist_folder):

@@ -4,12 +4,13 @@ import gzip
 import hashlib
 import http.server
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dfanp import DataError
-from dfanp.problems import datasets, download
+from dfanp.problems import datasets, download, folders
 
 from .test_idx import idx
 
@@ -80,6 +81,49 @@ def test_a_damaged_file_is_fetched_again(mirrors, tmp_path):
     damaged.write_bytes(b"damaged")
     download.fetch("mnist", tmp_path)
     assert damaged.read_bytes() == FILES[damaged.name]
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+@pytest.mark.parametrize("broken", [lambda path: path.write_bytes(b"broken"), lambda path: path.touch(), Path.mkdir])
+def test_fetching_helps(mirrors, tmp_path, name, broken):
+    """Whatever is in the way of the files is told with the command that then brings them."""
+    mirrors(name, "good")
+    (tmp_path / name).mkdir()
+    for file in datasets.FILES.values():
+        broken(tmp_path / name / file)
+    with pytest.raises(DataError, match=f"dfanp data fetch {name} --data-dir {tmp_path}` downloads it"):
+        datasets.read(name, tmp_path)
+    download.fetch(name, tmp_path)
+    assert datasets.find(name, tmp_path) == tmp_path / name
+    assert all(datasets.is_of(name, file, tmp_path / name / f"{file}.gz") for file in datasets.FILES.values())
+    for file in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte"):
+        assert datasets.sound(name, file, folders.versions(tmp_path / name, file))[0].suffix == ".gz"
+
+
+def test_what_is_read_is_not_fetched(mirrors, tmp_path):
+    """Plain files and names with a dot are as good as the .gz that would be fetched."""
+    mirrors("mnist", "dead")
+    (tmp_path / "mnist").mkdir()
+    for name, content in FILES.items():
+        plain = name.removesuffix(".gz").replace("-idx", ".idx")
+        (tmp_path / "mnist" / plain).write_bytes(gzip.decompress(content))
+    said = []
+    assert download.fetch("mnist", tmp_path, said.append) == tmp_path / "mnist"
+    assert len(said) == 4 and all(line.endswith("ubyte: here already, checked") for line in said)
+
+
+def test_the_variable_names_where_to_fetch_to(mirrors, tmp_path, monkeypatch):
+    mirrors("mnist", "good")
+    monkeypatch.setenv("DFANP_DATA", str(tmp_path))
+    assert download.fetch("mnist") == tmp_path / "mnist" == datasets.find("mnist")
+
+
+def test_a_folder_in_the_place_of_the_file_is_told(mirrors, tmp_path):
+    mirrors("mnist", "good")
+    place = tmp_path / "mnist" / "train-images-idx3-ubyte.gz"
+    (place / "full").mkdir(parents=True)
+    with pytest.raises(DataError, match=f"{place}: cannot be written .Is a directory."):
+        download.fetch("mnist", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])

@@ -1,0 +1,120 @@
+"""The how-to part of cli/README.md. It is written by hand; ``reference.py`` puts it above the reference of the commands."""
+
+GUIDE = """\
+## Guides
+
+### Data
+
+```sh
+dfanp data fetch mnist                   # 11 MB, checked by SHA-256, stored in the cache
+dfanp data list                          # which data sets are available, and where
+dfanp parity --k 3 --method dfa --opt rmsprop --data mnist
+```
+
+If you have the four IDX files (plain or .gz) already, `--data-dir DIR` or the variable `DFANP_DATA` names their folder.
+Without either, `--data auto` uses MNIST from the cache if it is there, or else the embedded 8 × 8 digits, and says
+which. Nothing is downloaded unless you ask for it.
+
+### Single runs
+
+```sh
+dfanp parity --method bp --opt sgd --repeats 3 --align --plot curves.png
+```
+
+- `--repeats 3` trains the seeds `--seed`, `--seed` + 1 and `--seed` + 2 in one loop. Each equals its solo run bit for
+  bit.
+- `--align` measures, after each epoch and on fixed examples, the cosine between B and the weights that BP would use in
+  its place, and between the rule's gradient and the gradient of BP at the same weights.
+- `--plot curves.png` draws accuracy and alignment over the epochs.
+- `--json` prints one object instead of the table: `config` (every setting, the data with its SHA-256, device, kernels),
+  `environment`, `runs` (for each seed its `status` and `epochs`, one record per epoch), and `summary.test_accuracy`
+  with `mean` and `ci95`, the half-width of the 95 % interval (null for a single seed).
+- `--plugin mine.py` loads your own rules, activations, losses and optimizers, as shown under *Write your own* in the
+  [README](../README.md#write-your-own).
+
+### Saved runs
+
+```sh
+dfanp parity --k 3 --method dfa --out runs/dfa
+```
+
+`--out DIR` saves a run: `config.json`, `log.jsonl` (one line per epoch and seed), `timings.jsonl` and `checkpoint.npz`
+(no pickle). After an interrupt, a crash or a full disk the same command resumes it, and it ends with the same bytes as
+an uninterrupted run, except for `timings.jsonl`. A folder that holds a run with other settings is refused.
+
+### Disks
+
+The second problem of the thesis (after Chizat & Bach 2020): nine disks in a plane, labelled 0 or 1, among uninformative
+dimensions.
+
+```sh
+dfanp synthetic --method bp                    # both layers learn: test accuracy 0.97 after 500 epochs
+dfanp synthetic --method bp --layers output    # the output layer alone: 0.79
+dfanp synthetic --n 512 --d 25 --labels random --points-seed 3 --repeats 3
+```
+
+`--labels` is the labeling of the thesis (the default for nine disks), any other (`011110100`, row by row: the first
+coordinate varies fastest), or `random`.
+
+### Sweeps
+
+Which learning rate is best? Every setting of `dfanp parity` and `dfanp synthetic` may be a list or a range in
+`dfanp tune`. Runs are scored on held-out training images by the mean accuracy of their last ten epochs
+(`--score published`: on the test images, as in the thesis).
+
+```sh
+dfanp tune parity --lr log:1e-4:1e-2:5 --opt rmsprop,adam --method bp,dfa --epochs 4 --repeats 2 --workers 2 --out tuned --plot rates.png
+```
+
+```text
+method  opt       best lr  mean of last 10     95 %  seeds
+bp      rmsprop  0.003162           0.8043  ±0.0548      2
+dfa     rmsprop     0.001           0.7717  ±0.0627      2
+bp      adam     0.003162           0.7977  ±0.0065      2
+dfa     adam     0.003162           0.7776  ±0.0111      2
+```
+
+Few seeds are not enough to choose between rates that are close: compare them on fresh seeds before you rely on one.
+
+- Each finished run is one line of `tuned/store.jsonl`; longer runs also save checkpoints. After Ctrl-C (the first lets
+  the running epochs end, the second stops at once), `kill -9`, a crashed worker or a full disk, the same command trains
+  only what is missing. A larger grid in the same folder trains only its new runs. Results depend neither on interrupts
+  nor on the number of workers.
+- `--halving 3` trains large grids of rates in stages and keeps the best third in each.
+- `--cluster tcp://host:8786` trains on the workers of a Dask scheduler (`pip install '.[cluster]'`;
+  `dask worker --nthreads 1`), which must see the folder under the same path.
+- `--keep` saves the final weights of each run. Runs that differ only in seed and learning rate are trained together
+  where that is faster. With `--kernels numpy` BLAS uses one thread, so that the bits of a result do not depend on the
+  workers.
+
+```sh
+dfanp results tuned --where method=dfa
+dfanp results tuned --group-by method,opt,lr
+dfanp plot tuned --out rates.png
+dfanp plot runs/bp runs/dfa --out curves.svg
+```
+
+### Representations
+
+What can be read from a hidden layer? Probes are trained to predict labels from it on one half of the test examples and
+tested on the other: a linear one, 15 nearest neighbours, and both again on the two leading principal components.
+
+```sh
+dfanp represent runs/dfa --place 1                   # a single digit, through the weights of its place
+dfanp represent runs/dfa --layer 1 --plot map.png    # whole examples; a t-SNE map before and after training
+```
+
+### Reports
+
+```sh
+dfanp parity --k 3 --method bp --repeats 3 --align --out runs/bp
+dfanp report runs/bp runs/dfa --out report.html
+```
+
+A report is one HTML file about saved runs. It has their settings (those that differ first), curves with 95 % intervals,
+alignment, the first-layer weights of the strongest hidden units as images before and after training, and confusion
+matrices: by parity, by the number of odd digits, by digit and place (for the disks: where hidden units switch, and
+errors by disk). The file loads nothing else, fits a phone, follows the reader's dark mode, and describes every figure
+in words. Equal folders give equal bytes. If something is missing (a checkpoint, a data set), the report omits that part
+and says why.
+"""

@@ -1,0 +1,170 @@
+"""A whole epoch in one call of a tier, where it has a kernel that has been shown to compute what the code defines."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from ..inputs import StackedDigits
+from ..registry import built_in, overrides, provider
+from .checked import as_dtype, comparable, defined, digits, form_of, on_host
+from .mirror import number
+from .tier import Learning
+
+STEPS = ("run_steps", "epoch_by_steps", "evaluate", "learn")  # methods of a Training that define an epoch
+UPDATES = ("update", "step", "init", "clock")  # of an Optimizer
+
+
+class WholeEpochs:
+    """The epochs of one Training that its tier takes in one call.
+
+    It may for a network with one hidden layer, one output and no biases, where all that defines a step is dfanp's own (the very
+    objects and methods) and the kernel agrees with it on a tiny network.
+
+    Args:
+        training: the Training.
+        base: its class, without what a subclass overrides.
+        network: the same of its network, MLP.
+        forward: the names of the methods of `network` that define the forward pass.
+    """
+
+    def __init__(self, training, base, network, forward):
+        self.training, self.base, self.network, self.forward = training, base, network, forward
+        self._answers = {}
+
+    def may(self, X, learning_in):
+        """Whether the tier may take an epoch on examples like X, to learn or (learning_in None) to test.
+
+        Raises:
+            BackendError: its kernel does not compute what the code defines, and the tier was asked for by name.
+        """
+        training, stacked, learns = self.training, isinstance(X, StackedDigits), learning_in is not None
+        net, optimizer = training.network, training.optimizer
+        # All that the answer depends on; it is looked at in every epoch, and some last a tenth of a millisecond.
+        kinds = (type(training), STEPS), (type(net), self.forward)
+        methods = [getattr(kind, name) for kind, names in kinds for name in names]
+        updates = [getattr(type(optimizer), name) for name in UPDATES]
+        own = [name for each in (training, net) for name in (*STEPS, *self.forward) if name in vars(each)]
+        now = [training.rule, optimizer, training.loss, net.activation, methods, updates, own]
+        before, answer = self._answers.get((stacked, learns), (None, False))
+        if before != now:
+            answer = self._fits(X, learns) and self._agrees(stacked, learns, methods + updates * learns)
+            self._answers[stacked, learns] = now, answer
+        return answer
+
+    def run(self, X, y, learning_in):
+        """Return what ``Training.epoch_by_steps`` returns, from one call; None if these examples are too many for one."""
+        return call(self.training, self.training.backend.kernels.tier, X, y, learning_in)
+
+    def _fits(self, X, learns):
+        """Whether the tier has a kernel for such an epoch, by what dfanp itself calls its parts."""
+        training, net, tier = self.training, self.training.network, self.training.backend.kernels.tier
+        if tier.fused_epoch is None or overrides(training, self.base, STEPS) or not net.computed_by_kernels(X):
+            return False
+        if len(net.sizes) != 3 or net.sizes[-1] != 1 or net.bias or built_in(training.loss) not in tier.losses:
+            return False
+        if learns and not {"W1"} <= training.state.slots.keys() <= {"W0", "W1"}:
+            return False
+        parts = [(built_in(net.activation), tier.activations)]
+        if learns:
+            parts.append((training.optimizer.kernel, tier.optimizers))
+        known = all(number(names, name) is not None for name, names in parts)
+        return known and (not learns or built_in(training.rule) in tier.rules)
+
+    def _agrees(self, stacked, learns, methods):
+        """Whether the tier's kernel and the definition make the same of a tiny network."""
+        training, net, kernels = self.training, self.training.network, self.training.backend.kernels
+        learning = (training.rule, form_of(training.optimizer)) if learns else ()
+        shape = net.dtype, stacked, bool(net.replicas), training.first
+        if any(provider(type(net), name) is not self.network for name in self.forward) and not kernels.agrees(
+            ("forward", type(net), net.activation, net.dtype, *methods),
+            f"the forward pass of {type(net).__name__}",
+            net.dtype,
+            self._forward,
+        ):
+            return False
+        what = f"an epoch of {training.rule.name} with {net.activation.name} and {type(training.optimizer).__name__}"
+        return kernels.agrees(
+            ("epoch", net.activation, training.loss, *shape, *learning, *methods),
+            what if learns else f"a test with {net.activation.name}",
+            net.dtype,
+            lambda tier: self._tiny(tier, stacked, learns),
+        )
+
+    def _forward(self, tier):
+        """Return what the network, whose class has a forward pass of its own, makes of some inputs, or what a kernel would."""
+        net, kernels = self.training.network, self.training.backend.kernels
+        sizes = 10.0 ** np.linspace(-1, 2, 8)[:, None]
+        X = net.backend.asarray(sizes * np.random.default_rng(4).normal(size=(8, net.sizes[0])), net.dtype)
+        if tier is kernels.plain:
+            _, h, z = all_h = net.forward(X)
+            slope = net.slope(all_h, 1)
+        else:
+            xp, (W0, W1) = net.backend.xp, net.W
+            h = net.activation.f(xp, X @ W0)
+            z, slope = h @ W1, net.activation.df(xp, h)
+        return on_host(net.backend, {"h": h, "z": z, "f'": slope})
+
+    def _tiny(self, tier, stacked, learns):
+        """Return what three steps and a test make of tiny networks, name -> array: in one call of a tier, or by steps.
+
+        None where the tier has no kernel for such a network, whatever its size.
+        """
+        first = self._tiny_epoch(tier, stacked, learns, scale=1.0, rate=0.1)
+        later = self._tiny_epoch(tier, stacked, learns, scale=100.0, rate=0.01, steps=1000, epochs=8)
+        if first is None or later is None:
+            return None
+        return first | {f"{name}, large numbers": array for name, array in later.items()}
+
+    def _tiny_epoch(self, tier, stacked, learns, scale, rate, steps=0, epochs=0):
+        """Return what ``_tiny`` does, after some steps and epochs, of inputs as large as `scale`.
+
+        From 100 on pre-activations, logits and gradients reach far, so that it is seen where a definition cuts them off.
+        """
+        training, dtype, R = self.training, self.training.network.dtype, 2 if self.training.network.replicas else None
+        backend, rng, learned, tested = defined(training.backend), np.random.default_rng(9), 9, 150
+        X = digits(backend, dtype, 3 if R else 2, tested, 90.0 / scale)
+        if not stacked:
+            X = backend.asarray(scale * rng.normal(size=X.shape), dtype)
+        # Not only 0 and 1: a loss also decides from where on an output is right.
+        y = backend.asarray(rng.integers(0, 11, (*X.shape[:-1], 1)) / 10, dtype)
+        few = X[..., :learned, :], y[..., :learned, :]
+        activation, seeds = training.network.activation, (1, 2) if R else 1
+        net = self.network((X.shape[-1], 5, 1), activation, False, dtype, seeds, backend)
+        # With large inputs some units are as they were, and some far out: a network of these alone would hardly learn.
+        net.load({"W0": backend.to_host(net.W[0]) * scale ** np.linspace(-1, 0, 5)})
+        layers, optimizer = "output" if training.first else "all", comparable(training.optimizer, 2, rate)
+        problem = TinyProblem(*few, training.loss, backend)
+        tiny = self.base(net, problem, training.rule, optimizer, batch_size=4, layers=layers)
+        run = tiny.epoch_by_steps if tier is backend.kernels.plain else lambda *what: call(tiny, tier, *what)
+        before, totals, tiny.state.step = tiny.arrays(), {}, steps
+        if learns:
+            totals["totals"] = run(*few, epochs + 1)
+        after = tiny.arrays()
+        totals["test totals"] = run(X, y, None)
+        if any(each is None for each in totals.values()):
+            return None
+        changes = {name: after[name] - before[name] for name in after if after[name].dtype.kind == "f"}
+        return on_host(backend, totals) | changes
+
+
+class TinyProblem(SimpleNamespace):
+    """A problem of the examples (X, y) alone."""
+
+    def __init__(self, X, y, loss, backend):
+        examples = lambda seed, epoch=1: (X, y)
+        sizes = dict(features=X.shape[-1], outputs=y.shape[-1], train_size=X.shape[-2])
+        of_arrays = dict(dtype=str(X.dtype).rpartition(".")[2], backend=backend)
+        super().__init__(loss=loss, train=examples, test=examples, probe=examples, **sizes, **of_arrays)
+
+
+def call(training, tier, X, y, learning_in):
+    """Do an epoch of a Training in one call of a tier, or (learning_in None) test; None if it cannot take so many examples."""
+    learning = None
+    if learning_in is not None:
+        # With one hidden layer e @ B is its signal under FA and DFA alike; under BP, B is W1.T.
+        learning = Learning(training.optimizer, training.state, training.B[0] if training.B else None, learning_in)
+    batch_size = training.batch_size if learning else training.test_batch
+    net = training.network
+    net._check(X)
+    y = as_dtype(training.backend.xp, y, net.W[0].dtype)
+    return tier.fused_epoch(net.activation.name, *net.W, X, y, batch_size, learning)

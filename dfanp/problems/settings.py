@@ -1,0 +1,228 @@
+"""What a run is, as data: settings that make its problem, its network and its training, and that a record can keep.
+
+A problem is one file: its examples (see ``dfanp.problems``), and a subclass of ``TrainingSettings`` that makes them.
+``dfanp.register`` gives it its commands.
+"""
+
+from dataclasses import MISSING, asdict, dataclass, replace
+from typing import ClassVar, NamedTuple, dataclass_transform
+
+import dfanp
+
+from .. import plugins
+from ..checks import MOST
+from .fields import setting, settings_of
+from .rates import Rate, rate_of_optimizer
+
+# Settings that runs had in earlier versions, with the value of those that have none of it now.
+FORMER = {"redraw": None}
+
+
+def present(config):
+    """Return a config without the settings that runs no longer have, where they had no effect."""
+    return {name: value for name, value in config.items() if not (name in FORMER and value == FORMER[name])}
+
+
+class Sizes(NamedTuple):
+    """Of a problem: the width of its inputs, and the examples of an epoch."""
+
+    features: int
+    train_size: int
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting,))
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """What all runs have: two runs with equal settings on one tier have equal bytes.
+
+    A subclass is a frozen dataclass by itself; each annotated attribute is a setting, described by ``setting``. The
+    seeds seed, seed + 1, … seed + repeats - 1 are trained together. `plugins` has name and SHA-256 of each file of
+    definitions (``dfanp.plugins``); empty takes those that are loaded.
+
+    The docstring of a subclass is the help of its command. What else it may define:
+
+        name        of the problem, of its command ``dfanp NAME``, and in records
+        about       what it is, in a few words: "the parity of k digits"
+        examples    command lines that the help shows, of ``dfanp NAME`` and of ``dfanp tune NAME``
+        problem()   the problem; all other methods have a default
+
+    Raises:
+        ValueError: a setting is not what its field says; the message names it.
+    """
+
+    lr: float = setting(help="Learning rate.", above=0, unset="that of the optimizer, where it has one")
+    method: str = setting(
+        "dfa",
+        "Learning rule (bp, fa, dfa, or one of a plugin), or a lazy baseline, whose gate or features stay random.",
+        names=lambda: dfanp.baselines.methods(),
+    )
+    opt: str = setting(
+        "rmsprop",
+        "Optimizer; hyperparameters follow its name, as in momentum:momentum=0.95 or adam:beta1=0.8.",
+        names=lambda: dfanp.optimizers.OPTIMIZERS,
+        parse=lambda text: dfanp.optimizers.canonical(text),
+        parameters=lambda name: dfanp.optimizers.own_fields(dfanp.optimizers.get(name)),
+    )
+    epochs: int = setting(20, "Number of epochs.", least=1, most=MOST)
+    batch_size: int = setting(128, "Number of examples per mini-batch.", least=1, most=MOST)
+    hidden: tuple[int, ...] = setting(
+        (512,), "Number of hidden units per layer, e.g. 512,512.", least=1, most=MOST, metavar="WIDTHS"
+    )
+    activation: str = setting("relu", "Activation of the hidden layers.", names=lambda: dfanp.activations.ACTIVATIONS)
+    bias: bool = setting(False, "Whether layers have biases.")
+    feedback: str = setting(
+        "uniform",
+        "Distribution of the feedback matrices B, for rules that have them.",
+        names=lambda: dfanp.feedback.DISTRIBUTIONS,
+    )
+    weight_decay: float = setting(0.0, "Factor of the L2 penalty.", least=0, most=1e6)
+    layers: str = setting("all", "Train all layers, or the output layer alone.", names=("all", "output"))
+    seed: int = setting(0, "Seed of the weights, of B and of each epoch's data.", least=0)
+    repeats: int = setting(1, "Train this many seeds (seed, seed + 1, …) in one loop.", least=1, most=10_000)
+    dtype: str = setting("float32", "Floating-point type of all arrays.", names=lambda: dfanp.network.DTYPES)
+    align: bool = setting(
+        False, "Measure alignment with backpropagation after each epoch, on a fixed probe set.", words={"probe": True}
+    )
+    device: str = setting("cpu", "Device to train on.", names=("cpu", "gpu"), auto="the GPU if it works", swept=False)
+    kernels: str = setting(
+        "auto",
+        "Kernels that compute; auto: the fastest there are.",
+        names=lambda: ("auto", *dfanp.kernels.TIERS),
+        swept=False,
+    )
+    plugins: tuple[str, ...] = ()
+
+    name: ClassVar[str]
+    about: ClassVar[str] = "a problem"
+    examples: ClassVar[tuple] = ()
+    data: ClassVar[None] = None  # the name of a data set, where the problem has one (see OfDataset)
+
+    def __init_subclass__(cls, **more):
+        super().__init_subclass__(**more)
+        if "name" in vars(cls) and "about" not in vars(cls):
+            cls.about = f"the problem {cls.name}"
+        if cls.__doc__ is None:
+            cls.__doc__ = f"Train a network on {cls.about}."
+        dataclass(frozen=True, kw_only=True)(cls)
+
+    def __post_init__(self):
+        for name, each in settings_of(type(self)).items():
+            value = getattr(self, name)
+            if value is not each.default:
+                object.__setattr__(self, name, each.checked(value))
+
+    def __reduce_ex__(self, protocol):
+        # To another process, which has perhaps not loaded the plugin that defines the class.
+        if plugins.defines(type(self)):
+            return plugins.rebuilt, (plugins.loaded(), type(self).__module__, type(self).__qualname__, vars(self))
+        return super().__reduce_ex__(protocol)
+
+    @property
+    def of_problem(self):
+        """The names of the settings that its problem depends on."""
+        general = settings_of(TrainingSettings)
+        return (*(name for name in settings_of(type(self)) if name not in general), "dtype", "device", "kernels")
+
+    @property
+    def seeds(self):
+        """The seeds that are trained together."""
+        return tuple(range(self.seed, self.seed + self.repeats))
+
+    def config(self):
+        """Return the settings as a dict of JSON values, the problem's name first; those not in use are left out."""
+        found = {"problem": self.name} | {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        if not self.plugins:
+            del found["plugins"]
+        return present(found)
+
+    @classmethod
+    def decided(cls, given, data_dir=None):
+        """Return what options give, with all that they leave open decided.
+
+        Args:
+            given: name of a setting -> list of its values: one, several for a sweep, none where nothing is given.
+            data_dir: see ``problems.load``.
+
+        Returns:
+            the same, without names for which the defaults of the class hold.
+
+        Raises:
+            ValueError, DataError, BackendError: what is asked for by name is not there, or does not fit together.
+        """
+        found = {name: values for name, values in given.items() if values}
+        on = {kind: found.get(kind, ["auto"]) for kind in ("device", "kernels")}
+        return found | {"device": [dfanp.Backend(*on["device"], kernels=on["kernels"][0]).device]}
+
+    def starting_rate(self):
+        """Return the ``Rate`` to start from where no learning rate is given (whatever lr is here).
+
+        Raises:
+            ValueError: none is known.
+        """
+        default = settings_of(type(self))["lr"].default
+        return rate_of_optimizer(self.opt) if default is MISSING else Rate(default, f"the default of {self.name}")
+
+    def dataset(self, data_dir=None):
+        """Return the ``Dataset`` that the problem draws from, loaded, or None if it has none."""
+        return None
+
+    @property
+    def title(self):
+        """The problem, for people."""
+        every, general = settings_of(type(self)), settings_of(TrainingSettings)
+        own = [f"{name} = {getattr(self, name)}" for name in every if name not in general and every[name].help]
+        return ", ".join([self.name, *own])
+
+    @property
+    def headline(self):
+        """The run in a line, for people."""
+        widths = "-".join(map(str, self.hidden))
+        rules = dfanp.rules
+        rule = rules.RULES.get(self.method) if self.method in rules.RULES else rules.bp
+        drawn = f", {self.feedback} B" if rule.feedback_shape is not None else ""
+        layers = "" if self.layers == "all" else ", output layer alone"
+        return (
+            f"{self.title}: {self.method.upper()}{drawn}, {self.opt} at lr {self.lr:g}, "
+            f"{widths} {self.activation}{layers}"
+        )
+
+    def agreed(self, dataset):
+        """Return the settings with the digests of `dataset` and of the plugins.
+
+        Raises:
+            DataError: they name another dataset. PluginError: they name a plugin that is not loaded.
+        """
+        plugins.require(self.plugins)
+        return replace(self, plugins=plugins.digests())
+
+    def training(self, *parts):
+        """Return the Training of its `parts`: network, problem, rule, optimizer, feedback, batch size."""
+        return dfanp.Training(*parts, layers=self.layers, align=self.align)
+
+    def problem(self, dataset, backend):
+        """Return the problem; a ValueError if settings do not fit together."""
+        raise NotImplementedError
+
+    def features(self, dataset):
+        """Return the width of the problem's inputs."""
+        return sizes_of(self.alone(), dataset).features
+
+    def bytes_of_examples(self, features):
+        """Return the bytes of the examples of an epoch, for inputs so wide."""
+        return 2 * sizes_of(self.alone(), None).train_size * 8 * (features + 1)
+
+    def alone(self):
+        """Return the settings of its problem, on the CPU, and the defaults for all others."""
+        own = {name: getattr(self, name) for name in self.of_problem}
+        return type(self)(lr=1.0, plugins=self.plugins, **own | {"device": "cpu", "kernels": "numpy"})
+
+
+SIZES = {}  # settings -> Sizes
+
+
+def sizes_of(settings, dataset):
+    """Return the Sizes of the problem of `settings`, which is made once to find out."""
+    if settings not in SIZES:
+        made = settings.problem(dataset or settings.dataset(), dfanp.Backend("cpu", kernels="numpy"))
+        SIZES[settings] = Sizes(made.features, made.train_size)
+    return SIZES[settings]

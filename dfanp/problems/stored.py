@@ -1,0 +1,47 @@
+"""What settings of a problem that draws from a stored data set have more."""
+
+from dataclasses import replace
+
+import dfanp
+
+from ..errors import DataError
+from .fields import setting
+
+
+def data_set(default):
+    """Return the field of the setting ``data``."""
+    return setting(
+        default,
+        "Data set; idx:DIR: images of your own, in files like MNIST's.",
+        names=lambda: dfanp.problems.datasets.NAMES,
+        auto="MNIST where it is, else the embedded digits",
+        swept=False,
+    )
+
+
+class OfDataset:
+    """A base, before ``TrainingSettings``, for settings with these fields:
+
+    data: str = data_set("digits")    the name of a data set
+    held_out: bool = False            test on held-out training images instead of the test images (for tuning)
+    data_sha256: str | None = None    ``Dataset.digest`` of the data; None takes what is there
+    """
+
+    @classmethod
+    def decided(cls, given, data_dir=None):
+        found = super().decided(given, data_dir)
+        return found | {
+            "data": [dfanp.problems.datasets.resolve(name, data_dir) for name in found.get("data", ["auto"])]
+        }
+
+    def dataset(self, data_dir=None):
+        return dfanp.load(self.data, data_dir)
+
+    def images(self, dataset):
+        """Return the Dataset to learn and to test on."""
+        return dataset.hold_out() if self.held_out else dataset
+
+    def agreed(self, dataset):
+        if self.data_sha256 not in (None, dataset.digest):
+            raise DataError(f"{self.data}: the data have the SHA-256 {dataset.digest}, not {self.data_sha256}")
+        return replace(super().agreed(dataset), data_sha256=dataset.digest)
