@@ -211,7 +211,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
                 since = 0 if accuracy > best + of.tol else since + 1
                 if accuracy > best:
                     best, kept = accuracy, training.arrays()
-        self._keep(kept or training.arrays())
+        self._keep(kept or training.arrays(copy=False))
 
     def _partial_fit(self, X, y, classes):
         of, first = checked(self), not hasattr(self, "coefs_")
@@ -231,7 +231,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         self.loss_curve_, self.alignment_curve_ = list(self.loss_curve_), list(self.alignment_curve_)
         training = self._training(of, X, y) if first else self._resumed(of, X, y)
         self._epoch(training)
-        self._keep(training.arrays())
+        self._keep(training.arrays(copy=False))
 
     def _begin(self, of, classes):
         """Forget what was learned before."""
@@ -287,7 +287,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         self.n_iter_ += 1
         if training.diverged:
             raise ValueError(
-                f"the loss is not finite after {self.n_iter_} epochs: lower learning_rate_init (now "
+                f"the loss is not finite in epoch {self.n_iter_}: lower learning_rate_init (now "
                 f"{self.learning_rate_init}), or scale the columns of X"
             )
         self.loss_curve_.append(record.train_loss)

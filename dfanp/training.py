@@ -305,12 +305,15 @@ class Training:
             }
         return {key: [float(host(c)) for c in cosines] for key, cosines in found.items()}
 
-    def arrays(self):
-        """Return name -> host array, a copy, of all that the run needs to go on: parameters, B, optimizer state, epoch.
+    def arrays(self, copy=True):
+        """Return name -> host array of all that the run needs to go on: parameters, B, optimizer state, epoch.
 
         Generators are not among them: the data of an epoch depend on (seed, epoch) alone.
+
+        Args:
+            copy: whether they are copies; else on the CPU the training goes on in the very arrays.
         """
-        host = lambda array: np.array(self.backend.to_host(array))
+        host = lambda array: np.array(self.backend.to_host(array), copy=copy or None)
         found = {f"parameters/{name}": host(theta) for name, theta in self.network.parameters.items()}
         found |= {f"feedback/B{layer}": host(b) for layer, b in enumerate(self.B)}
         for name, slots in self.state.slots.items():
