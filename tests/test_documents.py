@@ -101,7 +101,9 @@ def test_preformatted_lines_have_no_markup():
     """Indented parts of a docstring are shown as they are, marks of code included."""
     lists = re.compile(r"^(?:Args|Attributes|Raises|Returns|Yields):\n(?:[ ].*\n?|\n)+", re.MULTILINE)
     for place, text in docstrings():
-        assert not [line for line in lists.sub("", text).splitlines() if line.startswith("    ") and "``" in line], place
+        assert not [line for line in lists.sub("", text).splitlines() if line.startswith("    ") and "``" in line], (
+            place
+        )
 
 
 @pytest.mark.slow

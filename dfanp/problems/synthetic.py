@@ -36,7 +36,9 @@ class SyntheticSettings(TrainingSettings):
     batch_size: int | None = setting(None, unset="all points")
     opt: str = "sgd"
     n: int = setting(256, "Number of training points.", least=1, most=MOST)
-    d: int = setting(15, "Number of columns of an input: a 1, two coordinates in the plane, noise.", least=3, most=10**6)
+    d: int = setting(
+        15, "Number of columns of an input: a 1, two coordinates in the plane, noise.", least=3, most=10**6
+    )
     c: int = setting(3, "Number of disks along each side of the grid.", least=1, most=100)
     labels: str | tuple = setting(
         "thesis",
