@@ -46,7 +46,8 @@ def number(name, value, least=None, most=None, above=None, below=None, other="")
     """Return a finite number in a range, as it is; one of NumPy as Python's.
 
     Args:
-        least, most, above, below: of the range; None: no limit. other: see ``whole``.
+        least, most, above, below: of the range; None: no limit.
+        other: see ``whole``.
 
     Raises:
         ValueError: it is none.

@@ -32,7 +32,7 @@ class StackedDigits:
     """k images of a bank side by side, one row for each example, kept as numbers of images. In the maths it is an array:
 
         X @ W              the product, without ever being dense
-        X.mT @ delta       a ``WeightGradient``, which is computed where it is needed
+        X.mT @ delta       a WeightGradient, which is computed where it is needed
         X[..., i:j, :]     some of its examples, also X[i:j] without replicas; nothing is gathered
 
     Args:

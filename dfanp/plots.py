@@ -19,7 +19,8 @@ def checked_file(path, what="picture", formats=FORMATS):
     """Return `path` as a Path, before anybody trains for what is to be put there.
 
     Raises:
-        ValueError: nothing can be put there. DfanpError: Matplotlib does not work.
+        ValueError: nothing can be put there.
+        DfanpError: Matplotlib does not work.
     """
     path = Path(path)
     if path.suffix[1:].lower() not in formats:
@@ -87,7 +88,8 @@ def draw_run(rows, title, path):
         path: see ``checked_file``. Written whole or not at all.
 
     Raises:
-        DfanpError: Matplotlib cannot draw it. OSError: it cannot be written.
+        DfanpError: Matplotlib cannot draw it.
+        OSError: it cannot be written.
     """
     with drawing(path):
         save(run_figure(rows, title), Path(path))
@@ -142,7 +144,9 @@ def draw_rates(candidates, path, label):
     """Draw the mean score against the learning rate to `path`, a curve for each setting otherwise alike, intervals as bars.
 
     Args:
-        candidates: of a sweep (``dfanp.tuning``). path: see ``checked_file``. label: what the score is.
+        candidates: of a sweep (``dfanp.tuning``).
+        path: see ``checked_file``.
+        label: what the score is.
 
     Raises:
         As ``draw_run``.
@@ -180,7 +184,8 @@ def draw_curves(results, path):
     """Draw test accuracy over the epochs to `path`: for each setting the mean over its seeds, with its 95 % interval.
 
     Args:
-        results: ``dfanp.store.Result``s. path: see ``checked_file``.
+        results: a list of ``dfanp.store.Result``.
+        path: see ``checked_file``.
 
     Raises:
         As ``draw_run``.
@@ -218,7 +223,8 @@ def draw_maps(maps, path, title):
     """Draw points in a plane to `path`, a panel each: numerals where digits are known, else a marker a class.
 
     Args:
-        maps: name -> (points (m, 2), labels: name -> (m,)). path: see ``checked_file``.
+        maps: name -> (points (m, 2), labels: name -> (m,)).
+        path: see ``checked_file``.
 
     Raises:
         As ``draw_run``.

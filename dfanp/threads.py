@@ -48,7 +48,7 @@ def cpu_quota(root="/"):
     """
     root, quotas = Path(root), []
     try:
-        groups = (root / "proc/self/cgroup").read_text().splitlines()
+        groups = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     for _, controllers, path in (line.split(":", 2) for line in groups):
@@ -64,7 +64,7 @@ def quota_of(group):
     """Return the quota of the control group in a folder, in processors; None without one."""
     for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:
-            quota, period = map(int, " ".join((group / name).read_text() for name in names).split())
+            quota, period = map(int, " ".join((group / name).read_text(encoding="utf-8") for name in names).split())
             if quota > 0 and period > 0:
                 return quota / period
         except (OSError, ValueError):  # not of this version; "max", which is no quota

@@ -1,9 +1,9 @@
 """What Demirbilek 2021 ran where it is not what was meant, as subclasses, built through the interfaces that everybody has.
 
-    EpochAdam             its Adam counts epochs in the bias correction: ``--opt adam:count=epochs``
-    PublishedTraining     weights drawn anew while B and the optimizer's state stay (``--redraw``), and alignment measured on the last
-                          batch of an epoch (``--align published``)
-    PublishedParity, PublishedSynthetic     the settings of such runs (``published_settings``)
+    EpochAdam             its Adam counts epochs in the bias correction: --opt adam:count=epochs
+    PublishedTraining     weights drawn anew while B and the optimizer's state stay (--redraw), and alignment measured on the last
+                          batch of an epoch (--align published)
+    PublishedParity, PublishedSynthetic     the settings of such runs (published_settings)
 
 Importing this module gives them their names, here and in the workers of a sweep.
 """
@@ -38,8 +38,8 @@ class EpochAdam(Adam):
 class PublishedTraining(Training):
     """A Training as it was run for figures 3.2 to 3.5.
 
-    Args (beside those of Training):
-        align: also ``"published"``, for a network with one hidden layer: see ``published_alignment``.
+    Args:
+        align: beside what Training takes, ``"published"``, for a network with one hidden layer: see ``published_alignment``.
         redraw: None; or a number of epochs, after each of which weights are drawn anew, from the next seed, and data too,
             while B and the optimizer's state stay: how the runs of figures 3.3 and 3.4 were repeated.
     """

@@ -97,7 +97,7 @@ class Compiled(Tier):
 
         gather(digits, picks, lists)             fill by_block and in_block for the examples `picks` (n, k)
         transpose(digits, lists)                 fill by_pixel and in_pixel from them
-        numbers(hyperparameters, dtype)          what the next two take, of ``mirror.hyperparameters``
+        numbers(hyperparameters, dtype)          what the next two take, of mirror.hyperparameters
         multiply(digits, lists, W, a)            a = X @ W
         fuse(digits, lists, delta, numbers, lr, W, state)   one step of W and its state, in place, by X.T @ delta
         apply(numbers, lr, g, theta, state)      one step of theta and its state, in place, by g

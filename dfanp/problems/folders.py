@@ -4,7 +4,7 @@ The four files may lie as the common distributors leave them:
 
     FOLDER/train-images-idx3-ubyte.gz, …            as published; plain, too
     FOLDER/train-images.idx3-ubyte, …               spelt with a dot, or each in a folder of its own name
-    FOLDER/mnist/…                                  where ``dfanp data fetch`` keeps them
+    FOLDER/mnist/…                                  where `dfanp data fetch` keeps them
     FOLDER/MNIST/raw/…, FOLDER/FashionMNIST/raw/…   where torchvision keeps them; FOLDER may be MNIST or raw itself
 """
 

@@ -41,9 +41,9 @@ class TrainingSettings:
 
     The docstring of a subclass is the help of its command. What else it may define:
 
-        name        of the problem, of its command ``dfanp NAME``, and in records
+        name        of the problem, of its command `dfanp NAME`, and in records
         about       what it is, in a few words: "the parity of k digits"
-        examples    command lines that the help shows, of ``dfanp NAME`` and of ``dfanp tune NAME``
+        examples    command lines that the help shows, of `dfanp NAME` and of `dfanp tune NAME`
         problem()   the problem; all other methods have a default
 
     Raises:
