@@ -120,11 +120,12 @@ class Kernels:
             lambda tier: updates_of(tier, self.backend, optimizer, dtype, replicas),
         )
 
-    def agrees(self, key, what, dtype, compute):
+    def agrees(self, key, what, dtype, compute, part=None):
         """Whether the tier computes the same as the definition, by ``compute(tier)``, arrays by name, for either.
 
         Args:
             key: what must be compared only once in a process.
+            part: the key of a part of it, which then agrees too and is not compared again.
             what: for people, what is compared.
             dtype: of the arrays.
             compute: where it returns None, the tier has no kernel for this, and that is no disagreement.
@@ -137,6 +138,8 @@ class Kernels:
             with np.errstate(all="ignore"):
                 mine, limit = compute(self.tier), self.tier.tolerance[dtype]
                 VERDICTS[key] = DECLINED if mine is None else difference(mine, compute(self.plain), limit)
+        if VERDICTS[key] is None and part is not None:
+            VERDICTS.setdefault((type(self.tier), part), None)
         if VERDICTS[key] is None or VERDICTS[key] is DECLINED:
             return VERDICTS[key] is None
         line = f"the {self.name} kernels do not compute {what} as the code defines it ({VERDICTS[key]})"

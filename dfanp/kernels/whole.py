@@ -47,7 +47,7 @@ class WholeEpochs:
         now = [training.rule, optimizer, training.loss, net.activation, methods, updates, own]
         before, answer = self._answers.get((stacked, learns), (None, False))
         if before != now:
-            answer = self._fits(X, learns) and self._agrees(stacked, learns, methods + updates * learns)
+            answer = self._fits(X, learns) and self._agrees(stacked, learns, methods, updates)
             self._answers[stacked, learns] = now, answer
         return answer
 
@@ -70,11 +70,12 @@ class WholeEpochs:
         known = all(number(names, name) is not None for name, names in parts)
         return known and (not learns or built_in(training.rule) in tier.rules)
 
-    def _agrees(self, stacked, learns, methods):
+    def _agrees(self, stacked, learns, methods, updates):
         """Whether the tier's kernel and the definition make the same of a tiny network."""
         training, net, kernels = self.training, self.training.network, self.training.backend.kernels
-        learning = (training.rule, form_of(training.optimizer)) if learns else ()
         shape = net.dtype, stacked, bool(net.replicas), training.first
+        test = "epoch", net.activation, training.loss, *shape, *methods
+        whole = *test, training.rule, form_of(training.optimizer), *updates
         if any(provider(type(net), name) is not self.network for name in self.forward) and not kernels.agrees(
             ("forward", type(net), net.activation, net.dtype, *methods),
             f"the forward pass of {type(net).__name__}",
@@ -84,10 +85,11 @@ class WholeEpochs:
             return False
         what = f"an epoch of {training.rule.name} with {net.activation.name} and {type(training.optimizer).__name__}"
         return kernels.agrees(
-            ("epoch", net.activation, training.loss, *shape, *learning, *methods),
+            whole if learns else test,
             what if learns else f"a test with {net.activation.name}",
             net.dtype,
             lambda tier: self._tiny(tier, stacked, learns),
+            part=test if learns else None,  # which ends with a test
         )
 
     def _forward(self, tier):
