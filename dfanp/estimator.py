@@ -263,8 +263,9 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         problem = Given(X, self._targets(y), X_test, self._targets(y_test), loss, of.dtype, of.backend)
         sizes = problem.features, *of.hidden_layer_sizes, problem.outputs
         given = sizes, of.activation, of.bias, of.dtype, self._seed, of.backend
-        network, feedback = MLP(*given), of.feedback
-        if parameters is not None:
+        if parameters is None:
+            network, feedback = MLP(*given), of.feedback
+        else:
             network, feedback = Restored(parameters, *given), Blank()
         batch_size = min(of.batch_size, problem.train_size)
         return Training(network, problem, of.rule, of.optimizer, feedback, batch_size, align=of.alignment)
