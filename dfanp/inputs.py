@@ -1,7 +1,10 @@
 """The input X of a network: an array, or StackedDigits, which behave like one."""
 
+from functools import cache
 from math import prod
 from typing import NamedTuple
+
+import numpy as np
 
 
 class Bank:
@@ -107,6 +110,17 @@ class WeightGradient(NamedTuple):
     def dense(self):
         """Return the gradient as an array, (D, H) or (R, D, H)."""
         return dense(self.X).mT @ self.delta
+
+
+def dtype_name(dtype):
+    """Return the name of an array's dtype, "float32", in any namespace."""
+    return numpy_name(dtype) if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
+
+
+@cache
+def numpy_name(dtype):
+    """Return the name of a dtype of NumPy, which takes NumPy longer to say than a small kernel runs."""
+    return dtype.name
 
 
 def dense(X):

@@ -18,6 +18,7 @@ from . import activations
 from .backend import Backend
 from .checks import is_whole, truth
 from .errors import by_name, shown
+from .inputs import dtype_name
 from .registry import provider
 from .streams import checked_seeds, per_replica, streams
 
@@ -153,7 +154,7 @@ class MLP:
         if shape is None or len(shape) < 2 or shape[-1] != self.sizes[0] or tuple(shape[:-2]) not in leading:
             wanted = f"(n, {self.sizes[0]})" + (f" or ({self.replicas}, n, {self.sizes[0]})" if self.replicas else "")
             raise ValueError(f"X must be an array of shape {wanted}, got {type(X).__name__} of shape {shape}")
-        if str(X.dtype).rpartition(".")[2] != self.dtype:
+        if dtype_name(X.dtype) != self.dtype:
             raise ValueError(f"X must have the network's dtype {self.dtype}, got {X.dtype}")
 
 

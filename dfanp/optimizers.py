@@ -27,6 +27,7 @@ An optimizer of your own is a subclass with an ``update``; it is a frozen datacl
 """
 
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from types import SimpleNamespace
 from typing import ClassVar, dataclass_transform
 
@@ -34,7 +35,8 @@ import numpy as np
 
 from .checks import is_number
 from .errors import by_name, shown
-from .registry import Registry, overrides, provider
+from .inputs import dtype_name
+from .registry import Registry, provider
 
 
 @dataclass
@@ -154,7 +156,7 @@ class Optimizer:
             state.lr[name] = self.lr
             if not is_number(self.lr):
                 column = np.reshape(np.asarray(self.lr, dtype=float), (-1,) + (1,) * (theta.ndim - 1))
-                state.lr[name] = backend.asarray(column, str(theta.dtype).rpartition(".")[2])
+                state.lr[name] = backend.asarray(column, dtype_name(theta.dtype))
         return state
 
     def step(self, backend, parameters, gradients, state, epoch=1):
@@ -196,10 +198,20 @@ class Optimizer:
     @property
     def kernel(self):
         """The name under which kernels compute ``update``: of the optimizer of dfanp that defines it, if nothing of that is another here."""
-        for kind in OPTIMIZERS.values():
-            if not overrides(self, kind, ("update", "slots", "step", "init")) and OPTIMIZERS.built_in(kind):
-                return kind.name
-        return None
+        kind = type(self)
+        of_class = kernel_of(kind.update, tuple(kind.slots), kind.step, kind.init)
+        return of_class if DEFINING.isdisjoint(vars(self)) else None
+
+
+DEFINING = {"update", "slots", "step", "init"}  # what of an Optimizer a kernel computes
+
+
+@cache
+def kernel_of(update, slots, step, init):
+    """Return the name of the optimizer of dfanp that has these attributes; None if there is none."""
+    found = (kind for kind in OPTIMIZERS.values() if OPTIMIZERS.built_in(kind))
+    of = lambda kind: (kind.update, tuple(kind.slots), kind.step, kind.init)
+    return next((kind.name for kind in found if of(kind) == (update, slots, step, init)), None)
 
 
 class SGD(Optimizer):

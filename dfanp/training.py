@@ -25,7 +25,6 @@ from .inputs import StackedDigits
 from .kernels.whole import WholeEpochs
 from .network import FORWARD, MLP
 from .optimizers import Optimizer
-from .registry import built_in
 from .streams import Draws, checked_seeds
 
 TEST_BATCH = 1000  # examples a forward pass when only the outputs are wanted
@@ -246,7 +245,7 @@ class Training:
         Args:
             learning_in: None to test; or the epoch, to do a step after each batch (``learn``).
         """
-        if built_in(self.loss) is not None:
+        if losses.LOSSES.built_in(self.loss) is not None:
             check_targets(X, y, self.network.sizes[-1], self.network.replicas)
         totals = self._whole.run(X, y, learning_in) if self._whole.may(X, learning_in) else None
         return self.epoch_by_steps(X, y, learning_in) if totals is None else totals
@@ -264,7 +263,9 @@ class Training:
     def evaluate(self, X, y):
         """Return the loss summed over the examples of a batch and the number that are right, float64 (2,) or (2, R)."""
         z = self.network.forward(X)[-1]
-        return self.backend.kernels.output(self.loss, z, y, learning=False, built_in=built_in(self.loss))[1]
+        return self.backend.kernels.output(
+            self.loss, z, y, learning=False, built_in=losses.LOSSES.built_in(self.loss)
+        )[1]
 
     def learn(self, X, y, epoch):
         """One step: the error, the gradients that the rule makes of it, the update of every trained parameter in place.
@@ -272,7 +273,7 @@ class Training:
         Returns what ``evaluate`` returns, at the parameters before the update.
         """
         h = self.network.forward(X)
-        e, totals = self.backend.kernels.output(self.loss, h[-1], y, built_in=built_in(self.loss))
+        e, totals = self.backend.kernels.output(self.loss, h[-1], y, built_in=losses.LOSSES.built_in(self.loss))
         gradients = rules.gradients(self.rule, self.network, self.B, h, e, y, self.first, self.draws)
         trained = self.trained()
         gradients = {name: g for name, g in gradients.items() if name in trained}

@@ -13,8 +13,8 @@ from dataclasses import fields
 import numpy as np
 
 from ..errors import BackendError
-from ..inputs import Bank, StackedDigits, WeightGradient
-from .mirror import NUMBERS
+from ..inputs import Bank, StackedDigits, WeightGradient, dtype_name
+from .mirror import NUMBERS, number
 from .tier import Tier
 
 # What was compared so far in this process -> None, or how the kernel differs, or that it leaves this to the definition.
@@ -78,9 +78,9 @@ class Kernels:
             y = as_dtype(self.plain.xp, y, z.dtype)
         if built_in in self.tier.losses and type(self.tier).output is not Tier.output:
             agrees = self.agrees(
-                ("output", loss, name_of(z.dtype), z.shape[-1] > 1, z.ndim, y.ndim),
+                ("output", loss, dtype_name(z.dtype), z.shape[-1] > 1, z.ndim, y.ndim),
                 f"the loss {loss.name}",
-                name_of(z.dtype),
+                dtype_name(z.dtype),
                 lambda tier: output_of(tier, self.backend, loss, z, y),
             )
             return (self.tier if agrees else self.plain).output(loss, z, y, learning)
@@ -105,13 +105,12 @@ class Kernels:
         if found is None or found[0] is not optimizer:
             self._updates[key] = found = (
                 optimizer,
-                self._updates_as_defined(optimizer, name_of(theta.dtype), replicas),
+                self._updates_as_defined(optimizer, dtype_name(theta.dtype), replicas),
             )
         return found[1]
 
     def _updates_as_defined(self, optimizer, dtype, replicas):
-        name = optimizer.kernel
-        if name is None or name.upper() not in self.tier.optimizers:
+        if number(self.tier.optimizers, optimizer.kernel) is None:
             return False
         return self.agrees(
             ("update", *form_of(optimizer), dtype, replicas is not None),
@@ -172,11 +171,6 @@ def as_dtype(xp, array, dtype):
     if isinstance(array, WeightGradient):
         return WeightGradient(array.X, as_dtype(xp, array.delta, dtype))
     return array if array.dtype == dtype else xp.astype(array, dtype)
-
-
-def name_of(dtype):
-    """Return the name of an array's dtype, in any namespace."""
-    return str(dtype).rpartition(".")[2]
 
 
 def form_of(optimizer):
@@ -241,7 +235,7 @@ def updates_of(tier, backend, optimizer, dtype, replicas):
 
 def output_of(tier, backend, loss, z, y):
     """Return error and totals of logits, small and large ones, with axes like those of z and y, by a tier."""
-    rng, outputs, dtype = np.random.default_rng(8), 1 if z.shape[-1] == 1 else 3, name_of(z.dtype)
+    rng, outputs, dtype = np.random.default_rng(8), 1 if z.shape[-1] == 1 else 3, dtype_name(z.dtype)
     shape = lambda like: (2, 150, outputs)[3 - like.ndim :]
     logits = backend.asarray(rng.normal(size=shape(z)) * 10.0 ** rng.uniform(-1, 1, shape(z)), dtype)
     targets = rng.integers(1, 11, shape(y)) / 10

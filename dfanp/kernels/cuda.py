@@ -11,7 +11,7 @@ from math import ceil
 import numpy as np
 
 from .. import activations
-from ..inputs import StackedDigits, WeightGradient
+from ..inputs import StackedDigits, WeightGradient, dtype_name
 from . import mirror
 from .card import Card, products
 from .cuda_shapes import shape_of
@@ -299,4 +299,4 @@ class CudaTF32(Cuda):
 
 def dtype_of(array):
     """Return the NumPy dtype of an array."""
-    return np.dtype(str(array.dtype).rpartition(".")[2])
+    return np.dtype(dtype_name(array.dtype))

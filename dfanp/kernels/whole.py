@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ..inputs import StackedDigits
+from ..inputs import StackedDigits, dtype_name
 from ..registry import built_in, overrides, provider
 from .checked import as_dtype, comparable, defined, digits, form_of, on_host
 from .mirror import number
@@ -155,7 +155,7 @@ class TinyProblem(SimpleNamespace):
     def __init__(self, X, y, loss, backend):
         examples = lambda seed, epoch=1: (X, y)
         sizes = dict(features=X.shape[-1], outputs=y.shape[-1], train_size=X.shape[-2])
-        of_arrays = dict(dtype=str(X.dtype).rpartition(".")[2], backend=backend)
+        of_arrays = dict(dtype=dtype_name(X.dtype), backend=backend)
         super().__init__(loss=loss, train=examples, test=examples, probe=examples, **sizes, **of_arrays)
 
 
