@@ -10,7 +10,6 @@
 
 from itertools import pairwise
 from math import prod
-from numbers import Integral
 
 import numpy as np
 
@@ -102,7 +101,7 @@ class MLP:
     @property
     def replicas(self):
         """The length R of the replica axis, or None without one."""
-        return None if isinstance(self.seed, Integral) else len(self.seed)
+        return len(self.seed) if isinstance(self.seed, tuple) else None
 
     def forward(self, X):
         """Return ``[h[0] = X, h[1], …, h[L]]``: what every layer puts out, the last one the logits.

@@ -206,9 +206,9 @@ class Training:
             train, test = self.means(train, examples[0]), self.means(test, tested[0])
             angles = angles and self.on_host(angles)
         alive = self._alive & np.isfinite(train[0]) & np.isfinite(test[0])
-        values = [None if measured is None else np.where(alive, measured, np.nan) for measured in (*train, *test)]
-        if not self.network.replicas:
-            values = [None if measured is None else float(measured[0]) for measured in (*train, *test)]
+        solo = self.network.replicas is None
+        each = lambda measured: float(measured[0]) if solo else np.where(alive, measured, np.nan)
+        values = [None if measured is None else each(measured) for measured in (*train, *test)]
         if angles and self.network.replicas:
             angles = {key: [np.where(alive, c, np.nan) for c in cosines] for key, cosines in angles.items()}
         self.epoch, self._alive, self._torn = epoch, alive, False
@@ -230,7 +230,7 @@ class Training:
 
     def means(self, totals, X):
         """Return mean loss and accuracy (None without one) of the examples X, float64 (R,) or (1,), on the host, from ``run_steps``."""
-        loss, right = (np.reshape(total, (-1,)) for total in self.backend.to_host(totals) / X.shape[-2])
+        loss, right = np.reshape(self.backend.to_host(totals) / X.shape[-2], (2, -1))
         return loss, None if self.loss.correct is None else right
 
     def train_and_measure(self, X, y, epoch):
