@@ -16,7 +16,7 @@ _, status, usage = os.wait4(child.pid, 0)
 child.returncode = os.waitstatus_to_exitcode(status)
 print(child.returncode, usage.ru_maxrss)
 """
-WATCHES = hasattr(os, "wait4")  # whether the system tells the memory of a child
+WATCHES = hasattr(os, "wait4")  # whether the system reports the memory of a child
 IMPORT = "from time import perf_counter as now; began = now(); import {}; print(now() - began)"
 
 

@@ -77,8 +77,8 @@ def read(folder):
             return list(store.results.values())
     if not (folder / "config.json").exists():
         raise DfanpError(f"{folder}: holds neither a run (config.json) nor a sweep (store.jsonl)")
-    told, _, log = checked_log(folder)
-    config, by_seed = told["config"], {}
+    run, _, log = checked_log(folder)
+    config, by_seed = run["config"], {}
     for row in log:
         by_seed.setdefault(row["seed"], []).append(row)
     found = []

@@ -35,8 +35,8 @@ def report(runs, out, title, data_dir, quiet):
 
     with usage_errors():
         plots.checked_file(out, "report", report.FORMATS)
-    told = report.write(runs, out, data_dir, title)
-    for run in told:
+    reported = report.write(runs, out, data_dir, title)
+    for run in reported:
         if run.missing and not quiet:
             click.echo(f"{run.label}: no weights and no confusion: {run.missing}", err=True)
     click.echo(f"wrote {out}")

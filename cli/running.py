@@ -74,7 +74,7 @@ def train(settings, out, threads, dataset, plot, as_json, quiet):
             click.echo(wrapped(run.settings.headline))
             echo(summary(run))
         sys.stdout.flush()
-    finally:  # whoever has stopped reading still gets the picture
+    finally:  # also when the reader of stdout has closed it
         if plot is not None:
             with drawing(plot):
                 plots.draw_run(run.rows, run.settings.headline, plot)

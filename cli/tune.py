@@ -136,19 +136,19 @@ def run(
         with sweep:
             failed = follow(sweep, out, quiet) or failed
             results, lost = sweep.results(), list(failures_of(sweep).values())
-    told = summary_of(results, last)
+    best = summary_of(results, last)
     try:
         if as_json:
-            click.echo(json.dumps({"best": told, "failed": lost}, allow_nan=False))
+            click.echo(json.dumps({"best": best, "failed": lost}, allow_nan=False))
         else:
-            echo(table(told, lost, last))
+            echo(table(best, lost, last))
         sys.stdout.flush()
     finally:  # also when the reader of stdout has closed it
         if plot and results:
             found = tuning.candidates(results, last)
             with drawing(plot):
                 plots.draw_rates(found, plot, f"mean accuracy of the last {last} epochs")
-    return 1 if failed or any(each["diverged"] for each in told) or lost else 0
+    return 1 if failed or any(each["diverged"] for each in best) or lost else 0
 
 
 def rounded(rate):
@@ -183,12 +183,12 @@ def summary_of(results, last):
     return rows
 
 
-def table(told, lost, last):
+def table(best, lost, last):
     """Return what the command ends with."""
-    names = list(told[0]["setting"]) if told else []
+    names = list(best[0]["setting"]) if best else []
     head = [*names, "best lr", f"mean of last {last}", "95 %", "seeds", ""]
     body = []
-    for each in told:
+    for each in best:
         remarks = ["at the edge of the grid: try beyond"] if each["at_edge"] else []
         remarks += [bad(f"{each['diverged']} runs diverged")] if each["diverged"] else []
         score = "-" if each["score"] is None else f"{each['score']:.4f}"

@@ -155,7 +155,7 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=(
 
     Args:
         folder: of the sweep.
-        threads: of the kernels; the numpy tier, whose bits hang on it, takes 1.
+        threads: of the kernels; the numpy tier, whose last bits depend on it, takes 1.
         keep: keys of the runs whose final arrays are kept.
         definitions: what the process that asks has loaded: ``plugins.loaded``.
     """

@@ -36,7 +36,7 @@ def in_order(shapes, stored):
     if not found:
         raise ValueError(f"the layers do not fit onto each other: {shown(shapes)} (layers=(…) gives another order)")
     how = (
-        "contradicts the numbers in their names" if stored and fits else "cannot be told from their names and shapes"
+        "contradicts the numbers in their names" if stored and fits else "does not follow from their names and shapes"
     )
     numbered = tuple(name for group in alike for name in group)
     raise ValueError(f"the order of the layers {how}: give it, first to last, as layers={shown(numbered)}")

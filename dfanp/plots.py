@@ -137,7 +137,7 @@ def run_figure(rows, title):
     return figure
 
 
-STYLES = ("o-", "s--", "^:", "D-.", "v-", "P--", "X:", "*-.")  # told apart without colours, too
+STYLES = ("o-", "s--", "^:", "D-.", "v-", "P--", "X:", "*-.")  # can be distinguished without colours
 
 
 def draw_rates(candidates, path, label):
@@ -204,7 +204,7 @@ def curves_figure(results):
     names = [name for name in varied([result.config for result in results]) if name not in ("seed", "data_sha256")]
     together, heights = {}, []
     for result in results:
-        together.setdefault(tuple(told(result.config.get(name)) for name in names), []).extend(result.rows)
+        together.setdefault(tuple(label_of(result.config.get(name)) for name in names), []).extend(result.rows)
     for number, (values, rows) in enumerate(together.items()):
         epochs, means, halves = curve(rows, lambda row: row.get("test_accuracy"))
         style = STYLES[number % len(STYLES)]
@@ -256,7 +256,7 @@ def scatter(axis, points, labels):
     axis.set(xticks=[], yticks=[])
 
 
-def told(value):
+def label_of(value):
     """Return a value, of a setting or a title, as a text in a picture."""
     # Text between dollars would be read as a formula.
     return f"{value:.4g}" if isinstance(value, float) else str(value).replace("$", r"\$")
@@ -270,7 +270,7 @@ def new_figure(width, height, title=None):
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     if title is not None:
-        figure.suptitle(told(title), fontsize=10)
+        figure.suptitle(label_of(title), fontsize=10)
     return figure
 
 

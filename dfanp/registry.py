@@ -112,7 +112,7 @@ def register(thing):
         TypeError: it is none of these.
         ValueError: see ``Registry.add``.
     """
-    for registry in REGISTRIES:  # whoever has a thing of a kind has imported its module
+    for registry in REGISTRIES:  # a thing of a kind exists only where the module of its kind was imported
         if registry.fits(thing):
             registry.add(thing)
             return thing

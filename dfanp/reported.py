@@ -1,4 +1,4 @@
-"""What is told of a run: its records, read with distrust, and what its networks do on their last test set."""
+"""A run as a report shows it: its records, read with distrust, and what its networks do on their last test set."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,8 +100,8 @@ class Reported:
 
     def logged(self, seed, epoch):
         """Return the test accuracy that the log tells of an epoch, or None."""
-        told = [row["test_accuracy"] for row in self.rows if (row["seed"], row["epoch"]) == (seed, epoch)]
-        return told[0] if told else None
+        found = [row["test_accuracy"] for row in self.rows if (row["seed"], row["epoch"]) == (seed, epoch)]
+        return found[0] if found else None
 
 
 def read(folders, data_dir=None):
@@ -122,13 +122,13 @@ def read_one(path, label, data_dir):
         raise RecordError(
             f"{path}: is a sweep; a report is of single runs (dfanp results and dfanp plot show sweeps)"
         )
-    told, settings, rows = checked_log(path)
+    found, settings, rows = checked_log(path)
     for number, row in enumerate(rows, 1):
         if any(abs(row.get(name, 0)) > LARGEST for name in MEASURES):
             raise RecordError(
                 f"{path / 'log.jsonl'}: line {number} has a number beyond {LARGEST:g}, too large for a page"
             )
-    run = Reported(label, settings, told["environment"], whole_epochs(rows, settings.seeds), total_seconds(path))
+    run = Reported(label, settings, found["environment"], whole_epochs(rows, settings.seeds), total_seconds(path))
     try:
         run.looks = looks(Kept(path, data_dir))
         if not run.looks:
@@ -146,11 +146,11 @@ def checked_log(path):
     Raises:
         RecordError: it holds no run, or a damaged one.
     """
-    told = read_config(path)
-    settings = from_config(told["config"], path / "config.json")
+    found = read_config(path)
+    settings = from_config(found["config"], path / "config.json")
     with failures(path, "be read"):
         rows = read_lines(path / "log.jsonl")[0]
-    return told, settings, checked_rows(rows, settings, path)
+    return found, settings, checked_rows(rows, settings, path)
 
 
 def looks(kept):
@@ -204,6 +204,6 @@ def whole_epochs(rows, seeds):
 
 def total_seconds(path):
     """Return the seconds of all epochs, or None where nothing tells them."""
-    told = parse_lines(path / "timings.jsonl")[0]
-    seconds = [row.get("seconds") for row in told]
+    found = parse_lines(path / "timings.jsonl")[0]
+    seconds = [row.get("seconds") for row in found]
     return float(sum(seconds)) if seconds and all(is_number(each) and each >= 0 for each in seconds) else None

@@ -120,7 +120,7 @@ def test_many_layers_without_numbers_are_no_riddle(number):
     names = ["".join("abcdefghij"[int(digit)] for digit in f"{at:04}") for at in range(number)]
     state = {f"{name}.weight": np.eye(2, dtype=np.float32) for name in names}
     assert len(interchange.from_state_dict(state).sizes) == number + 1
-    with pytest.raises(ValueError, match="the order of the layers cannot be told"):
+    with pytest.raises(ValueError, match="the order of the layers does not follow"):
         interchange.in_order({name: (2, 2) for name in names}, stored=False)
 
 
@@ -169,7 +169,7 @@ def test_a_safetensors_file_has_no_order(tmp_path):
     path, names = tmp_path / "sorted.safetensors", ("encoder.0", "encoder.2", "classifier.0")
     safetensors.save_file(stored(names), path)
     with pytest.raises(
-        RecordError, match=r"cannot be told from their names and shapes: give it, first to last, as layers=\('"
+        RecordError, match=r"does not follow from their names and shapes: give it, first to last, as layers=\('"
     ):
         interchange.load(path, "relu")
     answers_rightly(interchange.load(path, "relu", layers=names))

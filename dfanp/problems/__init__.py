@@ -10,8 +10,8 @@ A problem is anything with these attributes and methods (see ``Arrays`` for the 
     test(seed, epoch)   the test set of an epoch, likewise
     probe(seed)         a fixed set of examples for measurements during training, likewise
 
-It may have more: ``classes``, names of what the two signs of one output mean, and ``groups(X)``, by which its test
-examples X can be told apart: name -> whole numbers (n,) or (n, k).
+It may have more: ``classes``, names of what the two signs of one output mean, and ``groups(X)``, the groups that test
+examples X belong to: name -> whole numbers (n,) or (n, k).
 
 With a sequence of R seeds the arrays have a leading replica axis R (test and probe may leave it out where all
 replicas share them). All are arrays of the problem's backend, or ``StackedDigits``; targets may have another dtype,

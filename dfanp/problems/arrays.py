@@ -83,7 +83,7 @@ def copied(a, name, dtype):
     """Return a copy of `a` as an array of `dtype`; a ValueError says that it is none of real numbers."""
     try:
         if not np.iscomplexobj(a):
-            with np.errstate(over="ignore"):  # what overflows is told by whoever asks for finite numbers
+            with np.errstate(over="ignore"):  # what overflows is an error where finite numbers are asked for
                 return np.array(a, dtype=dtype)
     except (TypeError, ValueError):
         pass

@@ -81,7 +81,7 @@ class Setting:
     def checked(self, value):
         """Return a value as settings keep it; a ValueError says what is wrong with it.
 
-        Where `names` is a function, names are not looked up (a plugin may not be loaded): whoever builds a run does.
+        Where `names` is a function, names are not looked up (a plugin may not be loaded): building a run looks them up.
         """
         return None if value is None and NoneType in self.types else self._check(value)
 

@@ -112,7 +112,7 @@ class Parity:
         return self._examples("train", seed, lambda one: dfanp.streams.streams(one).probe, PROBE_SIZE)
 
     def groups(self, X):
-        """Return what examples X can be told apart by: the digits in each, (n, k)."""
+        """Return the groups of test examples X: the digits in each, (n, k)."""
         return {"digits": self.dataset.test.labels[self.backend.to_host(X.picks)].astype(int)}
 
     def _examples(self, part, seed, stream, n):

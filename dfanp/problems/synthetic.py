@@ -129,7 +129,7 @@ class Synthetic(Arrays):
         super().__init__(X, of[disk], X_test, of[test_disk], "bce", dtype, backend)
 
     def groups(self, X):
-        """Return what test examples X can be told apart by: the number of each point's disk, (n,)."""
+        """Return the groups of test examples X: the number of each point's disk, (n,)."""
         return {"disks": self.test_disks}
 
 
