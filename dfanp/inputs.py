@@ -119,8 +119,8 @@ def dtype_name(dtype):
 
 @cache
 def numpy_name(dtype):
-    """Return the name of a dtype of NumPy, which takes NumPy longer to say than a small kernel runs."""
-    return dtype.name
+    """Return the name of a dtype of NumPy, ">f8" in another byte order; NumPy takes longer to say it than a small kernel runs."""
+    return str(dtype)
 
 
 def dense(X):

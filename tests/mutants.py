@@ -189,7 +189,7 @@ def of_steps():
     yield from change(file, "else self.preactivation(layer, h[layer])", "self -> 2 * self")
     yield from change(file, 'return [self.parameters[f"W{layer}"]', "self -> 2 * self", rule="bp")
     file = "training.py"
-    yield from change(file, "learning=False, built_in=built_in(self.loss))[1]", "[1] -> [1] * 2")
+    yield from change(file, "built_in=losses.LOSSES.built_in(self.loss)\n        )[1]", "[1] -> [1] * 2")
     yield from change(file, "self.B, h, e, y, self.first, self.draws)\n", " e, ->  2 * e,")
     yield from change(file, "        return totals\n\n    def draws", "totals -> 2 * totals")
     yield from change(file, "totals = totals + (self.evaluate", "+ -> + 2 *")
