@@ -13,7 +13,7 @@ from dfanp import activations, losses, optimizers
 from dfanp.experiments.published import EpochAdam
 from dfanp.kernels import mirror
 from dfanp.kernels.card import source
-from dfanp.kernels.cuda import LOSSES
+from dfanp.kernels.mirror import LOSSES
 
 from .emulated import GCC, need_emulator, workshop
 
