@@ -200,18 +200,30 @@ FN void NAME(deltas)(const NAME(pass) *p, const NAME(work) *w, int64_t l, int64_
     const NAME(layer) *above = p->layers + l + 1;
     const int64_t K = NAME(signals)(p, l), width = MIN(PANEL, p->layers[l].out - P * PANEL);
     const REAL *B = of->B ? of->B + ((p->layers[l].own_B ? q : 0) * of->panels + P) * K * PANEL : NULL;
-    memset(to, 0, sizeof(REAL) * PANEL * (size_t)n);
+    e += q * p->batch * w->columns;
     if (p->direct || l == p->depth - 2) {
         const REAL *W = w->W + (q * of->panels + P) * PANEL * w->columns;
-        if (!B && K > 1) NAME(turn)(width, K, W, w->columns, turned);
-        NAME(multiply)(n, K, VECTORS, e + q * p->batch * w->columns, w->columns, 1, B ? B : K > 1 ? turned : W, PANEL, to, PANEL);
+        if (K == 1) {
+            const REAL *m = B ? B : W;
+#define PRODUCTS(F)                                                                                                    \
+    for (int64_t i = 0; i < n; i++)                                                                                    \
+        for (int64_t t = 0; t < PANEL; t++) {                                                                          \
+            to[i * PANEL + t] = e[i] * m[t] * NAME(df)(F, p->leak, h[i * PANEL + t]);                                  \
+            total[t] += to[i * PANEL + t];                                                                             \
+        }
+            BY_ACTIVATION(PRODUCTS)
+#undef PRODUCTS
+            return;
+        }
+        if (!B) NAME(turn)(width, K, W, w->columns, turned);
+        NAME(multiply)(n, K, VECTORS, e, w->columns, 1, B ? B : turned, PANEL, to, PANEL, 1);
     } else {
         const NAME(hidden) *next = of + 1;
         for (int64_t Q = 0; Q < next->panels; Q++) {
             const int64_t some = MIN(PANEL, K - Q * PANEL), panel = q * next->panels + Q;
             if (!B) NAME(turn)(width, some, next->W + (panel * above->in + P * PANEL) * PANEL, PANEL, turned);
             NAME(multiply)(n, some, VECTORS, next->delta + panel * p->batch * PANEL, PANEL, 1, B ? B + Q * PANEL * PANEL : turned,
-                           PANEL, to, PANEL);
+                           PANEL, to, PANEL, Q == 0);
         }
     }
 #define SLOPES(F)                                                                                                      \
@@ -230,13 +242,13 @@ FN void NAME(update_outputs)(const NAME(pass) *p, const NAME(work) *w, NAME(hype
                              int64_t n, const REAL *e, const REAL *h, REAL *g) {
     const NAME(layer) *of = p->layers + p->depth - 1;
     const int64_t width = MIN(PANEL, of->in - P * PANEL), at = (q * w->strips * STRIP + P * PANEL) * w->columns;
-    memset(g, 0, sizeof(REAL) * (size_t)(PANEL * w->columns));
     if (of->learn_W) {
-        if (of->out == 1)
+        if (of->out == 1) {
+            memset(g, 0, sizeof(REAL) * PANEL);
             for (int64_t i = 0; i < n; i++)
                 for (int64_t t = 0; t < PANEL; t++) g[t] += h[i * PANEL + t] * e[i];
-        else
-            NAME(multiply)(width, n, w->columns / LANES, h, 1, PANEL, e, w->columns, g, w->columns);
+        } else
+            NAME(multiply)(width, n, w->columns / LANES, h, 1, PANEL, e, w->columns, g, w->columns, 1);
         NAME(update_run)(o, p->lr[r], width * w->columns, g, w->W + at, w->s0 ? w->s0 + at : NULL, w->s1 ? w->s1 + at : NULL);
     }
     if (of->learn_b && P == 0) {
@@ -298,7 +310,7 @@ FN void NAME(outputs)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64
         memset(part, 0, sizeof(REAL) * (size_t)(n * w->columns));
         for (int64_t i = 0; b && i < n; i++) memcpy(part + i * w->columns, b, sizeof(REAL) * (size_t)of->out);
         const int64_t units = MIN(STRIP, of->in - strip * STRIP);
-        if (units > 0) NAME(multiply)(n, units, w->columns / LANES, h, PANEL, 1, W, w->columns, part, w->columns);
+        if (units > 0) NAME(multiply)(n, units, w->columns / LANES, h, PANEL, 1, W, w->columns, part, w->columns, 0);
     }
 }
 
@@ -315,7 +327,7 @@ FN void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparamete
     REAL sums[PANEL] = {0}, columns[PANEL] = {0};
     const REAL *X = p->X ? p->X + (p->own_X ? r * p->N * D : 0) : NULL;
     if (p->learn && before && !layer->delta) NAME(learn)(p, w, o, s, l, r, q, P, before, delta, sums, own);
-    memset(h, 0, sizeof(REAL) * PANEL * (size_t)n);
+    if (sparse) memset(h, 0, sizeof(REAL) * PANEL * (size_t)n);
     for (int64_t c = 0; c < layer->blocks; c++) {
         int64_t rows, first = NAME(first_of)(p, layer, l, c, &rows);
         REAL *tile = W + first * PANEL;
@@ -328,10 +340,8 @@ FN void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparamete
             if (sparse) {
                 const block_list *list = w->list[(s + 2) % 3] + mine + c;
                 NAME(gradient)(list->by_pixel + from, list->in_pixel, here, p->table, delta, sums, own->g);
-            } else {
-                memset(own->g, 0, sizeof(REAL) * (size_t)(here * PANEL));
-                NAME(multiply)(here, before, VECTORS, old + from, 1, row, delta, PANEL, own->g, PANEL);
-            }
+            } else
+                NAME(multiply)(here, before, VECTORS, old + from, 1, row, delta, PANEL, own->g, PANEL, 1);
             NAME(update_run)(o, p->lr[r], here * PANEL, own->g, W + at, s0 ? s0 + at : NULL, s1 ? s1 + at : NULL);
         }
         if (!n) continue;
@@ -341,7 +351,7 @@ FN void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparamete
                 for (int64_t t = 0; t < PANEL; t++) columns[t] += tile[i * PANEL + t];
             NAME(add)(list->by_example, list->in_example, n, p->table, tile, h);
         } else
-            NAME(multiply)(n, rows, VECTORS, new, row, 1, tile, PANEL, h, PANEL);
+            NAME(multiply)(n, rows, VECTORS, new, row, 1, tile, PANEL, h, PANEL, c == 0);
     }
     if (!n) return;
     for (int64_t t = 0; t < PANEL; t++) columns[t] = sparse ? p->shift * columns[t] : 0;
