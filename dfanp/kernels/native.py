@@ -14,6 +14,7 @@ from .mirror import ACTIVATIONS, HYPERPARAMETERS, INT, LOSSES, POINTER, REALS
 # Operations of a call, about a second: Python sees an interrupt when it returns.
 LONGEST_CALL, OF_AN_UPDATE = 1e11, 8  # the second: operations that the update of a weight costs
 DENSE = 6  # times the operations of the products of stacked digits
+MAY_BE_SPARSE = 1 << 16  # weights of the first layer from which on it is seen whether the columns of an array are mostly one value
 TEST_BATCH = 256  # most examples of a step that only tests: what it keeps of them stays in a cache
 # Working memory of a pass; what needs more goes step by step.
 LARGEST_ROOM, ROOM_OVER_WEIGHTS = 1 << 28, 8  # bytes; or times the weights, if that is more
@@ -29,7 +30,7 @@ LAYERS = {
 PASSES = {
     dtype: mirror.struct(
         "Pass",
-        (POINTER, "bank picks table X y layers lr corrections totals"),
+        (POINTER, "bank picks table X y constants sparse layers lr corrections totals"),
         (INT, "replicas examples k depth batch own_X own_y activation loss learn first direct threads"),
         (real, "shift leak"),
         (HYPERPARAMETERS[dtype], "o"),
@@ -137,12 +138,13 @@ class Native(compiled.Compiled):
                 "product": [INT] + [POINTER] * 3 + [real, INT] + [POINTER] * 2,
                 "fused_update": [INT] + [POINTER] * 3 + [real, INT] + [POINTER] * 2 + [real] + [POINTER] * 3,
                 "update": [INT, POINTER, real, INT] + [POINTER] * 4,
+                "constants": [POINTER],
                 "room": [POINTER],
                 "pass": [POINTER] * 2,
             }
             self.real[dtype] = {name: getattr(lib, f"dfanp_{name}_{suffix}{level}") for name in arguments}
             for name, function in self.real[dtype].items():
-                function.argtypes, function.restype = arguments[name], INT if name == "room" else None
+                function.argtypes, function.restype = arguments[name], INT if name in ("constants", "room") else None
 
     @staticmethod
     def why_not():
@@ -220,11 +222,21 @@ class Native(compiled.Compiled):
         if not isinstance(X, StackedDigits):
             X = np.ascontiguousarray(X)
             p.X, p.own_X = address(X), X.ndim > 2
-            return [layers, X, y]
+            return [layers, X, y, *self.describe_columns(p, X, W[0])]
         digits, picks = X.bank.prepared(self.name, self.Digits), np.ascontiguousarray(X.picks, np.int64)
         p.bank, p.table, p.shift = ctypes.addressof(digits.struct), digits.table_at, digits.shift
         p.picks, p.k, p.own_X = address(picks), picks.shape[-1], picks.ndim > 2
         return [layers, digits, picks, y]
+
+    def describe_columns(self, p, X, W):
+        """Write into the struct `p` of what the columns of an array X have most, where X has little beside; return what must be kept."""
+        if W.shape[-2] * W.shape[-1] < MAY_BE_SPARSE:
+            return []
+        constants, sparse = np.empty((*X.shape[:-2], X.shape[-1]), X.dtype), np.empty(X.shape[:-2], np.int64)
+        p.constants, p.sparse = address(constants), address(sparse)
+        if not self.real[X.dtype]["constants"](ctypes.byref(p)):
+            p.sparse = None
+        return [constants, sparse]
 
     def describe_learning(self, p, layers, dtype, learning):
         """Write into the struct `p` and its `layers` what a ``Learning`` says; return what must be kept alive."""
