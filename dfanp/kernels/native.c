@@ -29,6 +29,7 @@ __asm__(".symver exp, exp@GLIBC_2.2.5");
 enum { AHEAD = 8 };  /* examples */
 enum { CHUNK = 16 }; /* rows of a gradient that are finished before they are applied */
 enum { DENSE_ROWS = 64 };       /* rows of a block of a dense layer */
+enum { WORTH_A_TEAM = 1 << 19, WORTH_WAKING = 1 << 23 }; /* multiply-adds of a step, of a call, from which on more threads take part */
 enum { SAMPLE = 64 };           /* examples by which it is decided whether the columns of an array are mostly one value */
 enum { SHARED_OUTPUTS = 4096 }; /* logits of a batch from which on the threads share them */
 

@@ -445,16 +445,18 @@ FN void NAME(judge)(const NAME(pass) *p, int64_t columns, int64_t n, const REAL 
     if (loss) *loss = total, *right = (double)same;
 }
 
-/* Example i of n of replica q of a group: its error, from the strips' parts of its logits. */
-FN void NAME(error)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64_t n, int64_t r, int64_t q, int64_t i, REAL *e, int keep) {
-    const int64_t columns = w->columns, outputs = p->layers[p->depth - 1].out, at = q * p->batch + i;
-    const REAL *part = w->part[s & 1] + (q * w->strips * p->batch + i) * columns;
-    const REAL *y = p->y + ((p->own_y ? r * p->N : 0) + s * p->batch + i) * outputs;
-    REAL *z = e + at * columns;
-    for (int64_t c = 0; c < columns; c++) z[c] = 0;
+/* Of n examples of replica q of a group those from `begin` to `end`: their errors, from the strips' parts of their logits. */
+FN void NAME(errors)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64_t n, int64_t r, int64_t q, int64_t begin, int64_t end,
+                     REAL *e, int keep) {
+    const int64_t columns = w->columns, outputs = p->layers[p->depth - 1].out, at = q * p->batch, size = (end - begin) * columns;
+    const REAL *part = w->part[s & 1] + (q * w->strips * p->batch + begin) * columns;
+    const REAL *y = p->y + ((p->own_y ? r * p->N : 0) + s * p->batch) * outputs;
+    REAL *z = e + (at + begin) * columns;
+    memset(z, 0, sizeof(REAL) * (size_t)size);
     for (int64_t t = 0; t < w->strips; t++)
-        for (int64_t c = 0; c < columns; c++) z[c] += part[t * p->batch * columns + c];
-    NAME(judge)(p, columns, n, z, y, z, keep ? w->loss + at : NULL, w->right + at);
+        for (int64_t c = 0; c < size; c++) z[c] += part[t * p->batch * columns + c];
+    for (int64_t i = begin; i < end; i++, z += columns)
+        NAME(judge)(p, columns, n, z, y + i * outputs, z, keep ? w->loss + at + i : NULL, w->right + at + i);
 }
 
 /* Write list c, of a block of the first layer, for step s. */
@@ -509,7 +511,7 @@ EXPORT void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
     for (int64_t first = 0; first < p->R; first += w->group) {
         const int64_t group = MIN(w->group, p->R - first);
         const int64_t lists = w->lists ? (p->own_X ? group : 1) * w->layer[0].blocks : 0;
-#pragma omp parallel if (work > 65536) TEAM(p->threads)
+#pragma omp parallel if (work > WORTH_A_TEAM && work * steps > WORTH_WAKING) TEAM(p->threads)
         {
             REAL *mine = w->own + omp_get_thread_num() * w->own_size;
             NAME(own) own = {.e = w->e ? w->e : mine, .delta = mine + (w->e ? 0 : UP(w->group * p->batch * w->columns))};
@@ -532,12 +534,15 @@ EXPORT void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
                 }
                 const int keep = w->e || !omp_get_thread_num();
                 if (w->e) {
+                    const int64_t pieces = (before + CHUNK - 1) / CHUNK;
 #pragma omp for schedule(static)
-                    for (int64_t i = 0; i < group * before; i++)
-                        NAME(error)(p, w, s - 1, before, first + i / before, i / before, i % before, own.e, keep);
+                    for (int64_t c = 0; c < group * pieces; c++) {
+                        const int64_t q = c / pieces, begin = c % pieces * CHUNK;
+                        NAME(errors)(p, w, s - 1, before, first + q, q, begin, MIN(begin + CHUNK, before), own.e, keep);
+                    }
                 } else
-                    for (int64_t i = 0; i < group * before; i++)
-                        NAME(error)(p, w, s - 1, before, first + i / before, i / before, i % before, own.e, keep);
+                    for (int64_t q = 0; q < group && before; q++)
+                        NAME(errors)(p, w, s - 1, before, first + q, q, 0, before, own.e, keep);
                 for (int64_t i = 0; i < group * before && !omp_get_thread_num(); i++) {
                     double *totals = p->totals + 2 * (first + i / before);
                     totals[0] += w->loss[i / before * p->batch + i % before];
