@@ -1,4 +1,4 @@
-/* The native tier: the sparse first layer and the optimizers' updates, for float and double.
+/* The native tier: products with stacked digits, the optimizers' updates, and whole passes over a network, for float and double.
  *
  * Called through ctypes, by several threads of Python at once; see native.py for the contracts. Work is split over threads by
  * output (columns, rows), never by summand, so the results do not depend on the number of threads, which each call says.

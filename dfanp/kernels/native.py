@@ -26,13 +26,13 @@ Bank = mirror.struct("Bank", (INT, "pixels blocks block widest"), (POINTER, "sta
 Batch = mirror.struct("Batch", (INT, "n k"), (POINTER, "by_block by_pixel in_block in_pixel"))
 # The structs `layer` and `pass` of native_pass.h, by dtype.
 LAYERS = {
-    dtype: mirror.struct("Layer", (POINTER, "W W_s0 W_s1 b b_s0 b_s1 B"), (INT, "inputs outputs own_B learn_W learn_b"))
+    dtype: mirror.struct("Layer", (POINTER, "W W_s0 W_s1 b b_s0 b_s1 B lr_W lr_b"), (INT, "inputs outputs own_B learn_W learn_b"))
     for dtype in REALS
 }
 PASSES = {
     dtype: mirror.struct(
         "Pass",
-        (POINTER, "bank picks table X y constants sparse layers lr corrections totals"),
+        (POINTER, "bank picks table X y constants sparse layers corrections totals"),
         (INT, "replicas examples k depth batch own_X own_y activation loss learn first direct threads"),
         (real, "shift leak"),
         (HYPERPARAMETERS[dtype], "o"),
@@ -160,18 +160,22 @@ class Known:
         p.learn, p.first, p.direct = True, learning.first, learning.rule == "dfa"
         # What depends on the step is in the corrections of a call.
         p.o = tier.numbers(mirror.hyperparameters(optimizer, 1), self.dtype)
+        self.lr = {name: np.empty(p.replicas, self.dtype) for name in slots}
         for l, of in enumerate(self.layers):
             if f"W{l}" in slots:
-                of.learn_W = True
+                of.learn_W, of.lr_W = True, address(self.lr[f"W{l}"])
                 of.W_s0, of.W_s1 = addresses(mirror.slots(slots[f"W{l}"]))
             if f"b{l}" in slots:
-                of.learn_b = True
+                of.learn_b, of.lr_b = True, address(self.lr[f"b{l}"])
                 of.b_s0, of.b_s1 = addresses(mirror.slots(slots[f"b{l}"]))
         self.B = [np.ascontiguousarray(b) for b in learning.B]
         for of, b in zip(self.layers, self.B, strict=False):
             of.B, of.own_B = address(b), b.ndim > 2
-        self.lr = np.full(p.replicas, optimizer.lr, self.dtype)
-        p.lr = address(self.lr)
+
+    def set_rates(self, learning):
+        """Take the learning rates as they are now."""
+        for name, rate in learning.state.lr.items():
+            self.lr[name][:] = rate if isinstance(rate, float) else rate.reshape(-1)
 
     def longest(self, stacked, batch):
         """Return how many examples, in batches, a call may take."""
@@ -264,6 +268,7 @@ class Native(compiled.Compiled):
         p.y, p.own_y = address(y), y.ndim > 2
         kept = self.describe(p, X, known.weights)  # what only its address is known of must outlive the call
         if learning is not None:
+            known.set_rates(learning)
             step, p.corrections = learning.state.step + 1, None
             corrections = mirror.corrections(learning, range(step, step - (-N // batch)), known.dtype)
             if corrections is not None:

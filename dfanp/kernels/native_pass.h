@@ -13,6 +13,7 @@ typedef struct {
     REAL *W, *W_s0, *W_s1; /* (R, in, out) and its state; NULL for a state that is not there */
     REAL *b, *b_s0, *b_s1; /* (R, out); NULL without biases */
     const REAL *B;         /* what carries the signal to this layer's outputs, (K, out), or (R, K, out) if own_B; NULL for the weights above */
+    const REAL *lr_W, *lr_b; /* learning rates of the weights and of the biases, (R,) */
     int64_t in, out, own_B, learn_W, learn_b;
 } NAME(layer);
 
@@ -24,7 +25,6 @@ typedef struct {
     REAL *constants;            /* of each column of X the value that most of its examples have, (in,), or (R, in) if own_X; or NULL */
     int64_t *sparse;            /* whether X has little beside them, for each X; NULL if none is */
     const NAME(layer) * layers; /* (depth) */
-    const REAL *lr;             /* (R,) */
     const REAL *corrections;    /* Adam's two for each step, (steps, 2); else NULL */
     double *totals;             /* out, (R, 2): the summed loss and the number of examples that are right */
     int64_t R, N, k, depth, batch; /* replicas, examples, digits of one, layers, examples a step */
@@ -280,14 +280,14 @@ FN void NAME(update_outputs)(const NAME(pass) *p, const NAME(work) *w, NAME(hype
                 for (int64_t t = 0; t < PANEL; t++) g[t] += h[i * PANEL + t] * e[i];
         } else
             NAME(multiply)(width, n, w->columns / LANES, h, 1, PANEL, e, w->columns, g, w->columns, 1);
-        NAME(update_run)(o, p->lr[r], width * w->columns, g, w->W + at, w->s0 ? w->s0 + at : NULL, w->s1 ? w->s1 + at : NULL);
+        NAME(update_run)(o, of->lr_W[r], width * w->columns, g, w->W + at, w->s0 ? w->s0 + at : NULL, w->s1 ? w->s1 + at : NULL);
     }
     if (of->learn_b && P == 0) {
         memset(g, 0, sizeof(REAL) * (size_t)w->columns);
         for (int64_t i = 0; i < n; i++)
             for (int64_t c = 0; c < of->out; c++) g[c] += e[i * w->columns + c];
         const int64_t b = r * of->out;
-        NAME(update_run)(o, p->lr[r], of->out, g, of->b + b, of->b_s0 ? of->b_s0 + b : NULL, of->b_s1 ? of->b_s1 + b : NULL);
+        NAME(update_run)(o, of->lr_b[r], of->out, g, of->b + b, of->b_s0 ? of->b_s0 + b : NULL, of->b_s1 ? of->b_s1 + b : NULL);
     }
 }
 
@@ -305,7 +305,7 @@ FN void NAME(learn)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparamete
     for (int64_t t = 0; t < PANEL; t++) sums[t] = !l && p->from ? p->shift * total[t] : total[t];
     if (of->learn_b) {
         const int64_t b = r * of->out + P * PANEL;
-        NAME(update_run)(o, p->lr[r], MIN(PANEL, of->out - P * PANEL), total, of->b + b, of->b_s0 ? of->b_s0 + b : NULL,
+        NAME(update_run)(o, of->lr_b[r], MIN(PANEL, of->out - P * PANEL), total, of->b + b, of->b_s0 ? of->b_s0 + b : NULL,
                          of->b_s1 ? of->b_s1 + b : NULL);
     }
 }
@@ -377,7 +377,7 @@ FN void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparamete
                 NAME(gradient_of_values)(list, from, here, constants + first, delta, sums, own->g);
             else
                 NAME(multiply)(here, before, VECTORS, old + from, 1, row, delta, PANEL, own->g, PANEL, 1);
-            NAME(update_run)(o, p->lr[r], here * PANEL, own->g, W + at, s0 ? s0 + at : NULL, s1 ? s1 + at : NULL);
+            NAME(update_run)(o, of->lr_W[r], here * PANEL, own->g, W + at, s0 ? s0 + at : NULL, s1 ? s1 + at : NULL);
         }
         if (!n) continue;
         const block_list *list = sparse ? w->list[s % 3] + mine + c : NULL;
