@@ -1,4 +1,4 @@
-"""`dfanp bench`: how long training takes, against PyTorch, dense products and the thesis' way."""
+"""`dfanp bench`: how long training takes, against JAX, PyTorch, dense products and the thesis' way."""
 
 import importlib.util
 import json
@@ -20,7 +20,7 @@ QUICK_GPU = {
     "grid_epochs": 1,
     "figures": ("2.1",),
 }
-QUICK = {"train_size": 40 * 128, "test_size": 1000, "steps": 40, "epochs": 50}
+QUICK = {"train_size": 40 * 128, "test_size": 1000, "steps": 40, "epochs": 50, "networks": 2}
 
 
 @click.group(cls=Group)
@@ -39,19 +39,20 @@ def bench():
 @option("--rounds", type=Whole(1, 1000), default=5, help="Turns that each candidate takes.")
 @threads("Of everybody.  [default: every core]")
 @option("--torch/--no-torch", default=True, help="Whether PyTorch and the thesis' way take part.")
+@option("--jax/--no-jax", default=None, help="Whether JAX takes part.  [default: if it is installed]")
 @option("--growth", is_flag=True, help="How a step's cost grows with each size, instead of the comparison.")
 @option("--quick", is_flag=True, help="A few steps: whether it works, not how fast it is.")
 @option("--out", type=Place("dir"), metavar="DIR", help="Write JSON and pictures here.")
 @as_json
 @quiet
-def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quick, out, as_json, quiet):
+def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, jax, growth, quick, out, as_json, quiet):
     """Time epochs, steps, replicas, start and memory on the CPU; prints Markdown tables.
 
     \b
     Examples:
       dfanp bench cpu --opt rmsprop --method dfa
       dfanp bench cpu --growth --no-torch --out bench/results
-      dfanp bench cpu --quick --no-torch
+      dfanp bench cpu --quick --no-torch --no-jax
 
     Each candidate is a process of its own, and the candidates take turns; the tables show medians of the rounds.
 
@@ -74,7 +75,11 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
             click.echo(message, err=True)
 
     if growth:
-        torch = False
+        torch = jax = False
+    if jax is None:
+        jax = importlib.util.find_spec("jax") is not None
+    elif jax and importlib.util.find_spec("jax") is None:
+        raise DfanpError("JAX is not installed: pip install 'dfanp[bench]' (or leave it out: --no-jax)")
     if torch and importlib.util.find_spec("torch") is None:
         raise DfanpError("PyTorch is not installed: pip install 'dfanp[bench]' (or leave it out: --no-torch)")
     for tier in tiers or ():
@@ -91,6 +96,7 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
         rules=rules,
         rounds=rounds,
         torch=torch,
+        jax=jax,
         **(QUICK if quick else {}),
     )
     result = report.begin(plan, quick)
