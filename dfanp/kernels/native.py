@@ -125,7 +125,7 @@ class Known:
         of: the parts.
         weights, bytes: numbers in the weights of the first layer; bytes of all weights.
         shape: of the totals.
-        fits: whether each B has the shape that the rule needs.
+        fits: whether all arrays lie as a pass reads them, and each B has the shape that the rule needs.
     """
 
     def __init__(self, tier, network, loss, learning, parts):
@@ -142,7 +142,10 @@ class Known:
         for l, (of, w) in enumerate(zip(self.layers, W, strict=True)):
             of.W, (of.inputs, of.outputs) = address(w), w.shape[-2:]
             of.b = address(network.parameters[f"b{l}"]) if network.bias else None
-        self.fits = True
+        arrays = [*W, *network.parameters.values()]
+        if learning is not None:
+            arrays += [array for slots in learning.state.slots.values() for array in vars(slots).values()]
+        self.fits = all(array.dtype == self.dtype and array.flags.c_contiguous for array in arrays)
         if learning is not None:
             self.learn(tier, learning)
 
@@ -295,7 +298,7 @@ class Native(compiled.Compiled):
         both = self.workspace.known.get(id(network))
         if both is None:
             both = self.workspace.known[id(network)] = {}
-            finalize(network, self.workspace.known.pop, id(network), None)
+            finalize(network, self.workspace.known.pop, id(network), None).atexit = False
         found, mine = both.get(learning is not None), Known.parts(network, loss, learning)
         if found is None or len(found.of) != len(mine) or not all(map(is_, found.of, mine)):
             found = both[learning is not None] = Known(self, network, loss, learning, mine)
