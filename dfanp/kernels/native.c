@@ -15,6 +15,11 @@
 #include <string.h>
 
 #define FN static inline __attribute__((always_inline))
+#if defined(__GNUC__)
+#define ONCE static __attribute__((noinline)) /* large, and called for much work: one copy is enough */
+#else
+#define ONCE static
+#endif
 #define EXPORT __attribute__((visibility("default")))
 
 /* glibc 2.29 brought a version of exp that sets errno in another way. The one before it computes the same, and a library that asks

@@ -50,7 +50,7 @@ TILE(tile_6_g, R6, V2)
 #endif
 
 /* out (n, vectors) += A (n, K) @ T (K, vectors), or = if `fresh`. Each number is summed from k = 0 on, whatever the tiles are. */
-static void NAME(multiply)(int64_t n, int64_t K, int64_t vectors, const REAL *A, int64_t row, int64_t next, const REAL *T,
+ONCE void NAME(multiply)(int64_t n, int64_t K, int64_t vectors, const REAL *A, int64_t row, int64_t next, const REAL *T,
                            int64_t down, REAL *out, int64_t across, int fresh) {
 #define ALL_ROWS(v)                                                                                                    \
     int64_t i = 0;                                                                                                     \

@@ -207,7 +207,7 @@ static void NAME(from_rows)(const NAME(work) *w, int64_t units, int64_t out, con
 }
 
 /* to (columns, PANEL) = the transpose of `from` (rows, columns), whose rows are `row` apart; what is beyond `rows` is zero. */
-static void NAME(turn)(int64_t rows, int64_t columns, const REAL *from, int64_t row, REAL *to) {
+ONCE void NAME(turn)(int64_t rows, int64_t columns, const REAL *from, int64_t row, REAL *to) {
     if (rows < PANEL) memset(to, 0, sizeof(REAL) * (size_t)(columns * PANEL));
     for (int64_t r = 0; r < rows; r += 8)
         for (int64_t c = 0; c < columns; c++)
@@ -267,6 +267,11 @@ FN void NAME(deltas)(const NAME(pass) *p, const NAME(work) *w, int64_t l, int64_
 #undef SLOPES
 }
 
+/* The update of biases and of output weights, which are few. */
+ONCE void NAME(update_few)(NAME(hyperparameters) o, REAL lr, int64_t count, const REAL *g, REAL *w, REAL *s0, REAL *s1) {
+    NAME(update_run)(o, lr, count, g, w, s0, s1);
+}
+
 /* Update the rows of the output weights that belong to panel P of the last hidden layer, whose activations are h; with the first
  * panel the biases. */
 FN void NAME(update_outputs)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparameters) o, int64_t r, int64_t q, int64_t P,
@@ -280,21 +285,21 @@ FN void NAME(update_outputs)(const NAME(pass) *p, const NAME(work) *w, NAME(hype
                 for (int64_t t = 0; t < PANEL; t++) g[t] += h[i * PANEL + t] * e[i];
         } else
             NAME(multiply)(width, n, w->columns / LANES, h, 1, PANEL, e, w->columns, g, w->columns, 1);
-        NAME(update_run)(o, of->lr_W[r], width * w->columns, g, w->W + at, w->s0 ? w->s0 + at : NULL, w->s1 ? w->s1 + at : NULL);
+        NAME(update_few)(o, of->lr_W[r], width * w->columns, g, w->W + at, w->s0 ? w->s0 + at : NULL, w->s1 ? w->s1 + at : NULL);
     }
     if (of->learn_b && P == 0) {
         memset(g, 0, sizeof(REAL) * (size_t)w->columns);
         for (int64_t i = 0; i < n; i++)
             for (int64_t c = 0; c < of->out; c++) g[c] += e[i * w->columns + c];
         const int64_t b = r * of->out;
-        NAME(update_run)(o, of->lr_b[r], of->out, g, of->b + b, of->b_s0 ? of->b_s0 + b : NULL, of->b_s1 ? of->b_s1 + b : NULL);
+        NAME(update_few)(o, of->lr_b[r], of->out, g, of->b + b, of->b_s0 ? of->b_s0 + b : NULL, of->b_s1 ? of->b_s1 + b : NULL);
     }
 }
 
 /* Delta of a panel of hidden layer l at step s - 1, from e or from delta of the layer above; the updates of its biases and of the
  * output weights that belong to it. Written to `to`; `sums` gets its
  * column sums, times shift for stacked digits. */
-FN void NAME(learn)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparameters) o, int64_t s, int64_t l, int64_t r, int64_t q,
+ONCE void NAME(learn)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparameters) o, int64_t s, int64_t l, int64_t r, int64_t q,
                     int64_t P, int64_t n, REAL *to, REAL *sums, const NAME(own) *own) {
     const NAME(hidden) *layer = w->layer + l;
     const NAME(layer) *of = p->layers + l;
@@ -305,7 +310,7 @@ FN void NAME(learn)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparamete
     for (int64_t t = 0; t < PANEL; t++) sums[t] = !l && p->from ? p->shift * total[t] : total[t];
     if (of->learn_b) {
         const int64_t b = r * of->out + P * PANEL;
-        NAME(update_run)(o, of->lr_b[r], MIN(PANEL, of->out - P * PANEL), total, of->b + b, of->b_s0 ? of->b_s0 + b : NULL,
+        NAME(update_few)(o, of->lr_b[r], MIN(PANEL, of->out - P * PANEL), total, of->b + b, of->b_s0 ? of->b_s0 + b : NULL,
                          of->b_s1 ? of->b_s1 + b : NULL);
     }
 }
@@ -347,7 +352,7 @@ FN void NAME(outputs)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64
 }
 
 /* One panel of hidden layer l in one sweep: the update of step s - 1, and the product of step s. */
-FN void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparameters) o, int64_t s, int64_t l, int64_t before, int64_t n,
+ONCE void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparameters) o, int64_t s, int64_t l, int64_t before, int64_t n,
                     int64_t first_replica, int64_t task, const NAME(own) *own) {
     const NAME(hidden) *layer = w->layer + l, *below = layer - 1;
     const NAME(layer) *of = p->layers + l;
@@ -446,7 +451,7 @@ FN void NAME(judge)(const NAME(pass) *p, int64_t columns, int64_t n, const REAL 
 }
 
 /* Of n examples of replica q of a group those from `begin` to `end`: their errors, from the strips' parts of their logits. */
-FN void NAME(errors)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64_t n, int64_t r, int64_t q, int64_t begin, int64_t end,
+ONCE void NAME(errors)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64_t n, int64_t r, int64_t q, int64_t begin, int64_t end,
                      REAL *e, int keep) {
     const int64_t columns = w->columns, outputs = p->layers[p->depth - 1].out, at = q * p->batch, size = (end - begin) * columns;
     const REAL *part = w->part[s & 1] + (q * w->strips * p->batch + begin) * columns;
@@ -460,7 +465,7 @@ FN void NAME(errors)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64_
 }
 
 /* Write list c, of a block of the first layer, for step s. */
-FN void NAME(list)(const NAME(pass) *p, const NAME(work) *w, int64_t first, int64_t s, int64_t c) {
+ONCE void NAME(list)(const NAME(pass) *p, const NAME(work) *w, int64_t first, int64_t s, int64_t c) {
     const int64_t blocks = w->layer[0].blocks, r = p->own_X ? first + c / blocks : 0, n = MIN(p->batch, p->N - s * p->batch);
     const block_list *list = w->list[s % 3] + c;
     int64_t rows;
@@ -474,7 +479,7 @@ FN void NAME(list)(const NAME(pass) *p, const NAME(work) *w, int64_t first, int6
 
 /* Copy the weights of a group of replicas and their states to where the pass keeps them, or (`back`) from there: task by task, one
  * for each panel of a hidden layer and replica, then one for the output weights of each. */
-static void NAME(move)(const NAME(pass) *p, const NAME(work) *w, int64_t first, int64_t l, int64_t task, int back) {
+ONCE void NAME(move)(const NAME(pass) *p, const NAME(work) *w, int64_t first, int64_t l, int64_t task, int back) {
     const NAME(layer) *of = p->layers + l;
     if (back && !of->learn_W) return;
     if (l == p->depth - 1) {

@@ -86,7 +86,7 @@ FN void NAME(gradient_of_values)(const block_list *list, int64_t first, int64_t 
 }
 
 /* List what a block of `rows` columns of n examples has beside the constants of these columns; X has its rows D apart. */
-static void NAME(list_values)(const REAL *X, int64_t D, int64_t n, int64_t rows, const REAL *constants, const block_list *out) {
+ONCE void NAME(list_values)(const REAL *X, int64_t D, int64_t n, int64_t rows, const REAL *constants, const block_list *out) {
     REAL *of_example = out->of_example, *of_pixel = out->of_pixel;
     int32_t next[DENSE_ROWS] = {0}, e = 0, sum = 0;
     for (int64_t i = 0; i < n; i++) {
