@@ -611,7 +611,7 @@ def test_overlapping_precisions_of_a_gpu():
     """What cuBLAS rounds is a setting of the process, too: those who want it and those who do not take turns."""
     from types import SimpleNamespace
 
-    from dfanp.kernels.card import products
+    from dfanp.kernels.cublas import products
 
     kinds = {"f": "full"}
     linalg = SimpleNamespace(get_compute_type=kinds.get, set_compute_type=kinds.__setitem__, COMPUTE_TYPE_TF32="tf32")

@@ -1,13 +1,10 @@
 """CuPy's device as the cuda tier sees it: memory, sizes, and the launch of a kernel whose only argument is a struct."""
 
 import ctypes
-from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-
-from ..threads import ProcessSetting, once
 
 
 @cache
@@ -81,18 +78,3 @@ class Card:
         """Launch kernel `name` with `struct`, of ctypes, as its only argument; nothing is waited for."""
         argument = np.frombuffer(bytes(struct), np.dtype((np.void, ctypes.sizeof(struct))))
         self.kernel(file, name, defines)((blocks,), (threads,), (argument,), shared_mem=shared)
-
-
-@once
-def compute_type(cupy):
-    """Return the ProcessSetting of how cuBLAS computes the products of float32."""
-    linalg = cupy._core._routines_linalg
-    return ProcessSetting(lambda: linalg.get_compute_type("f"), lambda kind: linalg.set_compute_type("f", kind))
-
-
-def products(xp, tf32=False):
-    """Return a context in which cuBLAS rounds the factors of float32 products to TF32, or does what is set outside of dfanp."""
-    if not hasattr(getattr(xp, "_core", None), "_routines_linalg"):  # not CuPy
-        return nullcontext()
-    setting = compute_type(xp)
-    return setting.held(xp._core._routines_linalg.COMPUTE_TYPE_TF32 if tf32 else setting.outside())

@@ -13,7 +13,8 @@ import numpy as np
 from .. import activations
 from ..inputs import StackedDigits, WeightGradient, dtype_name
 from . import mirror
-from .card import Card, products
+from .card import Card
+from .cublas import products
 from .cuda_shapes import shape_of
 from .mirror import ACTIVATIONS, HYPERPARAMETERS, INT, POINTER, REALS, corrections, hyperparameters, slots
 from .tier import Tier

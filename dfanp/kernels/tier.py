@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from ..inputs import WeightGradient
-from .card import products
+from .cublas import products
 
 
 class Learning(NamedTuple):
