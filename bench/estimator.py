@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from dfanp.intervals import mean_interval
+from dfanp.analysis.intervals import mean_interval
 
 from .report import machine, rows, seconds
 

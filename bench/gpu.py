@@ -103,9 +103,9 @@ def ceilings(plan, say):
 
 def grid(plan, say):
     """Yield the seconds of the learning-rate grid of figure 3.4, five rates and three seeds each, as one sweep."""
-    from dfanp import grids
     from dfanp.settings import ParitySettings
-    from dfanp.sweeps import Sweep
+    from dfanp.sweeps import grids
+    from dfanp.sweeps.sweep import Sweep
 
     say("the grid of figure 3.4")
     sizes = {"train_size": plan.train_size, "test_size": plan.test_size, "hidden": (plan.hidden,)}

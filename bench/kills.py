@@ -23,8 +23,8 @@ PATIENCE = 60.0  # seconds after which a worker has outlived its parent; it shou
 
 def settings():
     """Return the runs: 32, in 8 jobs of four that are trained together."""
-    from dfanp import grids
     from dfanp.settings import ParitySettings
+    from dfanp.sweeps import grids
 
     base = ParitySettings(lr=1.0, epochs=8, data="digits", train_size=20_000, test_size=2000)
     axes = {"hidden": [(8,), (9,)], "opt": ["sgd", "adam"], "k": [1, 2], "lr": [0.1, 0.01], "seed": [0, 1]}
@@ -33,10 +33,11 @@ def settings():
 
 def child(folder, workers):
     """Run the sweep in `folder` to its end, in this process."""
-    from dfanp import jobs, sweeps
+    from dfanp.sweeps import jobs
+    from dfanp.sweeps.sweep import Sweep
 
     jobs.SAVE_AFTER, jobs.SAVE_SHARE = SAVE_AFTER, 1.0
-    with sweeps.Sweep(settings(), folder, workers, keep=True) as sweep:
+    with Sweep(settings(), folder, workers, keep=True) as sweep:
         for outcome in sweep.outcomes():
             if outcome.state != "done":
                 sys.exit(f"{outcome.state}: {outcome.error}")

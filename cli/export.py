@@ -31,7 +31,7 @@ def export(run, out, seed, data_dir):
     See also: dfanp parity, dfanp represent.
     """
     from dfanp import DfanpError, interchange
-    from dfanp.kept import Kept
+    from dfanp.runs.saved import Kept
 
     with usage_errors():
         interchange.checked_path(out)

@@ -99,7 +99,7 @@ def main(args=None):
     """Run the command line and exit. SIGTERM, and SIGHUP of a terminal that closes, end it as Ctrl-C does, unless they are ignored."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # a command reports itself, in a line, what its user should know
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # as dfanp.signals has them, which takes NumPy
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # as dfanp.system.signals has them, which takes NumPy
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
             signal.signal(getattr(signal, name), interrupt)
     sys.exit(run(args))

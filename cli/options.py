@@ -178,7 +178,7 @@ class Grid(click.ParamType):
     def convert(self, value, param, ctx):
         if completing(ctx) or (isinstance(value, tuple) and self.separator == ","):
             return value
-        from dfanp.grids import values
+        from dfanp.sweeps.grids import values
 
         try:
             if self.separator != "," or isinstance(self.of, click.Choice):  # names have no ranges

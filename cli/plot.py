@@ -36,8 +36,10 @@ def plot(folders, out, x, last):
 
     See also: dfanp results, dfanp tune.
     """
-    from dfanp import DfanpError, plots, tuning
-    from dfanp.grids import varied
+    from dfanp import DfanpError
+    from dfanp.reports import plots
+    from dfanp.sweeps import tuning
+    from dfanp.sweeps.grids import varied
 
     with usage_errors():
         path = plots.checked_file(out)
@@ -57,7 +59,7 @@ def plot(folders, out, x, last):
 
 def best_rates(results, last):
     """Return the Results with the best rate of each group that has several: curves of the others would hide it."""
-    from dfanp import tuning
+    from dfanp.sweeps import tuning
 
     found = tuning.candidates(results, last)
     groups = tuning.grouped(found, tuning.axes(found)).values()
@@ -68,8 +70,8 @@ def best_rates(results, last):
 def read(folder):
     """Return the Results in a folder: of a sweep, or of a run (also an unfinished one)."""
     from dfanp import DfanpError
-    from dfanp.reported import checked_log
-    from dfanp.store import Result, Store, key_of
+    from dfanp.reports.run_report import checked_log
+    from dfanp.sweeps.store import Result, Store, key_of
 
     folder = Path(folder)
     if (folder / "store.jsonl").exists():

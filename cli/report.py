@@ -31,7 +31,7 @@ def report(runs, out, title, data_dir, quiet):
 
     See also: dfanp plot, dfanp represent.
     """
-    from dfanp import plots, report
+    from dfanp.reports import plots, report
 
     with usage_errors():
         plots.checked_file(out, "report", report.FORMATS)

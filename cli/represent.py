@@ -49,8 +49,9 @@ def represent(run, layer, place, seed, samples, kind, plot, data_dir, as_json, q
 
     See also: dfanp parity, dfanp export.
     """
-    from dfanp import plots, representations
-    from dfanp.kept import Kept
+    from dfanp.analysis import probes
+    from dfanp.reports import plots
+    from dfanp.runs.saved import Kept
 
     if layer and place:
         raise click.UsageError("--layer and --place are two views: ask for one")
@@ -66,11 +67,11 @@ def represent(run, layer, place, seed, samples, kind, plot, data_dir, as_json, q
         }
     if not quiet:
         click.echo(f"{kept.title}, seed {seed}", err=True)
-    told = {when: representations.measured(each) for when, each in seen.items()}
+    told = {when: probes.measured(each) for when, each in seen.items()}
     click.echo(json.dumps({"seed": seed, **told}, allow_nan=False) if as_json else table(told))
     sys.stdout.flush()
     if plot:
-        planes = {when: representations.plane(each, kind) for when, each in seen.items()}
+        planes = {when: probes.plane(each, kind) for when, each in seen.items()}
         with drawing(plot):
             plots.draw_maps(planes, plot, kept.title)
     return 0

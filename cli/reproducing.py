@@ -35,11 +35,12 @@ def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, devi
     """Train, write and draw a list of (Experiment, mode); return the exit code."""
     from dfanp_figures.draw import draw, read, title
 
-    from dfanp import Backend, plots
+    from dfanp import Backend
     from dfanp.backend import usable_cores
     from dfanp.experiments import experiment, table
     from dfanp.experiments.reproduce import Reproduction
-    from dfanp.records import write_whole
+    from dfanp.files.whole import write_whole
+    from dfanp.reports import plots
 
     if out == "":
         raise click.UsageError("--out names no folder")

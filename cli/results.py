@@ -52,8 +52,8 @@ def results(folder, where, group_by, last, as_csv, as_json):
 
     See also: dfanp tune, dfanp plot.
     """
-    from dfanp.grids import varied
-    from dfanp.store import Store
+    from dfanp.sweeps.grids import varied
+    from dfanp.sweeps.store import Store
 
     if as_csv and as_json:
         raise click.UsageError("--csv and --json are two answers: ask for one")
@@ -89,7 +89,7 @@ def results(folder, where, group_by, last, as_csv, as_json):
 
 def row_of(result, seconds, last):
     """Return the row of a Result."""
-    from dfanp.tuning import score
+    from dfanp.sweeps.tuning import score
 
     tests = result.accuracies()
     values = (len(tests), tests[-1] if tests else None, score(result, last), seconds, result.status)
@@ -98,7 +98,7 @@ def row_of(result, seconds, last):
 
 def groups(rows, names):
     """Return a row for each combination of the settings `names`."""
-    from dfanp.intervals import mean_interval
+    from dfanp.analysis.intervals import mean_interval
 
     together = {}
     for row in rows:

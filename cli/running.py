@@ -29,7 +29,7 @@ run_options = (
 
 def checked_files(out, plot):
     """Return the picture's path (None without one); bad usage if one of them cannot be."""
-    from dfanp import plots
+    from dfanp.reports import plots
 
     if out == "":
         raise click.UsageError("--out names no folder")
@@ -39,8 +39,9 @@ def checked_files(out, plot):
 
 def train(settings, out, threads, dataset, plot, as_json, quiet):
     """Train the run of `settings`, say how it goes and what came of it; return the exit code."""
-    from dfanp import KernelWarning, plots
-    from dfanp.runs import Run
+    from dfanp import KernelWarning
+    from dfanp.reports import plots
+    from dfanp.runs.run import Run
 
     def say(message):
         if not quiet:
@@ -133,7 +134,7 @@ def measured(run, seed):
 
 def final_accuracy(run):
     """Return mean and half-width of the 95 % interval of the last test accuracies, over the seeds that got to the end."""
-    from dfanp.intervals import mean_interval
+    from dfanp.analysis.intervals import mean_interval
 
     statuses = zip(run.settings.seeds, run.statuses(), strict=True)
     finals = [measured(run, seed)[-1]["test_accuracy"] for seed, status in statuses if status == "ok"]

@@ -39,7 +39,7 @@ def follow(sweep, out, quiet):
     Raises:
         Interrupted: the user stopped it.
     """
-    from dfanp import signals
+    from dfanp.system import signals
 
     def say(text):
         if not quiet:

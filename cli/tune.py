@@ -111,8 +111,9 @@ def run(
     as_json, quiet,
 ):  # fmt: skip
     """Run the sweep of the settings `base` over `lists`, rates and seeds, print the best; return the exit code."""
-    from dfanp import grids, plots, tuning
-    from dfanp.sweeps import Sweep
+    from dfanp.reports import plots
+    from dfanp.sweeps import grids, tuning
+    from dfanp.sweeps.sweep import Sweep
 
     if len(lists["epochs"]) > 1 and halving:
         raise click.UsageError("--halving takes a single --epochs")
@@ -157,7 +158,7 @@ def rounded(rate):
 
 def failures_of(sweep):
     """Return key -> a line, for each run of a sweep that failed."""
-    from dfanp.store import key_of
+    from dfanp.sweeps.store import key_of
 
     keys = {key_of(each.config()) for each in sweep.settings}
     return {
@@ -169,7 +170,7 @@ def failures_of(sweep):
 
 def summary_of(results, last):
     """Return a dict for each group of settings: its names, the best rate, score, interval, and what to know about it."""
-    from dfanp import tuning
+    from dfanp.sweeps import tuning
 
     found = tuning.candidates(results, last)
     names = tuning.axes(found)

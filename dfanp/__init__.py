@@ -13,7 +13,7 @@ Read the modules in this order: activations, losses, feedback, network, rules, o
 
 from typing import TYPE_CHECKING
 
-from .lazy import names_of
+from .system.lazy import names_of
 from .version import __version__
 
 if TYPE_CHECKING:  # for editors; each is imported when it is first used, so that the command line starts at once
@@ -27,7 +27,9 @@ if TYPE_CHECKING:  # for editors; each is imported when it is first used, so tha
     from .optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
     from .problems import Arrays, Parity, Synthetic, load
     from .registry import register
+    from .reports import report
     from .rules import Rule
+    from .sweeps import grids, tuning
     from .training import Record, Training
 
 HOMES = {
@@ -41,7 +43,9 @@ HOMES = {
     "optimizers": "SGD Adadelta Adagrad Adam Momentum Nesterov Optimizer RMSProp",
     "problems": "Arrays Parity Synthetic load",
     "registry": "register",
+    "reports": "report",
     "rules": "Rule",
+    "sweeps": "grids tuning",
     "training": "Record Training",
 }
 __getattr__, __dir__ = names_of(__name__, HOMES)
@@ -74,6 +78,9 @@ __all__ = [
     "Synthetic",
     "Training",
     "__version__",
+    "grids",
     "load",
     "register",
+    "report",
+    "tuning",
 ]

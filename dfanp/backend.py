@@ -9,7 +9,7 @@ import numpy as np
 from .checks import MOST_THREADS, whole
 from .errors import BackendError, by_name, first_line
 from .kernels import resolve
-from .threads import blas_on, blas_pools, default_threads, usable_cores
+from .system.threads import blas_on, blas_pools, default_threads, usable_cores
 
 __all__ = ["Backend", "blas_pools", "check_threads", "default_threads", "gpu_name", "usable_cores", "usable_cupy"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from textwrap import fill
 
 from dfanp.errors import RecordError
-from dfanp.plots import drawing, save
+from dfanp.reports.plots import drawing, save
 
 from .findings import FINDINGS
 from .kinds import KINDS

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dfanp.plots import scatter
+from dfanp.reports.plots import scatter
 
 from .styles import COLOURS, bars, by_panel, chance, finals, legend, line, mean, panels, within
 

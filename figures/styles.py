@@ -4,7 +4,7 @@ from math import ceil
 
 import numpy as np
 
-from dfanp.intervals import mean_interval
+from dfanp.analysis.intervals import mean_interval
 
 # From dark to light, so that they differ in grey; markers and dashes differ as well.
 COLOURS = ("#16324f", "#b3401f", "#2a7f62", "#d08c1d", "#6c5b9e", "#4fa3d1", "#8a8a8a")

@@ -17,8 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dfanp
-from dfanp import estimator_parameters, rules
-from dfanp.estimator import DFAClassifier, RandomFeatures
+from dfanp import rules
+from dfanp.estimator import DFAClassifier, RandomFeatures, parameters
 
 QUICK = dict(hidden_layer_sizes=(20,), learning_rate_init=0.01, random_state=0)
 
@@ -242,7 +242,7 @@ def test_examples_drawn_ahead_are_not_those_of_the_call_before(few, strict_backe
     X, y = few
     both = []
     for backend in (dfanp.Backend("cpu", kernels="numpy"), strict_backend):
-        monkeypatch.setattr(estimator_parameters, "Backend", lambda *_, backend=backend: backend)
+        monkeypatch.setattr(parameters, "Backend", lambda *_, backend=backend: backend)
         both.append(
             DFAClassifier(**QUICK).partial_fit(X[:100], y[:100], classes=range(10)).partial_fit(X[200:], y[200:])
         )
@@ -251,8 +251,8 @@ def test_examples_drawn_ahead_are_not_those_of_the_call_before(few, strict_backe
 
 
 def test_threads_reach_the_backend(few, monkeypatch):
-    given, Backend = [], estimator_parameters.Backend
-    monkeypatch.setattr(estimator_parameters, "Backend", lambda *of: given.append(of) or Backend(*of))
+    given, Backend = [], parameters.Backend
+    monkeypatch.setattr(parameters, "Backend", lambda *of: given.append(of) or Backend(*of))
     DFAClassifier(**QUICK, max_iter=1, threads=1, kernels="numpy").fit(*few).predict(few[0])
     assert given == [("cpu", 1, "numpy")]
 

@@ -18,17 +18,17 @@ from dfanp import (
     baselines,
     estimator,
     feedback,
-    grids,
     interchange,
-    intervals,
     losses,
     optimizers,
     problems,
     rules,
     streams,
-)  # fmt: skip
+)
+from dfanp.analysis import intervals
 from dfanp.experiments.published import PublishedTraining
 from dfanp.registry import REGISTRIES
+from dfanp.sweeps import grids  # fmt: skip
 
 CPU = dfanp.Backend("cpu", kernels="numpy")
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ..settings import ParitySettings, SyntheticSettings, made
-from ..store import key_of
+from ..sweeps.store import key_of
 from .published import PublishedParity  # noqa: F401  (registers all that published runs have more)
 from .rates import default_rate, thesis_rate
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .. import representations
-from ..runs import restored
+from ..analysis import probes
+from ..runs.run import restored
 from .experiment import CORRECTED, MODES, Experiment, parity_series
 
 POINTS = 1000  # of a map
@@ -21,11 +21,11 @@ def digits(series, mode, scale, checkpoint, dataset):
         for settings in each.settings:
             for when in ("before", "after") if mode == CORRECTED else ("published",):
                 network = restored(settings, checkpoint(settings) if when == "after" else None, dataset)
-                seen = representations.of_place(network, dataset, samples=scale.samples)
+                seen = probes.of_place(network, dataset, samples=scale.samples)
                 if when == "published":
                     seen = as_published(seen)
                 row = {"label": each.label, "when": when, "seed": settings.seed}
-                rows.append(row | representations.measured(seen))
+                rows.append(row | probes.measured(seen))
                 if settings is each.settings[0]:
                     maps.append(row | map_of(seen))
     return {"rows": rows, "maps": maps}
@@ -43,7 +43,7 @@ def as_published(seen):
 
 def map_of(seen):
     """Return a t-SNE map, rounded to what can be seen."""
-    points, labels = representations.plane(seen, samples=POINTS)
+    points, labels = probes.plane(seen, samples=POINTS)
     return {"points": np.round(points, 2).astype(float).tolist(), "digit": labels["digit"].tolist()}
 
 
@@ -63,8 +63,8 @@ def readouts(series, mode, scale, checkpoint, dataset):
         for settings in each.settings:
             for when in ("before", "after"):
                 network = restored(settings, checkpoint(settings) if when == "after" else None, dataset)
-                seen = representations.of_place(network, dataset, samples=scale.samples, activated=True)
-                found = representations.measured(seen)
+                seen = probes.of_place(network, dataset, samples=scale.samples, activated=True)
+                found = probes.measured(seen)
                 row = {"label": each.label, "when": when, "seed": settings.seed}
                 rows.append(row | {name: found[name]["linear"] for name in ("digit", "parity")})
     return {"rows": rows}

@@ -6,12 +6,12 @@ from itertools import pairwise
 from math import prod
 from pathlib import Path
 
-from ..jobs import resolved
+from ..files.whole import write_whole
 from ..problems import load
-from ..records import write_whole
 from ..settings import present
-from ..store import key_of
-from ..sweeps import Sweep
+from ..sweeps.jobs import resolved
+from ..sweeps.store import key_of
+from ..sweeps.sweep import Sweep
 from .experiment import record
 
 

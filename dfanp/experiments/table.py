@@ -3,7 +3,7 @@
 from math import sqrt
 from typing import NamedTuple
 
-from ..intervals import mean_interval
+from ..analysis.intervals import mean_interval
 from .experiment import MODES
 
 

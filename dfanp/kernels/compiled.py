@@ -11,7 +11,7 @@ from threading import RLock, local
 import numpy as np
 
 from ..inputs import StackedDigits
-from ..threads import free_in_children
+from ..system.threads import free_in_children
 from . import mirror
 from .mirror import hyperparameters, slots
 from .nonzero import nonzero

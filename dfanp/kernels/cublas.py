@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 
-from ..threads import ProcessSetting, once
+from ..system.threads import ProcessSetting, once
 
 
 @once

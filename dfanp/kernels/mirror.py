@@ -17,7 +17,7 @@ REALS = {np.dtype("float32"): ("f", ctypes.c_float), np.dtype("float64"): ("d", 
 
 @cache
 def listed(file, macro):
-    """Return the names in the list ``#define macro(X) X(…) X(…)`` of a file of this folder."""
+    """Return the names in the list ``#define macro(X) X(…) X(…)`` of a file, named from this folder."""
     line = re.search(rf"#define {macro}\(X\) (.*)", (Path(__file__).parent / file).read_text(encoding="utf-8"))
     return tuple(re.findall(r"X\((\w+)\)", line[1]))
 

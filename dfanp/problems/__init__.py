@@ -22,8 +22,8 @@ such as whole numbers.
 
 from typing import TYPE_CHECKING
 
-from ..lazy import names_of
 from ..registry import Registry
+from ..system.lazy import names_of
 from .arrays import Arrays
 from .fields import settings_of
 from .parity import Parity, ParitySettings

@@ -3,7 +3,7 @@
 import dfanp
 
 from ..errors import by_name
-from ..lazy import lazy
+from ..system.lazy import lazy
 
 np = lazy("numpy")
 

@@ -13,17 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, by_name
-from .folders import (
-    checked_folder,
-    expanded,
-    expectation,
-    find,
-    found_in,
-    layouts,
-    named_folder,
-    places,
-    versions,
-)
+from .folders import checked_folder, expanded, expectation, find, found_in, layouts, named_folder, places, versions
 from .idx import OtherContent, read_idx
 from .images import Dataset, Images, assembled, every_nth, moments
 from .sources import FILES, SOURCES

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from ..errors import DataError, by_name
-from ..files import FULL, UNWRITABLE, replace
+from ..files.whole import FULL, UNWRITABLE, replace
 from . import folders
 from .datasets import checked, sound
 from .sources import FILES, SOURCES

@@ -4,7 +4,7 @@ import dfanp
 
 from ..checks import MOST
 from ..errors import by_name
-from ..lazy import lazy
+from ..system.lazy import lazy
 from .fields import setting, settings_of
 from .rates import default_rate
 from .settings import TrainingSettings

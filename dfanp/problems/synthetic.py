@@ -11,7 +11,7 @@ import dfanp
 
 from ..checks import MOST
 from ..errors import shown
-from ..lazy import lazy
+from ..system.lazy import lazy
 from .arrays import Arrays
 from .fields import setting, settings_of
 from .rates import Rate

@@ -110,7 +110,7 @@ def test_plot(dfanp, tmp_path):
 
 
 def test_a_picture_that_cannot_be_drawn_loses_no_result(dfanp, tmp_path, monkeypatch):
-    from dfanp import plots
+    from dfanp.reports import plots
 
     for error in (OSError(28, "No space left on device"), ValueError("no such backend")):
 

@@ -56,7 +56,7 @@ def test_a_run_is_kept_resumed_and_reported(dfanp, forget, tmp_path, method):
     told = json.loads((tmp_path / "whole" / "config.json").read_text())["config"]
     assert told["method"] == method and told["plugins"][0].startswith("feedback.py ")
 
-    from dfanp.runs import Run
+    from dfanp.runs.run import Run
     from dfanp.settings import from_config
 
     with Run(from_config(told, "config.json"), tmp_path / "cut") as run:

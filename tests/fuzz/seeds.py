@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 import dfanp
-from dfanp import interchange, records
-from dfanp.store import Result, Store, key_of
+from dfanp import interchange
+from dfanp.runs.folder import SCHEMA
+from dfanp.sweeps.store import Result, Store, key_of
 
 BREAK = b"\n==\n"  # between the parts of an input
 EXPECTED = {
@@ -159,7 +160,7 @@ def lines(rows):
 
 
 def run_folder():
-    config = json.dumps({"schema": records.SCHEMA, "config": CONFIG, "environment": {"threads": 1}}).encode()
+    config = json.dumps({"schema": SCHEMA, "config": CONFIG, "environment": {"threads": 1}}).encode()
     both = [row(epoch, seed=seed) for epoch in (1, 2) for seed in (0, 1)]
     ends = [row(1, seed=0), {"epoch": 1, "seed": 1, "status": "diverged"}, row(2, seed=0), row(3, seed=0)]
     timings, whole = (

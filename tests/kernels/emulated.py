@@ -15,8 +15,8 @@ import pytest
 
 import dfanp
 from dfanp.kernels import Kernels
-from dfanp.kernels.card import source
 from dfanp.kernels.cuda import Cuda
+from dfanp.kernels.cuda.card import source
 from dfanp.kernels.numpy import Plain
 
 HERE = Path(__file__).parent

@@ -10,9 +10,10 @@ import pytest
 
 import dfanp
 from dfanp import activations, baselines
-from dfanp.kernels import card, cuda
-from dfanp.kernels.card import options, source
-from dfanp.kernels.cuda_shapes import shape_of, shapes
+from dfanp.kernels import cuda
+from dfanp.kernels.cuda import card
+from dfanp.kernels.cuda.card import options, source
+from dfanp.kernels.cuda.shapes import shape_of, shapes
 from dfanp.optimizers import OPTIMIZERS
 
 from .emulated import emulated_backend, library, need_emulator

@@ -1,0 +1,107 @@
+"""The confusion of a network: what it took for what, and where its mistakes lie."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import losses
+
+BATCH = 1000  # examples a forward pass
+
+
+class Answers(NamedTuple):
+    """What a network said of a test set.
+
+    Attributes:
+        true, said: 0 or 1 for each example, (n,).
+        groups: ``groups`` of the problem, name -> whole numbers (n,) or (n, k): "digits" of parity, those in each
+            example; "disks" of the synthetic problem, the number of each point's disk.
+        close: how many answers rounding decides: kernels that add up in another order may give others.
+    """
+
+    true: np.ndarray
+    said: np.ndarray
+    groups: dict = {}
+    close: int = 0
+
+    @property
+    def digits(self):
+        """The digits in each example, (n, k), of parity; None of other problems."""
+        return self.groups.get("digits")
+
+    @property
+    def disks(self):
+        """The number of each point's disk, (n,), of the synthetic problem; None of other problems."""
+        return self.groups.get("disks")
+
+    @property
+    def wrong(self):
+        """Whether each answer is wrong, (n,)."""
+        return self.true != self.said
+
+    @property
+    def odd(self):
+        """How many odd digits each example has, (n,)."""
+        return (self.digits % 2).sum(axis=1)
+
+    @property
+    def accuracy(self):
+        """The share of answers that are right."""
+        return 1 - float(self.wrong.mean())
+
+    def counts(self):
+        """Return how often each answer was given, (2, 2): a row for what was true, a column for what was said."""
+        return np.bincount(2 * self.true + self.said, minlength=4).reshape(2, 2)
+
+
+def answers(network, problem, X, y):
+    """Return the Answers of a network to examples (X, y) of its problem, which has one output: the logit of 1.
+
+    Args:
+        network: without replicas.
+        problem: see ``dfanp.problems``.
+        X, y: as its ``test`` returns them.
+
+    Raises:
+        ValueError: the problem has another loss, or more outputs.
+    """
+    loss = losses.get(problem.loss)
+    if loss is not losses.bce or problem.outputs != 1:
+        raise ValueError(f"answers are those of one output under 'bce', got {problem.outputs} under {loss.name!r}")
+    host, n = problem.backend.to_host, X.shape[-2]
+    passes = (network.forward(X[..., at : min(at + BATCH, n), :]) for at in range(0, n, BATCH))
+    below, logits = (
+        np.concatenate(part) for part in zip(*((host(h[-2]), host(h[-1])[:, 0]) for h in passes), strict=True)
+    )
+    true, said, close = (host(y)[:, 0] > 0.5).astype(int), (logits > 0).astype(int), in_doubt(network, below, logits)
+    groups = problem.groups(X) if hasattr(problem, "groups") else {}
+    return Answers(true, said, groups, close)
+
+
+def in_doubt(network, below, logits):
+    """Return how many logits lie so close to 0 that the order in which their terms are added up may turn their sign.
+
+    Errors of d terms are taken to add up as a random walk does, to sqrt(d) units of the last place of |h| |W|.
+
+    Args:
+        below, logits: (n, H) and (n,): the last two of ``network.forward``.
+    """
+    last = np.asarray(network.backend.to_host(network.W[-1]), float)
+    with np.errstate(over="ignore", invalid="ignore"):  # of weights that no training leaves
+        squares = np.sum(np.square(below, dtype=float), axis=1)
+        rounding = np.finfo(logits.dtype).eps * np.sqrt(sum(network.sizes) * squares.mean()) * np.linalg.norm(last)
+    return int(np.sum((squares > 0) & (np.abs(logits) < rounding)))  # a sum of zeros is 0 in any order
+
+
+def shares(happened, groups, count):
+    """Return for each of the groups 0 … count - 1 the share of examples in which something happened, NaN for an empty group.
+
+    Args:
+        happened: a boolean for each example, (n,).
+        groups: the group of each, (n,); or (n, k), where an example is in k of them.
+    """
+    if groups.ndim > 1:
+        happened, groups = np.repeat(happened, groups.shape[1]), groups.reshape(-1)
+    sizes = np.bincount(groups, minlength=count)
+    with np.errstate(invalid="ignore"):
+        return np.bincount(groups, weights=happened, minlength=count) / sizes

@@ -1,0 +1,188 @@
+"""What a hidden layer says about its inputs: probes, principal components, and a map of the plane by t-SNE.
+
+A probe asks how well a simple classifier reads a label off the representations of examples it has not seen: a linear one
+(logistic regression; Alain & Bengio 2016) and nearest neighbours. Beside the same measures before training they say what training
+put there. Scikit-learn computes them.
+"""
+
+import warnings
+from functools import wraps
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import by_name
+from ..inputs import StackedDigits
+from ..system.threads import blas_on
+
+NEIGHBOURS = 15
+COMPONENTS = 10  # principal components whose share of the variance is told
+LEADING = 2  # of them, that the last probe sees
+LEAST = 40  # examples
+USUAL = 1e9  # representations that are larger, or whose largest number is smaller than 1 / USUAL, are scaled
+
+
+class Represented(NamedTuple):
+    """Representations and what may be read off them.
+
+    Attributes:
+        h: (n, width), float64.
+        labels: name -> whole numbers (n,).
+    """
+
+    h: np.ndarray
+    labels: dict
+
+
+def of_place(network, dataset, place=0, samples=10_000, activated=False):
+    """Return the Represented test digits, as a first layer trained on stacked digits sees one alone at `place`: x @ W0[place].
+
+    Demirbilek 2021, figure 3.6: the part of the pre-activation that comes from one digit; labels are ``digit`` and ``parity``.
+
+    Args:
+        network: without replicas, of ``Parity``.
+        dataset: a Dataset.
+        place: of the digit, from 0.
+        samples: digits, the first ones.
+        activated: whether the activation of the network follows.
+
+    Raises:
+        ValueError: there is no such place.
+    """
+    images, pixels = dataset.test, dataset.test.pixels.shape[1]
+    k = network.sizes[0] // pixels
+    if not 0 <= place < k:
+        raise ValueError(f"place must be from 0 to {k - 1} (k = {k} digits), got {place}")
+    W = np.asarray(network.backend.to_host(network.W[0]), float)[place * pixels : (place + 1) * pixels]
+    X = (images.pixels[:samples].astype(float) - dataset.mean) / dataset.std
+    digits = images.labels[:samples].astype(int)
+    f = network.activation.f if activated else lambda xp, a: a
+    with np.errstate(over="ignore", invalid="ignore"):  # of weights that have diverged, which ``usable`` says
+        return Represented(f(np, X @ W), {"digit": digits, "parity": digits % 2})
+
+
+def of_layer(network, problem, layer, seed=0, samples=10_000):
+    """Return the Represented test examples in hidden layer `layer`, h[layer] (from 1).
+
+    Labels are ``target``, what is to be learnt, and for parity ``digit``, the one in the first place.
+
+    Raises:
+        ValueError: there is no such layer.
+    """
+    if not 1 <= layer <= len(network.sizes) - 2:
+        raise ValueError(f"layer must be from 1 to {len(network.sizes) - 2}, the hidden ones, got {layer}")
+    X, y = problem.test(seed, 1)
+    samples, host, parts = min(samples, X.shape[-2]), network.backend.to_host, []
+    for start in range(0, samples, 1000):
+        stop = min(start + 1000, samples)
+        with np.errstate(over="ignore", invalid="ignore"):  # as above
+            parts.append(np.asarray(host(network.forward(X[start:stop, :])[layer]), float))
+    y = host(y)[:samples]
+    labels = {"target": (y[:, 0] > 0.5).astype(int) if y.shape[1] == 1 else y.argmax(axis=1)}
+    if isinstance(X, StackedDigits):
+        labels["digit"] = problem.dataset.test.labels[host(X.picks)[:samples, 0]].astype(int)
+    return Represented(np.concatenate(parts), labels)
+
+
+def on_one_thread(look):
+    """Return the function on one thread of BLAS and OpenMP: the last bits of a probe hang on how many there are."""
+
+    @wraps(look)
+    def pinned(*args, **more):
+        from threadpoolctl import threadpool_limits
+
+        with blas_on(1), threadpool_limits(limits=1):
+            return look(*args, **more)
+
+    return pinned
+
+
+@on_one_thread
+def measured(represented, seed=0):
+    """Return what probes and principal components say of Represented examples, a dict of JSON values.
+
+    Half of the examples, drawn by `seed`, teach the probes, and the others test them. For each label: the accuracies ``linear`` and
+    ``neighbours`` (15) on all columns, ``leading`` (15 neighbours in the plane of two principal components), and ``chance``, that of
+    the most frequent value. ``variance`` lists the shares of the first ten components, all 0 where the representations are all alike.
+
+    Raises:
+        ValueError: there are fewer than 40 examples, or one is not finite.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    h, labels = usable(represented.h), represented.labels
+    order = np.random.default_rng(seed).permutation(len(h))
+    teach, test = order[: len(h) // 2], order[len(h) // 2 :]
+    with np.errstate(invalid="ignore"):  # 0 / 0, where there is no variance to have a share of
+        # The full solver: the others draw, or stop at a tolerance.
+        pca = PCA(min(COMPONENTS, *h.shape), svd_solver="full").fit(h[teach])
+    in_plane = pca.transform(h)[:, :LEADING]
+    found = {"variance": [round(float(share), 5) for share in np.nan_to_num(pca.explained_variance_ratio_)]}
+    for name, values in labels.items():
+        if len(np.unique(values[teach])) < 2:  # nothing to tell apart
+            continue
+        linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+        near = lambda: KNeighborsClassifier(NEIGHBOURS)
+        told = {}
+        for probe, classifier, inputs in (
+            ("linear", linear, h),
+            ("neighbours", near(), h),
+            ("leading", near(), in_plane),
+        ):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # 300 steps are the probe
+                classifier.fit(inputs[teach], values[teach])
+            told[probe] = round(float((classifier.predict(inputs[test]) == values[test]).mean()), 5)
+        told["chance"] = round(float(np.bincount(values[test]).max() / len(test)), 5)
+        found[name] = told
+    return found
+
+
+@on_one_thread
+def plane(represented, kind="tsne", samples=1000, seed=0):
+    """Return points in a plane (m, 2) and their labels, name -> (m,), for the first m = `samples` examples.
+
+    The points of a single hidden unit lie on a line, and examples that are all alike in one point.
+
+    Args:
+        kind: "tsne" (t-SNE; van der Maaten & Hinton 2008) or "pca".
+        seed: of t-SNE.
+
+    Raises:
+        ValueError: as ``measured``; or there is no such map.
+    """
+    from sklearn.decomposition import PCA
+
+    by_name("map", kind, dict.fromkeys(("tsne", "pca")))
+    h = usable(represented.h[:samples])
+    labels = {name: values[:samples] for name, values in represented.labels.items()}
+    with np.errstate(invalid="ignore"):  # as in ``measured``
+        few = PCA(min(50, *h.shape), svd_solver="full").fit_transform(h)
+    flat = np.pad(few[:, :2], ((0, 0), (0, max(0, 2 - few.shape[1]))))
+    spread = flat[:, 0].std()
+    if kind == "pca" or spread == 0:
+        return flat, labels
+    from sklearn.manifold import TSNE
+
+    # What init="pca" is where there are two columns; it cannot be where there is one.
+    init = "pca" if few.shape[1] > 1 else (flat / spread * 1e-4).astype("float32")
+    return TSNE(init=init, perplexity=min(30.0, len(few) / 4), random_state=seed).fit_transform(few), labels
+
+
+def usable(h):
+    """Return representations, exactly scaled where squares would overflow or vanish, which nothing here depends on.
+
+    Raises:
+        ValueError: there are too few, or one is not finite.
+    """
+    if len(h) < LEAST:
+        raise ValueError(f"representations need at least {LEAST} test examples, got {len(h)}")
+    if not np.isfinite(h).all():
+        raise ValueError("the representations are not finite: the network has diverged")
+    largest = np.abs(h).max()
+    return h if 1 / USUAL < largest < USUAL else np.ldexp(h, -np.frexp(largest)[1])

@@ -1,0 +1,80 @@
+"""CuPy's device as the cuda tier sees it: memory, sizes, and the launch of a kernel whose only argument is a struct."""
+
+import ctypes
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+
+@cache
+def source(name):
+    """Return the text of a CUDA file, named from this folder, with the files that it includes in their places."""
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
+    return "\n".join(source(line.split('"')[1]) if line.startswith("#include") else line for line in lines)
+
+
+def options(file, defines):
+    """Return the compiler's options for a file with `defines` (macro -> number)."""
+    # In a pass an update costs instructions, not bytes: exact quotients and roots would make the kernel a third longer (sm_90, RMSProp).
+    # These are within 2 units of the last place.
+    fast = ("-prec-div=false", "-prec-sqrt=false") if file == "cuda_pass.cu" else ()
+    return ("-std=c++17", *fast, *(f"-D{macro}={value}" for macro, value in defines.items()))
+
+
+class Card:
+    """The current device of CuPy.
+
+    Attributes:
+        multiprocessors: how many.
+        shared: bytes of shared memory that a block can have.
+    """
+
+    def __init__(self, cupy):
+        self.cupy, self.kernels = cupy, {}
+        attributes = cupy.cuda.Device().attributes
+        self.multiprocessors = attributes["MultiProcessorCount"]
+        self.shared = attributes["MaxSharedMemoryPerBlockOptin"]
+
+    def address(self, array):
+        """Return where the data of an array begin on the device."""
+        return array.data.ptr
+
+    def strides(self, array):
+        """Return the strides of an array, in items."""
+        return [stride // array.itemsize for stride in array.strides]
+
+    def asarray(self, host):
+        """Return a NumPy array as an array of the device."""
+        return self.cupy.asarray(host)
+
+    def empty(self, shape, dtype):
+        """Return an array on the device whose values are not set."""
+        return self.cupy.empty(shape, dtype)
+
+    def zeros(self, shape, dtype):
+        """Return an array of zeros on the device."""
+        return self.cupy.zeros(shape, dtype)
+
+    def kernel(self, file, name, defines):
+        """Return kernel `name` of a file, compiled with `defines` (macro -> number)."""
+        key = file, name, tuple(defines.items())
+        if key not in self.kernels:
+            # The blocks of a pass wait for each other: all must be on the card at once, or the launch is refused.
+            together = name == "pass"
+            code = {"code": source(file), "options": options(file, defines)}
+            module = self.cupy.RawModule(**code, enable_cooperative_groups=together)
+            self.kernels[key] = module.get_function(f"dfanp_{name}")
+        return self.kernels[key]
+
+    def blocks_at_once(self, file, name, defines, threads, shared):
+        """Return how many blocks of a kernel are on the card at once."""
+        kernel = self.kernel(file, name, defines)
+        kernel.max_dynamic_shared_size_bytes = shared
+        count = self.cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor
+        return self.multiprocessors * count(kernel.kernel.ptr, threads, shared)
+
+    def launch(self, file, name, defines, struct, blocks, threads, shared=0):
+        """Launch kernel `name` with `struct`, of ctypes, as its only argument; nothing is waited for."""
+        argument = np.frombuffer(bytes(struct), np.dtype((np.void, ctypes.sizeof(struct))))
+        self.kernel(file, name, defines)((blocks,), (threads,), (argument,), shared_mem=shared)

@@ -1,0 +1,205 @@
+/* The native tier: the sparse first layer and the optimizers' updates, for float and double.
+ *
+ * Called through ctypes, by several threads of Python at once; see __init__.py for the contracts. Work is split over threads by
+ * output (columns, rows), never by summand, so the results do not depend on the number of threads, which each call says.
+ * Nothing here allocates what it does not free, or keeps anything from call to call. */
+
+#include <math.h>
+#include <omp.h>
+#ifndef _WIN32
+#include <pthread.h>
+#endif
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(DFANP_NO_CLONES)
+#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define CLONES
+#endif
+#define FN static inline __attribute__((always_inline))
+#define EXPORT __attribute__((visibility("default")))
+
+/* glibc 2.29 brought a version of exp that sets errno in another way. The one before it computes the same, and a library that asks
+ * for it, wherever it was built, loads with an older glibc too. */
+#if defined(__x86_64__) && defined(__LP64__) && defined(__GLIBC__)
+__asm__(".symver exp, exp@GLIBC_2.2.5");
+#endif
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+enum { AHEAD = 8 };  /* examples */
+enum { CHUNK = 16 }; /* rows of a gradient that are finished before they are applied */
+
+/* A bank of images as the list of their non-zero pixels, image by image, and in an image block of `block` pixels by block:
+ * the pixel's place in its block times 256, plus its raw value. Block b of an image begins at start[image * blocks + b]. */
+typedef struct {
+    int64_t pixels, blocks, block, widest; /* widest: the most non-zero pixels of any block */
+    const int64_t *start;
+    const uint16_t *nonzero;
+} bank;
+
+/* The non-zero pixels of a batch of n examples of k images, twice. By block c (of k * blocks), example by example, those of
+ * example i from by_block[c * (n + 1) + i], as in the bank. By pixel j (of D = k * pixels) from by_pixel[j], each the number of
+ * its example times 256, plus its raw value. */
+typedef struct {
+    int64_t n, k;
+    int32_t *by_block, *by_pixel;
+    uint16_t *in_block;
+    uint32_t *in_pixel;
+} batch;
+
+/* Copy block c (of k * blocks) of the examples in picks (n, k) to `entries`, from place `base` on; at[i] is where example i begins. */
+static void list_by_example(const bank *from, const int64_t *picks, int64_t n, int64_t k, int64_t c, int32_t base, int32_t *at,
+                            uint16_t *entries) {
+    const int64_t place = c % from->blocks, digit = c / from->blocks;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t *s = from->start + picks[i * k + digit] * from->blocks + place;
+        if (i + AHEAD < n) /* images are drawn from all over a bank that no cache holds */
+            __builtin_prefetch(from->nonzero + from->start[picks[(i + AHEAD) * k + digit] * from->blocks + place]);
+        at[i] = base;
+        memcpy(entries + base, from->nonzero + s[0], sizeof *entries * (size_t)(s[1] - s[0]));
+        base += (int32_t)(s[1] - s[0]);
+    }
+    at[n] = base;
+}
+
+/* Turn the list of a block of `rows` pixels around: from start[r] on stand those of pixel r. */
+static void list_by_pixel(int64_t n, int64_t rows, const int32_t *at, const uint16_t *entries, int32_t *start, uint32_t *turned) {
+    int32_t next[256] = {0}, sum = at[0];
+    for (int32_t e = at[0]; e < at[n]; e++) next[entries[e] >> 8]++;
+    for (int64_t r = 0; r < rows; r++) {
+        start[r] = sum;
+        sum += next[r];
+        next[r] = start[r];
+    }
+    for (int64_t i = 0; i < n; i++)
+        for (int32_t e = at[i]; e < at[i + 1]; e++)
+            turned[next[entries[e] >> 8]++] = (uint32_t)i << 8 | (entries[e] & 255);
+}
+
+/* Return how many threads OpenMP would take, by its variables and what was set in the calling thread. */
+EXPORT int64_t dfanp_most_threads(void) { return MIN(omp_get_max_threads(), omp_get_thread_limit()); }
+
+/* GCC's libgomp keeps the threads of a parallel region for the next one. A child of fork would wait for them for good, since it has
+ * none of them; so they are sent home before the fork, and on either side the next region starts new ones. Where that cannot
+ * be done, the child computes on one thread. Other OpenMP libraries see to a fork themselves. */
+static int alone;
+#define TEAM(threads) num_threads(alone ? 1 : (int)(threads))
+#if defined(__GNUC__) && !defined(__clang__) && !defined(_WIN32)
+static int kept;
+static void before_fork(void) {
+#if __GNUC__ >= 9
+    kept = omp_pause_resource_all(omp_pause_hard) != 0;
+#else
+    kept = 1;
+#endif
+}
+static void in_child(void) { alone |= kept; }
+__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(before_fork, NULL, in_child); }
+#endif
+
+/* Fill by_block and in_block of `out` for the examples in picks (n, k). */
+EXPORT void dfanp_gather(int64_t threads, const bank *from, const int64_t *picks, const batch *out) {
+    const int64_t n = out->n, k = out->k, blocks = from->blocks, all = k * blocks;
+    int32_t *begin = malloc(sizeof *begin * (size_t)(all + 1));
+    if (!begin) abort();
+#pragma omp parallel TEAM(threads)
+    {
+#pragma omp for schedule(static)
+        for (int64_t c = 0; c < all; c++) {
+            begin[c + 1] = 0;
+            for (int64_t i = 0; i < n; i++) {
+                const int64_t *s = from->start + picks[i * k + c / blocks] * blocks + c % blocks;
+                begin[c + 1] += (int32_t)(s[1] - s[0]);
+            }
+        }
+#pragma omp single
+        {
+            begin[0] = 0;
+            for (int64_t c = 0; c < all; c++) begin[c + 1] += begin[c];
+        }
+#pragma omp for schedule(static)
+        for (int64_t c = 0; c < all; c++)
+            list_by_example(from, picks, n, k, c, begin[c], out->by_block + c * (n + 1), out->in_block);
+    }
+    free(begin);
+}
+
+/* Fill by_pixel and in_pixel of `out` from its by_block and in_block. */
+EXPORT void dfanp_transpose(int64_t threads, const bank *from, const batch *out) {
+    const int64_t n = out->n, all = out->k * from->blocks;
+    out->by_pixel[out->k * from->pixels] = out->by_block[all * (n + 1) - 1];
+#pragma omp parallel for schedule(static) TEAM(threads)
+    for (int64_t c = 0; c < all; c++) {
+        const int64_t first = (c % from->blocks) * from->block, rows = MIN(from->block, from->pixels - first);
+        list_by_pixel(n, rows, out->by_block + c * (n + 1), out->in_block,
+                      out->by_pixel + (c / from->blocks) * from->pixels + first, out->in_pixel);
+    }
+}
+
+/* The lists of one block alone, as a pass keeps them. */
+typedef struct {
+    int32_t *by_example, *by_pixel;
+    uint16_t *in_example;
+    uint32_t *in_pixel;
+} block_list;
+
+static void list_block(const bank *from, const int64_t *picks, int64_t n, int64_t k, int64_t c, const block_list *out) {
+    const int64_t rows = MIN(from->block, from->pixels - c % from->blocks * from->block);
+    list_by_example(from, picks, n, k, c, 0, out->by_example, out->in_example);
+    list_by_pixel(n, rows, out->by_example, out->in_example, out->by_pixel, out->in_pixel);
+    out->by_pixel[rows] = out->by_example[n];
+}
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#define GAP LINE
+#define POISON(from, to) ASAN_POISON_MEMORY_REGION((void *)(from), (to) - (from))
+#define UNPOISON(from, to) ASAN_UNPOISON_MEMORY_REGION((void *)(from), (to) - (from))
+#else
+#define GAP 0
+#define POISON(from, to) ((void)(from), (void)(to))
+#define UNPOISON POISON
+#endif
+
+enum { LINE = 64, SHARED_CACHE = 4 << 20 }; /* bytes of a cache line; what replicas trained side by side may take of a cache */
+
+/* Return the next `bytes` of working memory, from a cache line's start on; with `there` unset it is only counted. Under
+ * AddressSanitizer a line is left between two parts, and to touch it is an error. */
+static void *take(uintptr_t *room, int there, int64_t bytes) {
+    const uintptr_t here = *room;
+    *room += (uintptr_t)((bytes + LINE - 1) / LINE * LINE) + GAP;
+    if (there) POISON(here + (uintptr_t)bytes, *room);
+    return (void *)here;
+}
+
+#define REAL float
+#define SQRT sqrtf
+#define EXP expf
+#define LOG1P log1pf
+#define TANH_OF tanhf
+#define NAME(x) x##_f
+#include "native_real.h"
+#undef REAL
+#undef SQRT
+#undef EXP
+#undef LOG1P
+#undef TANH_OF
+#undef NAME
+#define REAL double
+#define SQRT sqrt
+#define EXP exp
+#define LOG1P log1p
+#define TANH_OF tanh
+#define NAME(x) x##_d
+#include "native_real.h"
+
+/* Write the sizes of the structs that Python fills, in bytes: bank, batch, then hyperparameters and pass of float and of double. */
+EXPORT void dfanp_sizes(int64_t *out) {
+    const size_t sizes[] = {sizeof(bank), sizeof(batch), sizeof(hyperparameters_f), sizeof(pass_f), sizeof(hyperparameters_d),
+                            sizeof(pass_d)};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) out[i] = (int64_t)sizes[i];
+}

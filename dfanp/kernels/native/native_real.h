@@ -1,0 +1,186 @@
+/* The part of native.c that depends on the floating-point type REAL. Compiled twice. */
+
+#include "../arithmetic.h"
+
+/* A panel is as many columns as eight vector registers hold: they are named one by one, since an array of them would live in
+ * memory. */
+typedef REAL NAME(vector) __attribute__((vector_size(32), aligned(sizeof(REAL)), may_alias));
+#define LANES (int64_t)(32 / sizeof(REAL))
+#define PANEL (8 * LANES)
+#define EIGHT(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define AT(p, q) (*(NAME(vector) *)((p) + (q) * LANES))
+
+#define LOAD(q) NAME(vector) s##q = AT(out, q);
+#define ADD(q) s##q += x * AT(row, q);
+#define STORE(q) AT(out, q) = s##q;
+#define START(q) NAME(vector) s##q = AT(sums, q);
+#define ZERO(q) NAME(vector) s##q = {0};
+
+/* out (n, PANEL) += the pixels of a block of n examples @ tile (block, PANEL). */
+FN void NAME(add)(const int32_t *at, const uint16_t *entries, int64_t n, const REAL *table, const REAL *tile, REAL *out) {
+    for (int64_t i = 0; i < n; i++, out += PANEL) {
+        EIGHT(LOAD)
+        for (int32_t e = at[i]; e < at[i + 1]; e++) {
+            const uint32_t entry = entries[e];
+            const REAL *row = tile + (entry >> 8) * PANEL, x = table[entry & 255];
+            EIGHT(ADD)
+        }
+        EIGHT(STORE)
+    }
+}
+
+/* out (rows, PANEL) = sums + the transposed pixels, some rows of them, @ delta (n, PANEL). */
+FN void NAME(gradient)(const int32_t *at, const uint32_t *entries, int64_t rows, const REAL *table, const REAL *delta,
+                       const REAL *sums, REAL *out) {
+    for (int64_t r = 0; r < rows; r++, out += PANEL) {
+        EIGHT(START)
+        for (int32_t e = at[r]; e < at[r + 1]; e++) {
+            const uint32_t entry = entries[e];
+            const REAL *row = delta + (int64_t)(entry >> 8) * PANEL, x = table[entry & 255];
+            EIGHT(ADD)
+        }
+        EIGHT(STORE)
+    }
+}
+
+/* The same for arrays: out (n, PANEL) += X (n, rows) @ tile (rows, PANEL), and out (rows, PANEL) = X.T @ delta (n, PANEL);
+ * the rows of X are D apart. */
+FN void NAME(dense_add)(const REAL *X, int64_t D, int64_t n, int64_t rows, const REAL *tile, REAL *out) {
+    for (int64_t i = 0; i < n; i++, out += PANEL) {
+        EIGHT(LOAD)
+        for (int64_t r = 0; r < rows; r++) {
+            const REAL *row = tile + r * PANEL, x = X[i * D + r];
+            EIGHT(ADD)
+        }
+        EIGHT(STORE)
+    }
+}
+
+FN void NAME(dense_gradient)(const REAL *X, int64_t D, int64_t n, int64_t rows, const REAL *delta, REAL *out) {
+    for (int64_t r = 0; r < rows; r++, out += PANEL) {
+        EIGHT(ZERO)
+        for (int64_t i = 0; i < n; i++) {
+            const REAL *row = delta + i * PANEL, x = X[i * D + r];
+            EIGHT(ADD)
+        }
+        EIGHT(STORE)
+    }
+}
+
+/* a = X @ W for X the normalised pixels of a batch, table[raw] + shift each: a pixel that is zero adds shift * W alone, so
+ * all zeros together add shift times the column sums of W. W (D, H) and a (n, H) are row-major. */
+EXPORT CLONES void NAME(dfanp_product)(int64_t threads, const bank *from, const batch *X, const REAL *table, REAL shift,
+                                       int64_t H, const REAL *W, REAL *a) {
+    const int64_t n = X->n, panels = (H + PANEL - 1) / PANEL, all = X->k * from->blocks;
+#pragma omp parallel TEAM(threads)
+    {
+        REAL *scratch = aligned_alloc(64, sizeof(REAL) * PANEL * (size_t)(n + from->block + 1));
+        if (!scratch) abort();
+        REAL *sums = scratch + n * PANEL, *tile = sums + PANEL;
+#pragma omp for schedule(static)
+        for (int64_t P = 0; P < panels; P++) {
+            const int64_t width = MIN(PANEL, H - P * PANEL);
+            memset(scratch, 0, sizeof(REAL) * PANEL * (size_t)(n + 1));
+            if (width < PANEL) memset(tile, 0, sizeof(REAL) * PANEL * (size_t)from->block);
+            for (int64_t c = 0; c < all; c++) {
+                const int64_t first = (c % from->blocks) * from->block, rows = MIN(from->block, from->pixels - first);
+                const REAL *w = W + ((c / from->blocks) * from->pixels + first) * H + P * PANEL;
+                for (int64_t r = 0; r < rows; r++) /* the tile stays in the first-level cache for all examples */
+                    for (int64_t t = 0; t < width; t++) {
+                        tile[r * PANEL + t] = w[r * H + t];
+                        sums[t] += w[r * H + t];
+                    }
+                NAME(add)(X->by_block + c * (n + 1), X->in_block, n, table, tile, scratch);
+            }
+            for (int64_t i = 0; i < n; i++)
+                for (int64_t t = 0; t < width; t++)
+                    a[i * H + P * PANEL + t] = scratch[i * PANEL + t] + shift * sums[t];
+        }
+        free(scratch);
+    }
+}
+
+/* Update `count` parameters w with state s0, s1 by their gradients g. lr is the learning rate. */
+FN void NAME(update_run)(NAME(hyperparameters) o, REAL lr, int64_t count, const REAL *restrict g, REAL *restrict w,
+                         REAL *restrict s0, REAL *restrict s1) {
+#define EACH(call)                                                                                                     \
+    for (int64_t t = 0; t < count; t++) {                                                                              \
+        const REAL G = g[t] + o.weight_decay * w[t];                                                                            \
+        call;                                                                                                          \
+    }                                                                                                                  \
+    break;
+    switch (o.kind) {
+    case SGD: EACH(NAME(sgd)(lr, G, w + t))
+    case MOMENTUM: EACH(NAME(momentum)(o, lr, G, w + t, s0 + t))
+    case NESTEROV: EACH(NAME(nesterov)(o, lr, G, w + t, s0 + t))
+    case ADAGRAD: EACH(NAME(adagrad)(o, lr, G, w + t, s0 + t))
+    case RMSPROP: EACH(NAME(rmsprop)(o, lr, G, w + t, s0 + t))
+    case ADADELTA: EACH(NAME(adadelta)(o, lr, G, w + t, s0 + t, s1 + t))
+    case ADAM: EACH(NAME(adam)(o, lr, G, w + t, s0 + t, s1 + t))
+    }
+#undef EACH
+}
+
+EXPORT CLONES void NAME(dfanp_update)(int64_t threads, const NAME(hyperparameters) *o, REAL lr, int64_t count, const REAL *g,
+                                      REAL *w, REAL *s0, REAL *s1) {
+    const int64_t piece = 4096, pieces = (count + piece - 1) / piece;
+#pragma omp parallel for schedule(static) if (pieces > 8) TEAM(threads)
+    for (int64_t p = 0; p < pieces; p++) {
+        const int64_t from = p * piece, here = MIN(piece, count - from);
+        NAME(update_run)(*o, lr, here, g + from, w + from, s0 ? s0 + from : s0, s1 ? s1 + from : s1);
+    }
+}
+
+/* The gradient X.T @ delta, some rows at a time, each applied to W and its state while it is in the second-level cache:
+ * the gradient never exists whole. delta (n, H) is row-major, like W and its state s0, s1 (D, H). */
+EXPORT CLONES void NAME(dfanp_fused_update)(int64_t threads, const bank *from, const batch *X, const REAL *table, REAL shift,
+                                            int64_t H, const REAL *delta, const NAME(hyperparameters) *o, REAL lr, REAL *W,
+                                            REAL *s0, REAL *s1) {
+    const int64_t n = X->n, D = X->k * from->pixels, panels = (H + PANEL - 1) / PANEL, wide = panels * PANEL;
+    const int64_t chunks = (D + CHUNK - 1) / CHUNK;
+    REAL *packed = aligned_alloc(64, sizeof(REAL) * wide * (size_t)(n + 1)), *sums = packed + n * wide;
+    if (!packed) abort();
+#pragma omp parallel TEAM(threads)
+    {
+        REAL *g = aligned_alloc(64, sizeof(REAL) * CHUNK * PANEL);
+        if (!g) abort();
+#pragma omp for schedule(static)
+        for (int64_t P = 0; P < panels; P++) { /* panel P of delta, its rows side by side, and shift times its column sums */
+            const int64_t width = MIN(PANEL, H - P * PANEL);
+            REAL *to = packed + P * n * PANEL, *sum = sums + P * PANEL;
+            memset(sum, 0, sizeof(REAL) * PANEL);
+            if (width < PANEL) memset(to, 0, sizeof(REAL) * PANEL * (size_t)n);
+            for (int64_t i = 0; i < n; i++)
+                for (int64_t t = 0; t < width; t++) {
+                    to[i * PANEL + t] = delta[i * H + P * PANEL + t];
+                    sum[t] += shift * delta[i * H + P * PANEL + t];
+                }
+        }
+#pragma omp for schedule(static)
+        for (int64_t task = 0; task < chunks; task++) {
+            const int64_t first = task * CHUNK, rows = MIN(CHUNK, D - first);
+            for (int64_t P = 0; P < panels; P++) {
+                NAME(gradient)(X->by_pixel + first, X->in_pixel, rows, table, packed + P * n * PANEL, sums + P * PANEL, g);
+                for (int64_t r = 0; r < rows; r++) {
+                    const int64_t place = (first + r) * H + P * PANEL;
+                    NAME(update_run)(*o, lr, MIN(PANEL, H - P * PANEL), g + r * PANEL, W + place, s0 ? s0 + place : s0,
+                                     s1 ? s1 + place : s1);
+                }
+            }
+        }
+        free(g);
+    }
+    free(packed);
+}
+
+#include "native_pass.h"
+
+#undef LANES
+#undef PANEL
+#undef EIGHT
+#undef AT
+#undef LOAD
+#undef ADD
+#undef STORE
+#undef START
+#undef ZERO

@@ -1,0 +1,301 @@
+"""Pictures of a run, drawn from its log lines alone; nothing here trains."""
+
+import logging
+import os
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..analysis.intervals import mean_interval
+from ..errors import DfanpError, first_line, nearest
+from ..files.whole import write_whole
+
+FORMATS = ("png", "svg", "pdf")
+
+
+def checked_file(path, what="picture", formats=FORMATS):
+    """Return `path` as a Path, before anybody trains for what is to be put there.
+
+    Raises:
+        ValueError: nothing can be put there.
+        DfanpError: Matplotlib does not work.
+    """
+    path = Path(path)
+    if path.suffix[1:].lower() not in formats:
+        likely = nearest(path.suffix, [f".{each}" for each in formats]) if path.suffix else ""
+        raise ValueError(f"{path}: a {what}'s name must end in .{', .'.join(formats)}{likely}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(f"{path}: cannot be written")
+    with drawing(path):
+        pass
+    return path
+
+
+@contextmanager
+def drawing(what):
+    """Within the block Matplotlib has its own defaults, whatever a matplotlibrc or the program around has set.
+
+    So equal figures that are made and saved in such blocks give equal files.
+
+    Args:
+        what: is drawn, for the message.
+
+    Raises:
+        DfanpError: Matplotlib cannot be loaded (MPLBACKEND names no backend), or it cannot draw this. An OSError passes.
+    """
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    try:
+        log.setLevel(logging.ERROR)  # else it warns of a matplotlibrc that is of no effect here
+        from matplotlib import rc_context, rcParamsDefault
+
+        defaults = {name: value for name, value in rcParamsDefault.items() if name != "backend"}
+        with rc_context(defaults | {"svg.hashsalt": "dfanp"}), warnings.catch_warnings():  # the ids in an SVG
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands in its place
+            yield
+    except (DfanpError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise DfanpError(f"{what}: cannot be drawn ({type(error).__name__}: {first_line(error)})") from error
+    finally:
+        log.setLevel(level)
+
+
+def curve(rows, measure):
+    """Return epochs, means over the seeds, and the half-widths of their 95 % intervals (None with a single seed)."""
+    by_epoch = {}
+    for row in rows:
+        value = measure(row)
+        if value is not None:
+            by_epoch.setdefault(row["epoch"], []).append(value)
+    epochs = sorted(by_epoch)
+    means, halves = zip(*(mean_interval(by_epoch[epoch]) for epoch in epochs), strict=True) if epochs else ((), ())
+    if any(half is None for half in halves):
+        return epochs, np.array(means), None
+    return epochs, np.array(means), np.array(halves)
+
+
+def draw_run(rows, title, path):
+    """Draw accuracy over the epochs, and alignment where the rows have it, to `path` (png, svg or pdf).
+
+    Args:
+        rows: log lines (``dfanp.runs.folder.read_log``), of one or more seeds.
+        title: of the picture.
+        path: see ``checked_file``. Written whole or not at all.
+
+    Raises:
+        DfanpError: Matplotlib cannot draw it.
+        OSError: it cannot be written.
+    """
+    with drawing(path):
+        save(run_figure(rows, title), Path(path))
+
+
+def run_figure(rows, title):
+    """Return the figure of ``draw_run``."""
+    from matplotlib.ticker import MaxNLocator
+
+    aligned = next((row["alignment"] for row in rows if row.get("alignment")), None)
+    figure = new_figure(9.6 if aligned else 5.4, 3.6, title)
+    axes = np.atleast_1d(figure.subplots(1, 2 if aligned else 1))
+
+    def draw(axis, label, style, measure):
+        epochs, means, halves = curve(rows, measure)
+        (line,) = axis.plot(epochs, means, style, label=label, markersize=3)
+        if halves is not None:
+            axis.fill_between(epochs, means - halves, means + halves, color=line.get_color(), alpha=0.2, linewidth=0)
+
+    draw(axes[0], "test", "o-", lambda row: row.get("test_accuracy"))
+    draw(axes[0], "train", "s--", lambda row: row.get("train_accuracy"))
+    axes[0].axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
+    axes[0].set_ylabel("accuracy")
+    axes[0].set_ylim(0.45, 1.0)
+    if aligned:
+        for kind, style, name in (
+            ("feedback", "o-", "B with weights, layer"),
+            ("gradient", "s--", "gradient with BP's, layer"),
+        ):
+            # The output layer's gradient is exact under every rule: a line at 1 would tell nothing.
+            for layer in range(len(aligned[kind]) - (kind == "gradient")):
+                draw(
+                    axes[1],
+                    f"{name} {layer + 1}",
+                    style,
+                    lambda row, kind=kind, layer=layer: row["alignment"][kind][layer] if "alignment" in row else None,
+                )
+        axes[1].axhline(0, color="0.6", linewidth=1, linestyle=":")
+        axes[1].set_ylabel("cosine")
+    for axis in axes:
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+STYLES = ("o-", "s--", "^:", "D-.", "v-", "P--", "X:", "*-.")  # can be distinguished without colours
+
+
+def draw_rates(candidates, path, label):
+    """Draw the mean score against the learning rate to `path`, a curve for each setting otherwise alike, intervals as bars.
+
+    Args:
+        candidates: of a sweep (``dfanp.sweeps.tuning``).
+        path: see ``checked_file``.
+        label: what the score is.
+
+    Raises:
+        As ``draw_run``.
+    """
+    with drawing(path):
+        save(rates_figure(candidates, label), Path(path))
+
+
+def rates_figure(candidates, label):
+    """Return the figure of ``draw_rates``."""
+    from ..sweeps.tuning import at_edge, axes, best, grouped
+
+    figure, axis = figure_with_axis()
+    names = axes(candidates)
+    groups = grouped([each for each in candidates if each.mean is not None], names)
+    for number, (values, group) in enumerate(groups.items()):
+        group = sorted(group, key=lambda each: each.config["lr"])
+        aside = 1.02 ** (number - (len(groups) - 1) / 2)  # so that bars at one rate do not hide each other
+        rates, means = [each.config["lr"] * aside for each in group], [each.mean for each in group]
+        top = best(group)
+        title = f"{', '.join(values) or 'accuracy'}: best {top.mean:.3f} at {top.config['lr']:.3g}"
+        title += " (edge of the grid)" if at_edge(top, group) else ""
+        style = STYLES[number % len(STYLES)]
+        axis.errorbar(
+            rates, means, [each.half or 0 for each in group], fmt=style, capsize=2, markersize=4, label=title
+        )
+    axis.set_xscale("log")
+    axis.set_xlabel("learning rate")
+    axis.set_ylabel(label)
+    finish(figure, axis, [each.mean for group in groups.values() for each in group], names)
+    return figure
+
+
+def draw_curves(results, path):
+    """Draw test accuracy over the epochs to `path`: for each setting the mean over its seeds, with its 95 % interval.
+
+    Args:
+        results: a list of ``dfanp.sweeps.store.Result``.
+        path: see ``checked_file``.
+
+    Raises:
+        As ``draw_run``.
+    """
+    with drawing(path):
+        save(curves_figure(results), Path(path))
+
+
+def curves_figure(results):
+    """Return the figure of ``draw_curves``."""
+    from matplotlib.ticker import MaxNLocator
+
+    from ..sweeps.grids import varied
+
+    figure, axis = figure_with_axis()
+    names = [name for name in varied([result.config for result in results]) if name not in ("seed", "data_sha256")]
+    together, heights = {}, []
+    for result in results:
+        together.setdefault(tuple(label_of(result.config.get(name)) for name in names), []).extend(result.rows)
+    for number, (values, rows) in enumerate(together.items()):
+        epochs, means, halves = curve(rows, lambda row: row.get("test_accuracy"))
+        style = STYLES[number % len(STYLES)]
+        (line,) = axis.plot(epochs, means, style, markersize=3, label=", ".join(values) or "test accuracy")
+        if halves is not None:
+            axis.fill_between(epochs, means - halves, means + halves, color=line.get_color(), alpha=0.2, linewidth=0)
+        heights.extend(means)
+    axis.set_xlabel("epoch")
+    axis.set_ylabel("test accuracy")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    finish(figure, axis, heights, names)
+    return figure
+
+
+def draw_maps(maps, path, title):
+    """Draw points in a plane to `path`, a panel each: numerals where digits are known, else a marker a class.
+
+    Args:
+        maps: name -> (points (m, 2), labels: name -> (m,)).
+        path: see ``checked_file``.
+
+    Raises:
+        As ``draw_run``.
+    """
+    with drawing(path):
+        figure = new_figure(4.6 * len(maps), 4.6, title)
+        axes = np.atleast_1d(figure.subplots(1, len(maps)))
+        for axis, (name, (points, labels)) in zip(axes, maps.items(), strict=True):
+            scatter(axis, points, labels)
+            axis.set_title(name, fontsize=9)
+        save(figure, Path(path))
+
+
+def scatter(axis, points, labels):
+    """Draw labelled points: dark for the first class, orange and bold (or of another shape) for the second."""
+    classes = labels["target"] if "target" in labels else labels.get("parity", next(iter(labels.values())))
+    colours = ("#16324f", "#b3401f")
+    if "digit" in labels:
+        for (x, y), digit, odd in zip(points, labels["digit"], classes, strict=True):
+            look = {"color": colours[odd % 2], "weight": "bold" if odd else "normal", "alpha": 0.8}
+            axis.text(x, y, str(digit), fontsize=6, ha="center", va="center", **look)
+        low, high = np.min(points, axis=0), np.max(points, axis=0)
+        room = np.where(low == high, 1.0, 0.0)  # where all lie on a line, that is drawn in the middle
+        axis.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
+    else:
+        for number, marker in enumerate("o^"):
+            own = points[classes == number]
+            axis.plot(own[:, 0], own[:, 1], marker, color=colours[number], markersize=3, alpha=0.7, linestyle="none")
+    axis.set(xticks=[], yticks=[])
+
+
+def label_of(value):
+    """Return a value, of a setting or a title, as a text in a picture."""
+    # Text between dollars would be read as a formula.
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("$", r"\$")
+
+
+def new_figure(width, height, title=None):
+    """Return a Figure that needs no display, of a size in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    if title is not None:
+        figure.suptitle(label_of(title), fontsize=10)
+    return figure
+
+
+def figure_with_axis():
+    """Return a Figure that needs no display, and its only axis."""
+    figure = new_figure(6.4, 4.2)
+    axis = figure.subplots()
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure, axis
+
+
+def finish(figure, axis, heights, names):
+    """Give an axis of accuracies its range, from the means alone, a line at chance, and a legend where it hides nothing."""
+    axis.set_ylim(min([0.45, *(height - 0.02 for height in heights)]), 1.0)
+    axis.axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
+    look = {"frameon": False, "fontsize": 8, "title": ", ".join(names) or None, "title_fontsize": 8}
+    figure.legend(loc="outside lower center", ncols=2, **look)
+
+
+def save(figure, path):
+    """Write a figure that was made while ``drawing``, whole or not at all. Equal figures give equal files."""
+    form = path.suffix[1:].lower()
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+    try:
+        with drawing(path):
+            write_whole(path, lambda file: figure.savefig(file, format=form, dpi=150, metadata=metadata))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None

@@ -1,0 +1,210 @@
+"""A run as a report shows it: its records, read with distrust, and what its networks do on their last test set."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..analysis.confusion import Answers, answers
+from ..analysis.intervals import mean_interval
+from ..checks import is_number
+from ..errors import DataError, DfanpError, RecordError
+from ..files.lines import parse_lines, read_lines
+from ..files.whole import failures
+from ..network import MLP
+from ..runs.folder import read_config
+from ..runs.history import is_measured, layers_of
+from ..runs.saved import Kept
+from ..settings import from_config
+from ..training import MEASURES
+
+LAST = 10  # epochs that a mean is taken over, as in Demirbilek 2021
+MOST_LOOKS = 10  # seeds whose networks are looked at
+LARGEST = 1e150  # a number beyond it is in no picture: its square overflows
+
+
+class Look(NamedTuple):
+    """The networks of a seed, and what the trained one says.
+
+    Attributes:
+        seed: of the run.
+        epoch: of the checkpoint.
+        initial, final: networks, as drawn and at that epoch.
+        answers: to the test set of that epoch.
+        problem: that it is of.
+    """
+
+    seed: int
+    epoch: int
+    initial: MLP
+    final: MLP
+    answers: Answers
+    problem: object
+
+
+@dataclass
+class Reported:
+    """A run in a report.
+
+    Attributes:
+        label: how the report calls it.
+        settings: of ``dfanp.settings``.
+        environment: a dict of JSON values.
+        rows: of the log, up to the last epoch that all its seeds have.
+        seconds: of all logged epochs, or None.
+        looks: a Look for each seed that is looked at.
+        missing: why there is none, or None.
+    """
+
+    label: str
+    settings: object
+    environment: dict
+    rows: list
+    seconds: float | None
+    looks: list = field(default_factory=list)
+    missing: str | None = None
+
+    @property
+    def diverged(self):
+        """The seeds that diverged -> their epoch."""
+        return {row["seed"]: row["epoch"] for row in self.rows if row.get("status") == "diverged"}
+
+    @property
+    def epoch(self):
+        """The last epoch that is logged."""
+        return max((row["epoch"] for row in self.rows), default=0)
+
+    @property
+    def status(self):
+        """How it ended, for people."""
+        lost, seeds = self.diverged, self.settings.repeats
+        whole = "finished" if self.epoch >= self.settings.epochs else f"stopped at epoch {self.epoch}"
+        if len(lost) == seeds:
+            return "diverged" if seeds == 1 else f"all {seeds} seeds diverged"
+        if not self.rows:
+            return "no epoch finished yet"
+        return whole + (f", {len(lost)} of {seeds} seeds diverged" if lost else "")
+
+    def by_seed(self, name):
+        """Return for each seed that has not diverged its values of a measure, epoch by epoch."""
+        found = {}
+        for row in self.rows:
+            if row["seed"] not in self.diverged:
+                found.setdefault(row["seed"], []).append(row[name])
+        return found
+
+    def last(self, name="test_accuracy", epochs=1):
+        """Return mean and half-width of the 95 % interval, over the seeds that have not diverged, of the last epochs' mean."""
+        values = [float(np.mean(each[-epochs:])) for each in self.by_seed(name).values()]
+        return mean_interval(values) if values else (None, None)
+
+    def logged(self, seed, epoch):
+        """Return the test accuracy that the log tells of an epoch, or None."""
+        found = [row["test_accuracy"] for row in self.rows if (row["seed"], row["epoch"]) == (seed, epoch)]
+        return found[0] if found else None
+
+
+def read(folders, data_dir=None):
+    """Return a Reported for each run folder.
+
+    Whatever only the networks can tell is left out, and the reason kept, where the data set or the checkpoint is not there.
+
+    Raises:
+        RecordError: a folder holds no run, or a damaged one.
+    """
+    return [read_one(path, label, data_dir) for path, label in zip(folders, labels(folders), strict=True)]
+
+
+def read_one(path, label, data_dir):
+    """Return the Reported of a run folder."""
+    path = Path(path)
+    if (path / "store.jsonl").exists():
+        raise RecordError(
+            f"{path}: is a sweep; a report is of single runs (dfanp results and dfanp plot show sweeps)"
+        )
+    found, settings, rows = checked_log(path)
+    for number, row in enumerate(rows, 1):
+        if any(abs(row.get(name, 0)) > LARGEST for name in MEASURES):
+            raise RecordError(
+                f"{path / 'log.jsonl'}: line {number} has a number beyond {LARGEST:g}, too large for a page"
+            )
+    run = Reported(label, settings, found["environment"], whole_epochs(rows, settings.seeds), total_seconds(path))
+    try:
+        run.looks = looks(Kept(path, data_dir))
+        if not run.looks:
+            run.missing = "every seed has diverged"
+    except DataError:
+        run.missing = f"the data set {settings.data} as the run had it is not here (--data-dir names a folder)"
+    except (DfanpError, ValueError, OverflowError) as error:  # of settings that no run could have
+        run.missing = str(error).replace(str(path), label)
+    return run
+
+
+def checked_log(path):
+    """Return what the config.json of a run folder holds, its settings, and the rows of its log, all of them checked.
+
+    Raises:
+        RecordError: it holds no run, or a damaged one.
+    """
+    found = read_config(path)
+    settings = from_config(found["config"], path / "config.json")
+    with failures(path, "be read"):
+        rows = read_lines(path / "log.jsonl")[0]
+    return found, settings, checked_rows(rows, settings, path)
+
+
+def looks(kept):
+    """Return a Look for each of the first seeds of a Kept that have not diverged."""
+    found = []
+    for seed in kept.alive[:MOST_LOOKS]:
+        final, (problem, examples) = kept.final(seed), kept.tested(seed)
+        if not all(np.isfinite(final.backend.to_host(theta)).all() for theta in final.parameters.values()):
+            raise RecordError(f"{kept.checkpoint}: weights of seed {seed} are not finite")
+        found.append(Look(seed, kept.epoch, kept.drawn(seed), final, answers(final, problem, *examples), problem))
+    return found
+
+
+def labels(folders):
+    """Return a name for each folder: the end of its path, as much of it as tells it from the others."""
+    parts = [Path(folder).resolve().parts for folder in folders]
+    name = lambda one, length: "/".join(one[-length:])
+    lengths = [
+        next((n for n in range(1, len(one)) if sum(name(other, n) == name(one, n) for other in parts) == 1), 1)
+        for one in parts
+    ]
+    found = [name(one, length) for one, length in zip(parts, lengths, strict=True)]
+    return [
+        label if found.count(label) == 1 else f"{label} ({found[: place + 1].count(label)})"
+        for place, label in enumerate(found)
+    ]
+
+
+def checked_rows(rows, settings, path):
+    """Return `rows`; a RecordError names the first that is no line of such a run."""
+    layers = len(settings.hidden)
+    lengths = (None, (0, layers + 1), (layers, layers + 1))  # of cosines: not measured, by BP, by a rule with B
+    expected, seeds = {}, set(settings.seeds)
+    for number, row in enumerate(rows, 1):
+        seed = row.get("seed")
+        good = type(seed) is int and seed in seeds and row.get("epoch") == expected.get(seed, 1) and is_measured(row)
+        lost = row.get("status") == "diverged"
+        if not good or not (lost or layers_of(row) in lengths):
+            raise RecordError(f"{path / 'log.jsonl'}: line {number} is damaged")
+        expected[seed] = None if lost else row["epoch"] + 1
+    return rows
+
+
+def whole_epochs(rows, seeds):
+    """Return the rows up to the last epoch that has one of each seed; a seed that has diverged has none after that."""
+    last = dict.fromkeys(seeds, 0)
+    for row in rows:
+        last[row["seed"]] = float("inf") if row.get("status") == "diverged" else row["epoch"]
+    return [row for row in rows if row["epoch"] <= min(last.values())]
+
+
+def total_seconds(path):
+    """Return the seconds of all epochs, or None where nothing tells them."""
+    found = parse_lines(path / "timings.jsonl")[0]
+    seconds = [row.get("seconds") for row in found]
+    return float(sum(seconds)) if seconds and all(is_number(each) and each >= 0 for each in seconds) else None

@@ -1,0 +1,1 @@
+"""One run: trained from its settings, in a folder of its own, and read back."""

@@ -1,0 +1,69 @@
+"""Where a job of a sweep stands: one file, renamed into place whole, with its arrays and its records so far."""
+
+import json
+import os
+import zipfile
+
+import numpy as np
+
+from ..errors import RecordError
+from ..files.lines import loads
+from ..files.npz import read_checkpoint
+from ..files.whole import failures, write_whole
+from ..runs.history import is_measured
+
+LARGEST = 1 << 26  # bytes of the records in a progress file
+
+
+def write_progress(path, arrays, rows, seconds):
+    """Write ``Training.arrays()``, the rows of each replica and the seconds so far to `path`."""
+    told = np.frombuffer(json.dumps({"rows": rows, "seconds": seconds}, allow_nan=False).encode(), np.uint8)
+    # A worker that outlived its sweep may write the same file: each has a name of its own until it is whole.
+    write_whole(path, lambda file: np.savez(file, **arrays, told=told), f".{os.getpid()}")
+
+
+def read_progress(path, expected, replicas):
+    """Return the arrays (None where nothing is there yet), the rows of each of `replicas` and the seconds.
+
+    Args:
+        expected: ``Training.arrays()``.
+
+    Raises:
+        RecordError: the file is damaged.
+    """
+    if not path.exists():
+        return None, [[] for _ in range(replicas)], 0.0
+    damaged = RecordError(f"{path}: the progress is damaged; delete the file to start its runs again")
+    with failures(path, "be continued"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = archive.getinfo("told.npy").file_size
+            if size > min(LARGEST, path.stat().st_size):
+                raise damaged
+            header = 128  # bytes that NumPy puts before so short an array
+            arrays = read_checkpoint(path, expected | {"told": np.zeros(size - header, np.uint8)})
+            told = loads(arrays.pop("told").tobytes())
+            rows, seconds = told["rows"], float(told["seconds"])
+        except (OSError, MemoryError):
+            raise
+        except Exception:  # zipfile raises a dozen kinds, and what is told may be anything
+            raise damaged from None
+    epoch, alive = int(arrays["epoch"]), arrays["alive"]
+    if not isinstance(rows, list) or len(rows) != replicas:
+        raise damaged
+    for own, still in zip(rows, alive, strict=True):
+        good = isinstance(own, list) and all(isinstance(row, dict) and is_measured(row) for row in own)
+        numbers = [row.get("epoch") for row in own] if good else []
+        ends = good and (len(own) == epoch if still else bool(own) and own[-1].get("status") == "diverged")
+        if not ends or numbers != list(range(1, len(own) + 1)):
+            raise damaged
+    return arrays, rows, seconds
+
+
+def write_final(path, arrays, r):
+    """Write the arrays of replica r (None: of a single run) as those of the run alone."""
+    counts = ("epoch", "optimizer/step")
+    if r is not None:
+        alone = lambda name, array: array[r : r + 1] if name == "alive" else array[r]
+        arrays = {name: array if name in counts else alone(name, array) for name, array in arrays.items()}
+    write_whole(path, lambda file: np.savez(file, **arrays), f".{os.getpid()}")

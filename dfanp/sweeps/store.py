@@ -1,0 +1,186 @@
+"""What a sweep leaves behind: a folder of results that survives whatever happens to the processes that write it.
+
+    store.jsonl       a line a finished run: its key, config, status and records; appended, never changed
+    timings.jsonl     the seconds of each run, apart: equal sweeps have equal stores
+    failures.jsonl    a line each time that a run failed: told in tables, tried again at the next start
+    progress/         where unfinished runs go on: a checkpoint for each job (see dfanp.sweeps)
+    checkpoints/      where asked for, the final arrays of each run, KEY.npz
+    .lock             while a process writes to the folder
+
+A run's key is the SHA-256 of its canonical config and of the schema: equal runs, equal keys, whoever computed them. One
+process at a time writes to a folder, the one that has its lock.
+"""
+
+import hashlib
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import RecordError
+from ..files.lines import append_whole, cut_off, read_lines
+from ..files.locks import LOCK, FolderLock, Locked
+from ..files.whole import failures
+from ..runs.folder import canonical
+from ..runs.history import is_measured
+from ..settings import present
+
+SCHEMA = 1  # of a line, and of what a config means: a run of another schema is another run
+STATUSES = ("done", "diverged")
+
+
+class Result(NamedTuple):
+    """A finished run.
+
+    Attributes:
+        key: see ``key_of``.
+        config: a dict of JSON values.
+        status: "done" or "diverged".
+        rows: a dict an epoch, as in the log of a run, without its seed.
+    """
+
+    key: str
+    config: dict
+    status: str
+    rows: list
+
+    def accuracies(self):
+        """Return the test accuracy of each epoch that has one."""
+        return [row["test_accuracy"] for row in self.rows if "test_accuracy" in row]
+
+
+def key_of(config):
+    """Return the key of a run, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical({"schema": SCHEMA, "config": config}).encode()).hexdigest()
+
+
+class Store(Locked):
+    """The results in a folder.
+
+    Args:
+        path: of the folder.
+        write: whether to write to it: it is made if it is not there, and locked until ``close``.
+
+    Attributes:
+        results: key -> Result, oldest first.
+        failures: key -> (config, message), the last one of each run without a result.
+        seconds: key -> seconds.
+        former: key that a run had in an earlier version, under which its line and its final arrays were written -> its key.
+
+    Raises:
+        RecordError: the folder is no store, is damaged, is in use, or cannot be read or written.
+    """
+
+    def __init__(self, path, write=False):
+        self.path = Path(path)
+        with failures(self.path, "be opened"):
+            if write:
+                self.path.mkdir(parents=True, exist_ok=True)
+                others = [each.name for each in self.path.iterdir() if each.name not in NAMES]
+                if others and not (self.path / "store.jsonl").exists():
+                    raise RecordError(f"{self.path}: holds other files ({others[0]}, …); name an empty or new folder")
+                self._lock = FolderLock(self.path, "another process is writing to this sweep")
+            try:
+                self._read(write)
+            except BaseException:
+                self.close()
+                raise
+
+    def _read(self, write):
+        path = self.path / "store.jsonl"
+        if not path.exists():
+            if not write:
+                raise RecordError(f"{self.path}: holds no sweep (no store.jsonl)")
+            path.touch()
+        lines, keep = read_lines(path)
+        self.results, self.former = {}, {}
+        for number, line in enumerate(lines, 1):
+            result = checked_result(line)
+            if result is None:
+                raise RecordError(f"{path}: line {number} is damaged; restore it, or delete the line to run it again")
+            self.results.setdefault(result.key, result)
+            if line["key"] != result.key:
+                self.former[line["key"]] = result.key
+        told = read_lines(self.path / "failures.jsonl")[0]
+        self.failures = {
+            key_of(present(line["config"])): (present(line["config"]), str(line.get("error")))
+            for line in told
+            if has_its_key(line) and key_of(present(line["config"])) not in self.results
+        }
+        timings = read_lines(self.path / "timings.jsonl")[0]
+        timed = lambda line: isinstance(line.get("key"), str) and isinstance(line.get("seconds"), (int, float))
+        self.seconds = {self.key(line["key"]): line["seconds"] for line in timings if timed(line)}
+        if write:  # a line that a kill or a full disk has torn: its run is done again
+            cut_off(path, keep)
+            for name in ("failures.jsonl", "timings.jsonl"):
+                cut_off(self.path / name, read_lines(self.path / name)[1])
+
+    def key(self, written):
+        """Return the key of the run that a file of this folder calls `written`."""
+        return self.former.get(written, written)
+
+    def checkpoint(self, key):
+        """Return the path of the final arrays of a run; they need not be there."""
+        names = [key, *(written for written, run in self.former.items() if run == key)]
+        paths = [self.path / "checkpoints" / f"{name}.npz" for name in names]
+        return next((path for path in paths if path.exists()), paths[0])
+
+    def add(self, results, seconds):
+        """Keep finished runs, `seconds` each; they are on the disk when this returns."""
+        new = [result for result in results if result.key not in self.results]
+        with failures(self.path, "be written"):
+            append_whole(self.path / "store.jsonl", [result._asdict() for result in new])
+        with suppress(OSError):  # nobody misses a time
+            append_whole(self.path / "timings.jsonl", [{"key": r.key, "seconds": round(seconds, 6)} for r in new])
+        for result in new:
+            self.results[result.key], self.seconds[result.key] = result, seconds
+            self.failures.pop(result.key, None)
+
+    def fail(self, config, message):
+        """Keep that a run failed, and why."""
+        key = key_of(config)
+        self.failures[key] = (config, message)
+        with failures(self.path, "be written"):
+            append_whole(self.path / "failures.jsonl", [{"key": key, "config": config, "error": message}])
+
+
+NAMES = (
+    "store.jsonl",
+    "timings.jsonl",
+    "failures.jsonl",
+    "progress",
+    "checkpoints",
+    "stop",
+    "records",
+    "figures",
+    LOCK,
+)
+
+
+def has_its_key(line):
+    """Whether a line's object has a config, and the key of it."""
+    try:
+        return isinstance(line.get("config"), dict) and line.get("key") == key_of(line["config"])
+    except RecursionError:  # nested so deeply that it could be read, and just not written
+        return False
+
+
+def checked_result(line):
+    """Return the Result in a line's object, or None if it is none."""
+    if (
+        line.keys() != set(Result._fields)
+        or not isinstance(line["config"], dict)
+        or not isinstance(line["rows"], list)
+    ):
+        return None
+    result = Result(**line)
+    rows = [row for row in result.rows if isinstance(row, dict) and is_measured(row)]
+    in_order = [row.get("epoch") for row in rows] == list(range(1, len(result.rows) + 1))
+    ends = bool(rows) and (rows[-1].get("status") == "diverged") == (result.status == "diverged")
+    good = in_order and ends and result.status in STATUSES and has_its_key(line)
+    return current(result) if good else None
+
+
+def current(result):
+    """Return a Result of an earlier version as this one has it: without settings that runs no longer have, and so of another key."""
+    config = present(result.config)
+    return result if config == result.config else result._replace(key=key_of(config), config=config)
