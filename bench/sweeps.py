@@ -9,9 +9,9 @@ from pathlib import Path
 from time import perf_counter
 
 from dfanp.experiments.rates import default_rate
+from dfanp.runs.store import Result, Store, key_of
 from dfanp.settings import ParitySettings
 from dfanp.sweeps import grids
-from dfanp.sweeps.store import Result, Store, key_of
 from dfanp.sweeps.sweep import Sweep
 
 from .report import machine, rows, seconds

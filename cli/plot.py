@@ -71,7 +71,7 @@ def read(folder):
     """Return the Results in a folder: of a sweep, or of a run (also an unfinished one)."""
     from dfanp import DfanpError
     from dfanp.reports.run_report import checked_log
-    from dfanp.sweeps.store import Result, Store, key_of
+    from dfanp.runs.store import Result, Store, key_of
 
     folder = Path(folder)
     if (folder / "store.jsonl").exists():

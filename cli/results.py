@@ -52,8 +52,8 @@ def results(folder, where, group_by, last, as_csv, as_json):
 
     See also: dfanp tune, dfanp plot.
     """
+    from dfanp.runs.store import Store
     from dfanp.sweeps.grids import varied
-    from dfanp.sweeps.store import Store
 
     if as_csv and as_json:
         raise click.UsageError("--csv and --json are two answers: ask for one")

@@ -158,7 +158,7 @@ def rounded(rate):
 
 def failures_of(sweep):
     """Return key -> a line, for each run of a sweep that failed."""
-    from dfanp.sweeps.store import key_of
+    from dfanp.runs.store import key_of
 
     keys = {key_of(each.config()) for each in sweep.settings}
     return {

@@ -2,7 +2,7 @@
 
 import json
 
-from dfanp.sweeps.store import key_of
+from dfanp.runs.store import key_of
 
 
 def former(config):

@@ -6,8 +6,8 @@ Each one has a mode or two: ``published`` does what was run for Demirbilek 2021,
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from ..runs.store import key_of
 from ..settings import ParitySettings, SyntheticSettings, made
-from ..sweeps.store import key_of
 from .published import PublishedParity  # noqa: F401  (registers all that published runs have more)
 from .rates import default_rate, thesis_rate
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..files.whole import write_whole
 from ..problems import load
+from ..runs.store import key_of
 from ..settings import present
 from ..sweeps.jobs import resolved
-from ..sweeps.store import key_of
 from ..sweeps.sweep import Sweep
 from .experiment import record
 

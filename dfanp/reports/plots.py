@@ -184,7 +184,7 @@ def draw_curves(results, path):
     """Draw test accuracy over the epochs to `path`: for each setting the mean over its seeds, with its 95 % interval.
 
     Args:
-        results: a list of ``dfanp.sweeps.store.Result``.
+        results: a list of ``dfanp.runs.store.Result``.
         path: see ``checked_file``.
 
     Raises:

@@ -8,9 +8,9 @@ from ..analysis import probes
 from ..errors import RecordError
 from ..files.npz import read_checkpoint
 from ..settings import ParitySettings, from_config
-from ..sweeps.store import Store
 from .folder import read_config
 from .run import build, restored
+from .store import Store
 
 
 class Kept:

@@ -18,10 +18,10 @@ from ..kernels import KernelWarning
 from ..problems import load
 from ..problems.folders import named_folder
 from ..runs.run import rows_of, training_on
+from ..runs.store import Result, key_of
 from ..training import TEST_BATCH
 from .executors import cancelled
 from .progress import read_progress, write_final, write_progress
-from .store import Result, key_of
 
 SAVE_AFTER = 5.0  # seconds of training between two savings of a job's progress, at least
 SAVE_SHARE = 0.05  # of a job's time, at most, that saving takes

@@ -18,9 +18,9 @@ from .. import plugins
 from ..backend import default_threads, usable_cores
 from ..errors import RecordError
 from ..problems.folders import named_folder
+from ..runs.store import Store, key_of
 from ..system import signals
 from .jobs import Outcome, halves, jobs_of, resolved, train
-from .store import Store, key_of
 
 
 class Sweep:

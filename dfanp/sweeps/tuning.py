@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..analysis.intervals import mean_interval
+from ..runs.store import key_of
 from .grids import varied
-from .store import key_of
 from .sweep import Sweep
 
 

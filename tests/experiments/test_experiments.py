@@ -10,7 +10,7 @@ from dfanp_figures.kinds import KINDS
 from dfanp import experiments
 from dfanp.experiments import experiment, parity, reproduce, table
 from dfanp.experiments.experiment import CORRECTED, MODES, PUBLISHED
-from dfanp.sweeps.store import Result, key_of
+from dfanp.runs.store import Result, key_of
 
 from ..former import rewrite_sweep
 

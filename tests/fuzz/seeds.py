@@ -15,7 +15,7 @@ import numpy as np
 import dfanp
 from dfanp import interchange
 from dfanp.runs.folder import SCHEMA
-from dfanp.sweeps.store import Result, Store, key_of
+from dfanp.runs.store import Result, Store, key_of
 
 BREAK = b"\n==\n"  # between the parts of an input
 EXPECTED = {

@@ -20,8 +20,8 @@ from dfanp.files.npz import read_checkpoint
 from dfanp.problems.idx import DEFLATE_LIMIT, read_idx
 from dfanp.problems.synthetic import checked_labels
 from dfanp.runs.folder import RunFolder, read_log
+from dfanp.runs.store import Store
 from dfanp.sweeps import grids, progress
-from dfanp.sweeps.store import Store
 
 from . import seeds
 from .command_line import run_command, run_words

@@ -6,8 +6,8 @@ import pytest
 
 from dfanp import DfanpError
 from dfanp.reports import plots
+from dfanp.runs.store import Result
 from dfanp.sweeps import tuning
-from dfanp.sweeps.store import Result
 
 ROWS = [
     {"epoch": epoch, "seed": seed, "train_accuracy": 0.6, "test_accuracy": 0.5 + 0.1 * epoch + 0.01 * seed}

@@ -12,9 +12,9 @@ import dfanp
 from dfanp import DataError, RecordError
 from dfanp.runs.run import Run, training_on
 from dfanp.runs.saved import Kept
+from dfanp.runs.store import Store, key_of
 from dfanp.settings import ParitySettings
 from dfanp.sweeps import grids, jobs
-from dfanp.sweeps.store import Store, key_of
 from dfanp.sweeps.sweep import Sweep
 
 from ..former import rewrite_sweep

@@ -1,8 +1,8 @@
 import pytest
 
+from dfanp.runs.store import Result, key_of
 from dfanp.settings import ParitySettings
 from dfanp.sweeps import grids, tuning
-from dfanp.sweeps.store import Result, key_of
 
 
 def result(accuracies, diverged=False, **settings):

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfanp import RecordError
-from dfanp.sweeps.store import Result, Store, key_of
+from dfanp.runs.store import Result, Store, key_of
 
 from ..former import rewrite_sweep
 

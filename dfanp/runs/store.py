@@ -3,7 +3,7 @@
     store.jsonl       a line a finished run: its key, config, status and records; appended, never changed
     timings.jsonl     the seconds of each run, apart: equal sweeps have equal stores
     failures.jsonl    a line each time that a run failed: told in tables, tried again at the next start
-    progress/         where unfinished runs go on: a checkpoint for each job (see dfanp.sweeps)
+    progress/         where unfinished runs go on: a checkpoint for each job (see dfanp.sweeps.progress)
     checkpoints/      where asked for, the final arrays of each run, KEY.npz
     .lock             while a process writes to the folder
 
@@ -20,9 +20,9 @@ from ..errors import RecordError
 from ..files.lines import append_whole, cut_off, read_lines
 from ..files.locks import LOCK, FolderLock, Locked
 from ..files.whole import failures
-from ..runs.folder import canonical
-from ..runs.history import is_measured
 from ..settings import present
+from .folder import canonical
+from .history import is_measured
 
 SCHEMA = 1  # of a line, and of what a config means: a run of another schema is another run
 STATUSES = ("done", "diverged")
