@@ -7,6 +7,7 @@ import json
 import click
 
 from dfanp.checks import is_number
+from dfanp.measures import LAST
 
 from .names import Setting
 from .options import Place, Whole, as_json, option
@@ -30,7 +31,7 @@ COLUMNS = ("epochs done", "test accuracy", "score", "seconds", "status")
     metavar="NAMES",
     help="A row for each combination of these settings, such as method,opt.",
 )
-@option("--last", type=Whole(min=1), default=10, help="Score by the mean of so many last epochs.")
+@option("--last", type=Whole(min=1), default=LAST, help="Score by the mean of so many last epochs.")
 @option("--csv", "as_csv", is_flag=True, help="Print CSV: one row per run (or group), all settings.")
 @as_json
 def results(folder, where, group_by, last, as_csv, as_json):
@@ -91,8 +92,8 @@ def row_of(result, seconds, last):
     """Return the row of a Result."""
     from dfanp.sweeps.tuning import score
 
-    tests = result.accuracies()
-    values = (len(tests), tests[-1] if tests else None, score(result, last), seconds, result.status)
+    history = result.history
+    values = (len(history.measured), history.last(), score(result, last), seconds, result.status)
     return {"config": result.config, **dict(zip(COLUMNS, values, strict=True))}
 
 

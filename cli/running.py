@@ -6,6 +6,8 @@ import warnings
 
 import click
 
+from dfanp import measures
+
 from .main import Interrupted, check_interrupted
 from .options import Place, as_json, drawing, option, quiet, threads, usage_errors
 from .terminal import bar, echo, moves, status, table, wrapped
@@ -89,8 +91,11 @@ def follow(run, quiet):
     first = run.training.epoch
 
     def told(rows):
-        accuracies = [row["test_accuracy"] for row in rows if "test_accuracy" in row]
-        return f"test accuracy {sum(accuracies) / len(accuracies):.4f}" if accuracies else "diverged"
+        for name in ("test_accuracy", "test_loss"):  # a loss of regression has no accuracy
+            values = [row[name] for row in rows if name in row]
+            if values:
+                return f"{measures.title_of(name).lower()} {sum(values) / len(values):.4f}"
+        return "diverged"
 
     if quiet:
         for _ in run.epochs():
@@ -115,11 +120,11 @@ def follow(run, quiet):
 def report(run):
     """Return the object that ``--json`` prints."""
     config, runs = run.settings.config(), []
-    for seed, ended in zip(run.settings.seeds, run.statuses(), strict=True):
+    for seed, ended, history in by_seed(run):
         epochs = [
             {name: value for name, value in row.items() if name != "seed"}
             | {"seconds": run.seconds.get(row["epoch"])}
-            for row in measured(run, seed)
+            for row in history.measured
         ]
         runs.append({"seed": seed, "status": "done" if ended == "ok" else ended, "epochs": epochs})
     mean, half = final_accuracy(run)
@@ -127,30 +132,33 @@ def report(run):
     return {"config": config, "environment": run.environment, "runs": runs, "summary": summary}
 
 
-def measured(run, seed):
-    """Return the log lines of one seed that have measures (all but the one that tells that it diverged)."""
-    return [row for row in run.rows if row["seed"] == seed and "test_accuracy" in row]
+def by_seed(run):
+    """Return for each seed of a run the seed, its status and its History."""
+    from dfanp.runs import history
+
+    found = history.by_seed(run.rows)
+    own = (found.get(seed, history.History()) for seed in run.settings.seeds)
+    return list(zip(run.settings.seeds, run.statuses(), own, strict=True))
 
 
 def final_accuracy(run):
     """Return mean and half-width of the 95 % interval of the last test accuracies, over the seeds that got to the end."""
     from dfanp.analysis.intervals import mean_interval
 
-    statuses = zip(run.settings.seeds, run.statuses(), strict=True)
-    finals = [measured(run, seed)[-1]["test_accuracy"] for seed, status in statuses if status == "ok"]
+    finals = [history.last() for _, status, history in by_seed(run) if status == "ok"]
+    finals = [final for final in finals if final is not None]
     return mean_interval(finals) if finals else (None, None)
 
 
 def summary(run):
     """Return the table that the command ends with, and what is to be said of all seeds."""
     number = lambda value: "-" if value is None else f"{value:.4f}"
-    body = []
-    for seed, ended in zip(run.settings.seeds, run.statuses(), strict=True):
-        rows = measured(run, seed)
-        last, tests = rows[-1] if rows else {}, [row["test_accuracy"] for row in rows[-10:]]
-        values = (last.get("train_accuracy"), last.get("test_accuracy"), sum(tests) / len(tests) if tests else None)
-        body.append([seed, len(rows), *map(number, values), status("done" if ended == "ok" else ended)])
-    lines = table(("seed", "epochs", "train acc", "test acc", "mean of last 10", "status"), body)
+    body, more = [], [measure.name for measure in measures.own()]
+    for seed, ended, history in by_seed(run):
+        values = [history.last("train_accuracy"), history.last(), history.mean(), *map(history.last, more)]
+        body.append([seed, len(history.measured), *map(number, values), status("done" if ended == "ok" else ended)])
+    head = ("seed", "epochs", "train acc", "test acc", f"mean of last {measures.LAST}", *more, "status")
+    lines = table(head, body)
     mean, half = final_accuracy(run)
     if half is not None:
         seeds = f"mean of {run.statuses().count('ok')} seeds, 95 % interval, t"

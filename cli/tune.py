@@ -8,6 +8,8 @@ from functools import cache
 
 import click
 
+from dfanp.measures import LAST
+
 from .derived import GENERAL, lists_of, options_of, type_of
 from .helping import LazyGroup
 from .names import Name
@@ -47,7 +49,7 @@ score = option(
     default="held-out",
     help="Test on held-out training images, or on the test images as the thesis did.",
 )
-last = option("--last", type=Whole(min=1), default=10, help="Score by the mean of so many last epochs.")
+last = option("--last", type=Whole(min=1), default=LAST, help="Score by the mean of so many last epochs.")
 halving = option("--halving", type=Whole(min=2), help="Train in rungs, and keep one of so many rates at each.")
 
 
@@ -148,7 +150,7 @@ def run(
         if plot and results:
             found = tuning.candidates(results, last)
             with drawing(plot):
-                plots.draw_rates(found, plot, f"mean accuracy of the last {last} epochs")
+                plots.draw_rates(found, plot, last=last)
     return 1 if failed or any(each["diverged"] for each in best) or lost else 0
 
 

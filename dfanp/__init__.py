@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # for editors; each is imported when it is first used, so tha
     from .feedback import Feedback
     from .kernels import KernelWarning
     from .losses import Loss
+    from .measures import Measure
     from .network import MLP
     from .optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
     from .problems import Arrays, Parity, Synthetic, load
@@ -39,6 +40,7 @@ HOMES = {
     "feedback": "Feedback",
     "kernels": "KernelWarning",
     "losses": "Loss",
+    "measures": "Measure",
     "network": "MLP",
     "optimizers": "SGD Adadelta Adagrad Adam Momentum Nesterov Optimizer RMSProp",
     "problems": "Arrays Parity Synthetic load",
@@ -65,6 +67,7 @@ __all__ = [
     "Feedback",
     "KernelWarning",
     "Loss",
+    "Measure",
     "Momentum",
     "Nesterov",
     "Optimizer",

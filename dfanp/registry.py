@@ -16,7 +16,15 @@ from collections.abc import Mapping
 from .errors import by_name, shown
 
 REGISTRIES = []  # every Registry whose module was imported
-HOMES = ("activations", "baselines", "losses", "optimizers", "problems", "rules")  # the modules that have one
+HOMES = (
+    "activations",
+    "baselines",
+    "losses",
+    "measures",
+    "optimizers",
+    "problems",
+    "rules",
+)  # the modules that have one
 
 
 class Registry(Mapping):
@@ -27,10 +35,11 @@ class Registry(Mapping):
         what: the kind, for messages ("rule", "optimizer").
         fits: ``fits(thing)``, whether a thing is of this kind.
         things: those that dfanp has itself; each has a ``name``.
+        reserved: names that none can have.
     """
 
-    def __init__(self, what, fits, things):
-        self.what, self.fits = what, fits
+    def __init__(self, what, fits, things, reserved=()):
+        self.what, self.fits, self.reserved = what, fits, reserved
         self._things = {thing.name: thing for thing in things}
         self._own = dict(self._things)
         REGISTRIES.append(self)
@@ -81,6 +90,8 @@ class Registry(Mapping):
             raise ValueError(
                 f"the name of a {self.what} must be text without spaces, commas or slashes, got {shown(name)}"
             )
+        if name in self.reserved:
+            raise ValueError(f"{name!r} is another field of a record: choose another name")
         if name in self._own and self._own[name] is not thing:
             raise ValueError(f"dfanp has a {self.what} {name!r} of its own: choose another name")
         self._things[name] = thing
@@ -96,13 +107,13 @@ class Registry(Mapping):
 
 
 def register(thing):
-    """Give a rule, an activation, a loss, an optimizer, a baseline or a problem's settings its name.
+    """Give a rule, an activation, a loss, an optimizer, a measure, a baseline or a problem's settings its name.
 
     It is then taken by that name in settings and on the command line, listed in its help and completed by the shell.
     Records keep the name, not the thing: who reads them must register it again (``dfanp --plugin`` does).
 
     Args:
-        thing: a ``Rule``, ``Activation``, ``Loss``, a subclass of ``Optimizer``, a ``Baseline``, or a subclass of
+        thing: a ``Rule``, ``Activation``, ``Loss``, ``Measure``, ``Baseline``, a subclass of ``Optimizer``, or of
             ``TrainingSettings``; its ``name`` is the name.
 
     Returns:

@@ -24,6 +24,7 @@ GROUND_FLOOR = [
     "inputs",
     "errors",
     "checks",
+    "measures",
     "registry",
     "plugins",
     "settings",

@@ -66,7 +66,7 @@ def lines(series, ylabel, kind):
 
     Args:
         series: number of the run -> (epochs, means, halves or None), see ``plots.curve``.
-        kind: of the heights, "accuracy", "loss" or "cosine": decides their range.
+        kind: of the heights, "accuracy", "loss", "cosine" or "own": decides their range.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -102,8 +102,9 @@ def heights(series, kind):
     ]
     room = 0.05 * (high - low or abs(high) or 1)
     # Wide intervals, as of two seeds, may take as much room as the lines on either side, and no more.
-    lowest = max(min([low, *map(min, bands)]), low - 20 * room, 0 if kind == "loss" else -1)
-    highest = min(max([high, *map(max, bands)]), high + 20 * room, np.inf if kind == "loss" else 1)
+    least, most = {"loss": (0, np.inf), "own": (-np.inf, np.inf)}.get(kind, (-1, 1))
+    lowest = max(min([low, *map(min, bands)]), low - 20 * room, least)
+    highest = min(max([high, *map(max, bands)]), high + 20 * room, most)
     return lowest - room, highest + room, False
 
 

@@ -11,6 +11,9 @@ import numpy as np
 from ..analysis.intervals import mean_interval
 from ..errors import DfanpError, first_line, nearest
 from ..files.whole import write_whole
+from ..measures import LAST, title_of
+from ..sweeps.grids import varied
+from ..sweeps.tuning import at_edge, axes, best, grouped
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -140,25 +143,23 @@ def run_figure(rows, title):
 STYLES = ("o-", "s--", "^:", "D-.", "v-", "P--", "X:", "*-.")  # can be distinguished without colours
 
 
-def draw_rates(candidates, path, label):
+def draw_rates(candidates, path, measure="test_accuracy", last=LAST):
     """Draw the mean score against the learning rate to `path`, a curve for each setting otherwise alike, intervals as bars.
 
     Args:
         candidates: of a sweep (``dfanp.sweeps.tuning``).
         path: see ``checked_file``.
-        label: what the score is.
+        measure, last: what their scores are, as ``tuning.score`` has them.
 
     Raises:
         As ``draw_run``.
     """
     with drawing(path):
-        save(rates_figure(candidates, label), Path(path))
+        save(rates_figure(candidates, measure, last), Path(path))
 
 
-def rates_figure(candidates, label):
+def rates_figure(candidates, measure, last):
     """Return the figure of ``draw_rates``."""
-    from ..sweeps.tuning import at_edge, axes, best, grouped
-
     figure, axis = figure_with_axis()
     names = axes(candidates)
     groups = grouped([each for each in candidates if each.mean is not None], names)
@@ -166,22 +167,23 @@ def rates_figure(candidates, label):
         group = sorted(group, key=lambda each: each.config["lr"])
         aside = 1.02 ** (number - (len(groups) - 1) / 2)  # so that bars at one rate do not hide each other
         rates, means = [each.config["lr"] * aside for each in group], [each.mean for each in group]
-        top = best(group)
-        title = f"{', '.join(values) or 'accuracy'}: best {top.mean:.3f} at {top.config['lr']:.3g}"
-        title += " (edge of the grid)" if at_edge(top, group) else ""
+        title, top = ", ".join(values) or title_of(measure).lower(), best(group)
+        if measure.endswith("accuracy"):
+            title += f": best {top.mean:.3f} at {top.config['lr']:.3g}"
+            title += " (edge of the grid)" if at_edge(top, group) else ""
         style = STYLES[number % len(STYLES)]
         axis.errorbar(
             rates, means, [each.half or 0 for each in group], fmt=style, capsize=2, markersize=4, label=title
         )
     axis.set_xscale("log")
     axis.set_xlabel("learning rate")
-    axis.set_ylabel(label)
-    finish(figure, axis, [each.mean for group in groups.values() for each in group], names)
+    axis.set_ylabel(f"{title_of(measure).lower()}, mean of the last {last} epochs")
+    finish(figure, axis, [each.mean for group in groups.values() for each in group], names, measure)
     return figure
 
 
-def draw_curves(results, path):
-    """Draw test accuracy over the epochs to `path`: for each setting the mean over its seeds, with its 95 % interval.
+def draw_curves(results, path, measure="test_accuracy"):
+    """Draw a measure over the epochs to `path`: for each setting the mean over its seeds, with its 95 % interval.
 
     Args:
         results: a list of ``dfanp.runs.store.Result``.
@@ -191,14 +193,12 @@ def draw_curves(results, path):
         As ``draw_run``.
     """
     with drawing(path):
-        save(curves_figure(results), Path(path))
+        save(curves_figure(results, measure), Path(path))
 
 
-def curves_figure(results):
+def curves_figure(results, measure):
     """Return the figure of ``draw_curves``."""
     from matplotlib.ticker import MaxNLocator
-
-    from ..sweeps.grids import varied
 
     figure, axis = figure_with_axis()
     names = [name for name in varied([result.config for result in results]) if name not in ("seed", "data_sha256")]
@@ -206,16 +206,16 @@ def curves_figure(results):
     for result in results:
         together.setdefault(tuple(label_of(result.config.get(name)) for name in names), []).extend(result.rows)
     for number, (values, rows) in enumerate(together.items()):
-        epochs, means, halves = curve(rows, lambda row: row.get("test_accuracy"))
+        epochs, means, halves = curve(rows, lambda row: row.get(measure))
         style = STYLES[number % len(STYLES)]
-        (line,) = axis.plot(epochs, means, style, markersize=3, label=", ".join(values) or "test accuracy")
+        (line,) = axis.plot(epochs, means, style, markersize=3, label=", ".join(values) or title_of(measure).lower())
         if halves is not None:
             axis.fill_between(epochs, means - halves, means + halves, color=line.get_color(), alpha=0.2, linewidth=0)
         heights.extend(means)
     axis.set_xlabel("epoch")
-    axis.set_ylabel("test accuracy")
+    axis.set_ylabel(title_of(measure).lower())
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    finish(figure, axis, heights, names)
+    finish(figure, axis, heights, names, measure)
     return figure
 
 
@@ -282,10 +282,11 @@ def figure_with_axis():
     return figure, axis
 
 
-def finish(figure, axis, heights, names):
-    """Give an axis of accuracies its range, from the means alone, a line at chance, and a legend where it hides nothing."""
-    axis.set_ylim(min([0.45, *(height - 0.02 for height in heights)]), 1.0)
-    axis.axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
+def finish(figure, axis, heights, names, measure):
+    """Give an axis a legend where it hides nothing, and one of accuracies its range, from the means alone, and a line at chance."""
+    if measure.endswith("accuracy"):
+        axis.set_ylim(min([0.45, *(height - 0.02 for height in heights)]), 1.0)
+        axis.axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
     look = {"frameon": False, "fontsize": 8, "title": ", ".join(names) or None, "title_fontsize": 8}
     figure.legend(loc="outside lower center", ncols=2, **look)
 

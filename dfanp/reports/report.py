@@ -8,21 +8,17 @@ from itertools import count
 
 from ..errors import RecordError
 from ..files.whole import write_whole
+from ..measures import LAST, RESERVED, title_of
 from ..sweeps.grids import varied
 from ..version import __version__
 from .figures import key, lines
 from .networks import confusion, weights
 from .pages import decimal, element, figure, page, table
 from .plots import checked_file, curve
-from .run_report import LAST, read
+from .run_report import read
 
 FORMATS = ("html", "htm")
-CURVES = {
-    "test_accuracy": "Test accuracy",
-    "train_accuracy": "Training accuracy",
-    "test_loss": "Test loss",
-    "train_loss": "Training loss",
-}
+CURVES = ("test_accuracy", "train_accuracy", "test_loss", "train_loss")  # in this order, and then your own measures
 COSINES = {
     "feedback": "Cosine of B with the weights that BP would use, layer",
     "gradient": "Cosine of the gradient with BP's, layer",
@@ -99,7 +95,7 @@ def told_of(run):
     mean, half = run.last()
     if mean is None:
         return f"{run.settings.headline}; {run.status}."
-    seeds = len(run.by_seed("test_accuracy"))
+    seeds = len(run.sound)
     over = f"{seeds} seeds, 95 % interval" if seeds > 1 else "one seed"
     return f"{run.settings.headline}; test accuracy {plus_minus(mean, half)} after epoch {run.epoch} ({over})."
 
@@ -121,16 +117,18 @@ def results(runs):
         f"mean of last {LAST}",
         "training accuracy",
         "test loss",
+        *(title_of(name).lower() for name in own_measures(runs)),
         "time",
     ]
     body = []
     for run in runs:
-        told = [run.last(), run.last(epochs=LAST), run.last("train_accuracy"), run.last("test_loss")]
+        values = [run.last(), run.last(epochs=LAST), run.last("train_accuracy"), run.last("test_loss")]
+        values += [run.last(name) for name in own_measures(runs)]
         status = element("td", run.status, class_="warn") if run.status != "finished" else run.status
         lost = [f"seed {seed} at epoch {epoch}" for seed, epoch in run.diverged.items()]
         if lost:
             status.text += f" ({', '.join(lost[:5])}{', …' if lost[5:] else ''})"
-        figures = (element("td", plus_minus(*each, 4), class_="number") for each in told)
+        figures = (element("td", plus_minus(*each, 4), class_="number") for each in values)
         body.append([run.label, status, f"{run.settings.repeats}", *figures, duration(run.seconds)])
     note = (
         "After the last epoch: the mean over the seeds that have not diverged and, where there are several, the half-width of "
@@ -179,17 +177,24 @@ def setting(config, name):
 def curves(runs, numbers):
     """Return the section of accuracy and loss over the epochs."""
     parts = []
-    for name, title in CURVES.items():
+    for name in (*CURVES, *own_measures(runs)):
         series = courses(runs, lambda row, name=name: row.get(name))
         if series:
-            accuracy = name.endswith("accuracy")
-            drawn = lines(series, title.lower(), "accuracy" if accuracy else "loss")
+            title, accuracy = title_of(name), name.endswith("accuracy")
+            kind = "own" if name not in CURVES else "accuracy" if accuracy else "loss"
+            drawn = lines(series, title.lower(), kind)
             words = f"{title} over the epochs. {in_words(runs, series)}" + (" Chance is 0.5." if accuracy else "")
             parts.append(figure(drawn, next(numbers), f"{title} over the epochs", words, key(runs, series)))
     if not parts:
         return [element("p", "No run has finished an epoch.")]
     note = "Bands are 95 % intervals of the mean over the seeds (Student's t); dots mark chance."
     return [element("div", *parts, class_="figures"), element("p", note, class_="note")]
+
+
+def own_measures(runs):
+    """Return the names of the measures that the rows of some runs have beside those of every run."""
+    known = (*CURVES, *RESERVED)
+    return list(dict.fromkeys(name for run in runs for row in run.rows for name in row if name not in known))
 
 
 def courses(runs, measure):

@@ -1,6 +1,7 @@
 """A run as a report shows it: its records, read with distrust, and what its networks do on their last test set."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,12 +15,10 @@ from ..files.lines import parse_lines, read_lines
 from ..files.whole import failures
 from ..network import MLP
 from ..runs.folder import read_config
-from ..runs.history import is_measured, layers_of
+from ..runs.history import History, by_seed, layers_of
 from ..runs.saved import Kept
 from ..settings import from_config
-from ..training import MEASURES
 
-LAST = 10  # epochs that a mean is taken over, as in Demirbilek 2021
 MOST_LOOKS = 10  # seeds whose networks are looked at
 LARGEST = 1e150  # a number beyond it is in no picture: its square overflows
 
@@ -65,10 +64,15 @@ class Reported:
     looks: list = field(default_factory=list)
     missing: str | None = None
 
+    @cached_property
+    def histories(self):
+        """The seeds -> their History."""
+        return by_seed(self.rows)
+
     @property
     def diverged(self):
         """The seeds that diverged -> their epoch."""
-        return {row["seed"]: row["epoch"] for row in self.rows if row.get("status") == "diverged"}
+        return {seed: len(history) for seed, history in self.histories.items() if history.diverged}
 
     @property
     def epoch(self):
@@ -86,23 +90,21 @@ class Reported:
             return "no epoch finished yet"
         return whole + (f", {len(lost)} of {seeds} seeds diverged" if lost else "")
 
-    def by_seed(self, name):
-        """Return for each seed that has not diverged its values of a measure, epoch by epoch."""
-        found = {}
-        for row in self.rows:
-            if row["seed"] not in self.diverged:
-                found.setdefault(row["seed"], []).append(row[name])
-        return found
+    @property
+    def sound(self):
+        """The Histories of the seeds that have not diverged."""
+        return [history for history in self.histories.values() if not history.diverged]
 
-    def last(self, name="test_accuracy", epochs=1):
+    def last(self, measure="test_accuracy", epochs=1):
         """Return mean and half-width of the 95 % interval, over the seeds that have not diverged, of the last epochs' mean."""
-        values = [float(np.mean(each[-epochs:])) for each in self.by_seed(name).values()]
+        means = [history.mean(measure, epochs) for history in self.sound]
+        values = [mean for mean in means if mean is not None]
         return mean_interval(values) if values else (None, None)
 
     def logged(self, seed, epoch):
         """Return the test accuracy that the log tells of an epoch, or None."""
-        found = [row["test_accuracy"] for row in self.rows if (row["seed"], row["epoch"]) == (seed, epoch)]
-        return found[0] if found else None
+        rows = self.histories[seed].rows[epoch - 1 : epoch] if seed in self.histories else []
+        return rows[0].get("test_accuracy") if rows else None
 
 
 def read(folders, data_dir=None):
@@ -125,7 +127,7 @@ def read_one(path, label, data_dir):
         )
     found, settings, rows = checked_log(path)
     for number, row in enumerate(rows, 1):
-        if any(abs(row.get(name, 0)) > LARGEST for name in MEASURES):
+        if any(is_number(value) and abs(value) > LARGEST for value in row.values()):
             raise RecordError(
                 f"{path / 'log.jsonl'}: line {number} has a number beyond {LARGEST:g}, too large for a page"
             )
@@ -184,14 +186,12 @@ def checked_rows(rows, settings, path):
     """Return `rows`; a RecordError names the first that is no line of such a run."""
     layers = len(settings.hidden)
     lengths = (None, (0, layers + 1), (layers, layers + 1))  # of cosines: not measured, by BP, by a rule with B
-    expected, seeds = {}, set(settings.seeds)
+    histories = {seed: History() for seed in settings.seeds}
     for number, row in enumerate(rows, 1):
         seed = row.get("seed")
-        good = type(seed) is int and seed in seeds and row.get("epoch") == expected.get(seed, 1) and is_measured(row)
-        lost = row.get("status") == "diverged"
-        if not good or not (lost or layers_of(row) in lengths):
+        good = type(seed) is int and seed in histories and histories[seed].add(row)
+        if not good or layers_of(row) not in lengths:
             raise RecordError(f"{path / 'log.jsonl'}: line {number} is damaged")
-        expected[seed] = None if lost else row["epoch"] + 1
     return rows
 
 

@@ -2,9 +2,8 @@
 
 import platform
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-import numpy as np
 import numpy.random  # noqa: F401  (now: a module of Cython swallows the Ctrl-C that comes while it is loaded)
 
 from .. import baselines, optimizers, plugins
@@ -16,6 +15,7 @@ from ..kernels import KernelWarning
 from ..network import MLP
 from ..version import __version__
 from .folder import RunFolder
+from .history import row_of
 
 
 def build(settings, backend=None, dataset=None):
@@ -83,21 +83,6 @@ def rows_of(record, training):
     """Return what the log tells of an epoch: a dict for each replica (one for a single run)."""
     replicas = training.network.replicas
     return [row_of(record.replica(r) if replicas else record) for r in range(replicas or 1)]
-
-
-def row_of(solo):
-    """Return what the log tells of the Record of one run, a dict of JSON values."""
-    # JSON has no NaN: a cosine that overflowed is null.
-    finite = lambda c: c if np.isfinite(c) else None
-    row = {name: value for name, value in asdict(solo).items() if value is not None or name == "alignment"}
-    del row["seconds"]
-    if not np.isfinite(solo.train_loss) or not np.isfinite(solo.test_loss):
-        return {"epoch": solo.epoch, "status": "diverged"}
-    if row["alignment"] is None:
-        del row["alignment"]
-    else:
-        row["alignment"] = {kind: [finite(c) for c in cosines] for kind, cosines in row["alignment"].items()}
-    return row
 
 
 def environment(backend):

@@ -22,7 +22,7 @@ from ..files.locks import LOCK, FolderLock, Locked
 from ..files.whole import failures
 from ..settings import present
 from .folder import canonical
-from .history import is_measured
+from .history import History
 
 SCHEMA = 1  # of a line, and of what a config means: a run of another schema is another run
 STATUSES = ("done", "diverged")
@@ -35,7 +35,7 @@ class Result(NamedTuple):
         key: see ``key_of``.
         config: a dict of JSON values.
         status: "done" or "diverged".
-        rows: a dict an epoch, as in the log of a run, without its seed.
+        rows: a dict an epoch, as in the log of a run, without its seed (see ``History``).
     """
 
     key: str
@@ -43,9 +43,10 @@ class Result(NamedTuple):
     status: str
     rows: list
 
-    def accuracies(self):
-        """Return the test accuracy of each epoch that has one."""
-        return [row["test_accuracy"] for row in self.rows if "test_accuracy" in row]
+    @property
+    def history(self):
+        """The rows as a History."""
+        return History(self.rows)
 
 
 def key_of(config):
@@ -173,11 +174,12 @@ def checked_result(line):
     ):
         return None
     result = Result(**line)
-    rows = [row for row in result.rows if isinstance(row, dict) and is_measured(row)]
-    in_order = [row.get("epoch") for row in rows] == list(range(1, len(result.rows) + 1))
-    ends = bool(rows) and (rows[-1].get("status") == "diverged") == (result.status == "diverged")
-    good = in_order and ends and result.status in STATUSES and has_its_key(line)
-    return current(result) if good else None
+    try:
+        history = History.checked(result.rows)
+    except RecordError:
+        return None
+    ends = len(history) and history.diverged == (result.status == "diverged")
+    return current(result) if ends and result.status in STATUSES and has_its_key(line) else None
 
 
 def current(result):

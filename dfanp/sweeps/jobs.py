@@ -17,6 +17,7 @@ from ..errors import RecordError
 from ..kernels import KernelWarning
 from ..problems import load
 from ..problems.folders import named_folder
+from ..runs.history import is_diverged
 from ..runs.run import rows_of, training_on
 from ..runs.store import Result, key_of
 from ..training import TEST_BATCH
@@ -206,7 +207,7 @@ def _train(job, folder, threads, data_dir, keep):
         record = training.run_epoch()
         seconds += record.seconds
         for each, row in zip(rows, rows_of(record, training), strict=True):
-            if not each or each[-1].get("status") != "diverged":
+            if not each or not is_diverged(each[-1]):
                 each.append(row)
         over = training.epoch == first.epochs or training.diverged
         if not over and ((asked := (folder / "stop").exists()) or cancelled()):
@@ -219,7 +220,7 @@ def _train(job, folder, threads, data_dir, keep):
         if key in keep:
             write_final(folder / "checkpoints" / f"{key}.npz", training.arrays(), None if single else r)
     results = [
-        Result(key, each.config(), "diverged" if own[-1].get("status") == "diverged" else "done", own)
+        Result(key, each.config(), "diverged" if is_diverged(own[-1]) else "done", own)
         for key, each, own in zip(job.keys, job.settings, rows, strict=True)
     ]
     return Outcome(job, "done", tuple(results), seconds=seconds, notes=tuple(training.backend.kernels.notes))

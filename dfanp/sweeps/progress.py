@@ -10,16 +10,16 @@ from ..errors import RecordError
 from ..files.lines import loads
 from ..files.npz import read_checkpoint
 from ..files.whole import failures, write_whole
-from ..runs.history import is_measured
+from ..runs.history import History
 
 LARGEST = 1 << 26  # bytes of the records in a progress file
 
 
 def write_progress(path, arrays, rows, seconds):
     """Write ``Training.arrays()``, the rows of each replica and the seconds so far to `path`."""
-    told = np.frombuffer(json.dumps({"rows": rows, "seconds": seconds}, allow_nan=False).encode(), np.uint8)
+    message = np.frombuffer(json.dumps({"rows": rows, "seconds": seconds}, allow_nan=False).encode(), np.uint8)
     # A worker that outlived its sweep may write the same file: each has a name of its own until it is whole.
-    write_whole(path, lambda file: np.savez(file, **arrays, told=told), f".{os.getpid()}")
+    write_whole(path, lambda file: np.savez(file, **arrays, told=message), f".{os.getpid()}")
 
 
 def read_progress(path, expected, replicas):
@@ -42,20 +42,21 @@ def read_progress(path, expected, replicas):
                 raise damaged
             header = 128  # bytes that NumPy puts before so short an array
             arrays = read_checkpoint(path, expected | {"told": np.zeros(size - header, np.uint8)})
-            told = loads(arrays.pop("told").tobytes())
-            rows, seconds = told["rows"], float(told["seconds"])
+            message = loads(arrays.pop("told").tobytes())
+            rows, seconds = message["rows"], float(message["seconds"])
         except (OSError, MemoryError):
             raise
-        except Exception:  # zipfile raises a dozen kinds, and what is told may be anything
+        except Exception:  # zipfile raises a dozen kinds, and the rows may be anything
             raise damaged from None
     epoch, alive = int(arrays["epoch"]), arrays["alive"]
     if not isinstance(rows, list) or len(rows) != replicas:
         raise damaged
     for own, still in zip(rows, alive, strict=True):
-        good = isinstance(own, list) and all(isinstance(row, dict) and is_measured(row) for row in own)
-        numbers = [row.get("epoch") for row in own] if good else []
-        ends = good and (len(own) == epoch if still else bool(own) and own[-1].get("status") == "diverged")
-        if not ends or numbers != list(range(1, len(own) + 1)):
+        try:
+            history = History.checked(own if isinstance(own, list) else [None])
+        except RecordError:
+            raise damaged from None
+        if history.diverged is bool(still) or (still and len(history) != epoch):
             raise damaged
     return arrays, rows, seconds
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..analysis.intervals import mean_interval
+from ..measures import LAST
 from ..runs.store import key_of
 from .grids import varied
 from .sweep import Sweep
@@ -31,23 +32,23 @@ class Candidate(NamedTuple):
     half: float | None
 
 
-def score(result, last=10):
-    """Return the mean test accuracy of the `last` epochs of a Result (of all, if it has fewer), None if it diverged."""
-    values = result.accuracies()[-last:]
-    return sum(values) / len(values) if result.status == "done" else None
+def score(result, last=LAST, measure="test_accuracy"):
+    """Return the mean of a measure over the `last` epochs of a Result (all, if it has fewer), None if it diverged."""
+    return result.history.mean(measure, last) if result.status == "done" else None
 
 
-def candidates(results, last=10):
-    """Return a Candidate for each setting among the Results, in their order."""
+def candidates(results, last=LAST, measure="test_accuracy"):
+    """Return a Candidate for each setting among the Results, in their order; see ``score``."""
     together = {}
     for result in results:
         config = {name: value for name, value in result.config.items() if name != "seed"}
-        together.setdefault(key_of(config), (config, []))[1].append(score(result, last))
+        together.setdefault(key_of(config), (config, []))[1].append(result)
     found = []
-    for config, all_scores in together.values():
-        values = [value for value in all_scores if value is not None]
+    for config, runs in together.values():
+        scores = [score(result, last, measure) for result in runs]
+        values = [value for value in scores if value is not None]
         mean, half = mean_interval(values) if values else (None, None)
-        found.append(Candidate(config, values, len(all_scores) - len(values), mean, half))
+        found.append(Candidate(config, values, sum(result.status == "diverged" for result in runs), mean, half))
     return found
 
 

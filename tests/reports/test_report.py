@@ -255,7 +255,9 @@ def test_a_seed_that_diverged(tmp_path):
     rows[1] = {"epoch": 1, "seed": 1, "status": "diverged"}
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (run,) = run_report.read([folder])
-    assert run.status == "stopped at epoch 1, 1 of 3 seeds diverged" and list(run.by_seed("test_loss")) == [0, 2]
+    assert run.status == "stopped at epoch 1, 1 of 3 seeds diverged" and [
+        seed for seed, history in run.histories.items() if not history.diverged
+    ] == [0, 2]
 
 
 def test_a_run_under_way(tmp_path):

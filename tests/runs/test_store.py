@@ -33,7 +33,7 @@ def test_what_is_added_is_read_back(folder):
     assert list(store.results.values()) == [result(0), result(1, diverged=True)]
     assert store.seconds == {result(0).key: 1.5, result(1).key: 1.5}
     assert store.failures == {key_of({"seed": 2}): ({"seed": 2}, "ValueError: no")}
-    assert result(0).accuracies() == [0.6, 0.6] and result(1, diverged=True).accuracies() == [0.6]
+    assert result(0).history.values() == [0.6, 0.6] and result(1, diverged=True).history.values() == [0.6]
 
 
 def test_equal_configs_have_equal_keys():

@@ -36,7 +36,7 @@ if __name__ == "__main__":
 # A sweep of runs that take for ever.
 SWEEP = """
 import sys
-from dfanp import grids, sweeps
+from dfanp.sweeps import Sweep, grids
 from dfanp.settings import ParitySettings
 
 if __name__ == "__main__":
