@@ -416,6 +416,26 @@ def test_bytes_do_not_depend_on_the_threads(rng, tier):
         assert all(np.array_equal(x, y) for x, y in zip(mine, results[0], strict=True))
 
 
+def test_levels_of_a_processor(rng):
+    """Each has kernels of its own: they agree with the definition, and where multiply-adds are fused with each other, bit for bit."""
+    backend, found = backend_of("native"), {}
+    from dfanp.kernels import native
+
+    for level in native.levels():
+        backend.kernels.tier = native.Native(level=level)
+        backend.kernels.tier.threads = 2
+        generator = np.random.default_rng(0)
+        X, y = digits(generator, 2, 200, 45, "float32", backend), generator.integers(0, 2, (45, 1))
+        training, _ = trained(backend, "float32", X, y, 300, dfanp.Adam(0.01))
+        a = X @ generator.standard_normal((400, 70)).astype(np.float32)
+        found[level] = [a, *training.arrays().values()]
+    assert "" in found
+    for level, arrays in found.items():
+        for mine, plain, fastest in zip(arrays, found[""], found[native.levels()[0]], strict=True):
+            close(mine * 1.0, plain * 1.0, "float32")
+            assert level == "" or np.array_equal(mine, fastest)
+
+
 @pytest.mark.parametrize("tier", ["native", "numba"])
 def test_two_batches_alive_at_once(rng, tier):
     """Kernels may reuse memory between batches: a batch must not see the lists of another."""

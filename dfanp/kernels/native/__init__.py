@@ -55,6 +55,15 @@ def library():
     return loaded
 
 
+def levels():
+    """Return the levels of this processor for which there are kernels, the fastest first: how the names of their functions end."""
+    level, found = library().dfanp_level, []
+    level.argtypes, level.restype = [INT], ctypes.c_char_p
+    while (ending := level(len(found))) is not None:
+        found.append(ending.decode())
+    return found
+
+
 def address(array):
     """Return where the data of a C-contiguous array begin."""
     return array.__array_interface__["data"][0]
@@ -95,14 +104,18 @@ class Workspace(compiled.Workspace):
 
 
 class Native(compiled.Compiled):
-    """The operations of the kernel table in C."""
+    """The operations of the kernel table in C.
+
+    Args:
+        level: of the processor, one of ``levels()``; None takes the first.
+    """
 
     name = "native"
     Digits, Lists, Workspace = Digits, Lists, Workspace
     rules, losses = ("bp", "fa", "dfa"), ("bce",)
     activations = ACTIVATIONS
 
-    def __init__(self, xp=np):
+    def __init__(self, xp=np, level=None):
         super().__init__()
         lib = library()
         self.c_gather, self.c_transpose, self.c_most_threads = (
@@ -112,7 +125,7 @@ class Native(compiled.Compiled):
         )
         self.c_gather.argtypes, self.c_transpose.argtypes = [INT] + [POINTER] * 3, [INT] + [POINTER] * 2
         self.c_most_threads.restype = INT
-        self.real = {}
+        self.real, level = {}, levels()[0] if level is None else level
         for dtype, (suffix, real) in REALS.items():
             arguments = {
                 "product": [INT] + [POINTER] * 3 + [real, INT] + [POINTER] * 2,
@@ -121,7 +134,7 @@ class Native(compiled.Compiled):
                 "room": [POINTER],
                 "pass": [POINTER] * 2,
             }
-            self.real[dtype] = {name: getattr(lib, f"dfanp_{name}_{suffix}") for name in arguments}
+            self.real[dtype] = {name: getattr(lib, f"dfanp_{name}_{suffix}{level}") for name in arguments}
             for name, function in self.real[dtype].items():
                 function.argtypes, function.restype = arguments[name], INT if name == "room" else None
 

@@ -25,11 +25,12 @@ typedef struct {
 } NAME(pass);
 
 /* Where the parts of the working memory lie, for a group of replicas that are trained side by side. */
+#define STRIPS (PANEL / STRIP) /* of a panel */
 typedef struct {
     int64_t group, panels, blocks, rows, block_cap, lists; /* rows of a block; lists: how many replicas have their own */
     REAL *W, *s0, *s1;                                 /* (group, panels, D, PANEL) */
     REAL *h[2];    /* (group, panels, batch, PANEL): pre-activation, then activation, then delta; of even and odd steps */
-    REAL *part[2]; /* (group, panels, batch): what a panel adds to the logits */
+    REAL *part[2]; /* (group, panels, STRIPS, batch): what a strip of a panel adds to the logits */
     REAL *own;     /* of each thread, own_size numbers: e (group, batch), a chunk of the gradient */
     int64_t own_size;
     block_list *list[3]; /* (lists, blocks), of steps modulo 3 */
@@ -50,7 +51,7 @@ static uintptr_t NAME(lay_out)(const NAME(pass) *p, NAME(work) *w, uintptr_t roo
     w->s1 = learns && p->W0_s1 ? TAKE(w->group * W) : NULL;
     for (int i = 0; i < 2; i++) {
         w->h[i] = TAKE(w->group * rows * PANEL * real);
-        w->part[i] = TAKE(w->group * rows * real);
+        w->part[i] = TAKE(w->group * rows * STRIPS * real);
     }
     w->own_size = (w->group * p->batch + 15) / 16 * 16 + CHUNK * PANEL;
     w->own = TAKE(p->threads * w->own_size * real);
@@ -133,15 +134,18 @@ FN void NAME(activate)(const NAME(pass) *p, int64_t r, int64_t P, int64_t n, con
     REAL w[PANEL] = {0}, all[PANEL];
     memcpy(w, p->W1 + r * p->H + P * PANEL, sizeof(REAL) * (size_t)width);
     for (int64_t t = 0; t < PANEL; t++) all[t] = p->from ? p->shift * columns[t] : 0;
-#define WEIGH(q) sum += AT(to, q) * AT(w, q);
+#define WEIGH(q) sum += NARROW_AT(to + t, q) * NARROW_AT(w + t, q);
 #define OUTPUT(F)                                                                                                      \
     for (int64_t i = 0; i < n; i++) {                                                                                  \
-        REAL *to = h + i * PANEL, z = 0;                                                                               \
-        NAME(vector) sum = {0};                                                                                        \
+        REAL *to = h + i * PANEL;                                                                                      \
         for (int64_t t = 0; t < PANEL; t++) to[t] = NAME(f)(F, p->leak, to[t] + all[t]);                               \
-        EIGHT(WEIGH)                                                                                                   \
-        for (int64_t l = 0; l < LANES; l++) z += sum[l];                                                               \
-        part[i] = z;                                                                                                   \
+        for (int64_t t = 0; t < PANEL; t += STRIP) {                                                                   \
+            NAME(narrow) sum = {0};                                                                                    \
+            REAL z = 0;                                                                                                \
+            EIGHT(WEIGH)                                                                                               \
+            for (int64_t l = 0; l < NARROW; l++) z += sum[l];                                                          \
+            part[t / STRIP * p->batch + i] = z;                                                                        \
+        }                                                                                                              \
     }
     if (p->activation == RELU) OUTPUT(RELU) else OUTPUT((int)p->activation)
 #undef OUTPUT
@@ -180,17 +184,17 @@ FN void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparamete
         } else
             NAME(dense_add)(X + s * p->batch * D + first, D, n, rows, tile, h);
     }
-    if (n) NAME(activate)(p, r, P, n, columns, h, w->part[s & 1] + task * p->batch);
+    if (n) NAME(activate)(p, r, P, n, columns, h, w->part[s & 1] + task * STRIPS * p->batch);
 }
 
 /* The errors e of n examples of replica q of a group, from the panels' parts of their logits; and, where totals is not NULL,
  * their losses. */
 FN void NAME(errors)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64_t n, int64_t r, int64_t q, REAL *e,
                      double *totals) {
-    const REAL *part = w->part[s & 1] + q * w->panels * p->batch, *y = p->y + (p->own_y ? r * p->N : 0) + s * p->batch;
+    const REAL *part = w->part[s & 1] + q * w->panels * STRIPS * p->batch, *y = p->y + (p->own_y ? r * p->N : 0) + s * p->batch;
     for (int64_t i = 0; i < n; i++) {
         REAL z = 0;
-        for (int64_t P = 0; P < w->panels; P++) z += part[P * p->batch + i];
+        for (int64_t t = 0; t < w->panels * STRIPS; t++) z += part[t * p->batch + i];
         const REAL small = EXP(z >= 0 ? -z : z);
         e[i] = ((z >= 0 ? 1 / (1 + small) : small / (1 + small)) - y[i]) / n;
         if (totals) {
@@ -201,7 +205,7 @@ FN void NAME(errors)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64_
 }
 
 /* Train for (or with learn = 0: test on) N examples, `batch` at a time, in `room`, of the size that dfanp_room returns. */
-EXPORT CLONES void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
+EXPORT void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
     const int64_t steps = (p->N + p->batch - 1) / p->batch;
     NAME(work) w;
     const uintptr_t begin = ((uintptr_t)room + LINE - 1) / LINE * LINE, end = NAME(lay_out)(p, &w, begin);
@@ -257,3 +261,5 @@ EXPORT CLONES void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
     }
     UNPOISON(begin, end);
 }
+
+#undef STRIPS

@@ -1,14 +1,25 @@
-/* The part of native.c that depends on the floating-point type REAL. Compiled twice. */
+/* The part of native.c that depends on the floating-point type REAL and on the level of the processor: see native_level.h. */
 
 #include "../arithmetic.h"
 
-/* A panel is as many columns as eight vector registers hold: they are named one by one, since an array of them would live in
- * memory. */
-typedef REAL NAME(vector) __attribute__((vector_size(32), aligned(sizeof(REAL)), may_alias));
-#define LANES (int64_t)(32 / sizeof(REAL))
-#define PANEL (8 * LANES)
-#define EIGHT(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+/* A panel is as many columns as four or eight vector registers hold: they are named one by one, since an array of them would live
+ * in memory. */
+typedef REAL NAME(vector) __attribute__((vector_size(VECTOR), aligned(sizeof(REAL)), may_alias));
+#define LANES (int64_t)(VECTOR / sizeof(REAL))
+#define PANEL (VECTORS * LANES)
+#if VECTORS == 8
+#define EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#else
+#define EACH(X) X(0) X(1) X(2) X(3)
+#endif
 #define AT(p, q) (*(NAME(vector) *)((p) + (q) * LANES))
+
+/* What is summed along the columns of a panel is summed strip by strip, the same on all levels. */
+typedef REAL NAME(narrow) __attribute__((vector_size(32), aligned(sizeof(REAL)), may_alias));
+#define NARROW (int64_t)(32 / sizeof(REAL))
+#define STRIP (8 * NARROW)
+#define EIGHT(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define NARROW_AT(p, q) (*(NAME(narrow) *)((p) + (q) * NARROW))
 
 #define LOAD(q) NAME(vector) s##q = AT(out, q);
 #define ADD(q) s##q += x * AT(row, q);
@@ -19,13 +30,13 @@ typedef REAL NAME(vector) __attribute__((vector_size(32), aligned(sizeof(REAL)),
 /* out (n, PANEL) += the pixels of a block of n examples @ tile (block, PANEL). */
 FN void NAME(add)(const int32_t *at, const uint16_t *entries, int64_t n, const REAL *table, const REAL *tile, REAL *out) {
     for (int64_t i = 0; i < n; i++, out += PANEL) {
-        EIGHT(LOAD)
+        EACH(LOAD)
         for (int32_t e = at[i]; e < at[i + 1]; e++) {
             const uint32_t entry = entries[e];
             const REAL *row = tile + (entry >> 8) * PANEL, x = table[entry & 255];
-            EIGHT(ADD)
+            EACH(ADD)
         }
-        EIGHT(STORE)
+        EACH(STORE)
     }
 }
 
@@ -33,13 +44,13 @@ FN void NAME(add)(const int32_t *at, const uint16_t *entries, int64_t n, const R
 FN void NAME(gradient)(const int32_t *at, const uint32_t *entries, int64_t rows, const REAL *table, const REAL *delta,
                        const REAL *sums, REAL *out) {
     for (int64_t r = 0; r < rows; r++, out += PANEL) {
-        EIGHT(START)
+        EACH(START)
         for (int32_t e = at[r]; e < at[r + 1]; e++) {
             const uint32_t entry = entries[e];
             const REAL *row = delta + (int64_t)(entry >> 8) * PANEL, x = table[entry & 255];
-            EIGHT(ADD)
+            EACH(ADD)
         }
-        EIGHT(STORE)
+        EACH(STORE)
     }
 }
 
@@ -47,29 +58,29 @@ FN void NAME(gradient)(const int32_t *at, const uint32_t *entries, int64_t rows,
  * the rows of X are D apart. */
 FN void NAME(dense_add)(const REAL *X, int64_t D, int64_t n, int64_t rows, const REAL *tile, REAL *out) {
     for (int64_t i = 0; i < n; i++, out += PANEL) {
-        EIGHT(LOAD)
+        EACH(LOAD)
         for (int64_t r = 0; r < rows; r++) {
             const REAL *row = tile + r * PANEL, x = X[i * D + r];
-            EIGHT(ADD)
+            EACH(ADD)
         }
-        EIGHT(STORE)
+        EACH(STORE)
     }
 }
 
 FN void NAME(dense_gradient)(const REAL *X, int64_t D, int64_t n, int64_t rows, const REAL *delta, REAL *out) {
     for (int64_t r = 0; r < rows; r++, out += PANEL) {
-        EIGHT(ZERO)
+        EACH(ZERO)
         for (int64_t i = 0; i < n; i++) {
             const REAL *row = delta + i * PANEL, x = X[i * D + r];
-            EIGHT(ADD)
+            EACH(ADD)
         }
-        EIGHT(STORE)
+        EACH(STORE)
     }
 }
 
 /* a = X @ W for X the normalised pixels of a batch, table[raw] + shift each: a pixel that is zero adds shift * W alone, so
  * all zeros together add shift times the column sums of W. W (D, H) and a (n, H) are row-major. */
-EXPORT CLONES void NAME(dfanp_product)(int64_t threads, const bank *from, const batch *X, const REAL *table, REAL shift,
+EXPORT void NAME(dfanp_product)(int64_t threads, const bank *from, const batch *X, const REAL *table, REAL shift,
                                        int64_t H, const REAL *W, REAL *a) {
     const int64_t n = X->n, panels = (H + PANEL - 1) / PANEL, all = X->k * from->blocks;
 #pragma omp parallel TEAM(threads)
@@ -103,25 +114,25 @@ EXPORT CLONES void NAME(dfanp_product)(int64_t threads, const bank *from, const 
 /* Update `count` parameters w with state s0, s1 by their gradients g. lr is the learning rate. */
 FN void NAME(update_run)(NAME(hyperparameters) o, REAL lr, int64_t count, const REAL *restrict g, REAL *restrict w,
                          REAL *restrict s0, REAL *restrict s1) {
-#define EACH(call)                                                                                                     \
+#define RUN(call)                                                                                                     \
     for (int64_t t = 0; t < count; t++) {                                                                              \
         const REAL G = g[t] + o.weight_decay * w[t];                                                                            \
         call;                                                                                                          \
     }                                                                                                                  \
     break;
     switch (o.kind) {
-    case SGD: EACH(NAME(sgd)(lr, G, w + t))
-    case MOMENTUM: EACH(NAME(momentum)(o, lr, G, w + t, s0 + t))
-    case NESTEROV: EACH(NAME(nesterov)(o, lr, G, w + t, s0 + t))
-    case ADAGRAD: EACH(NAME(adagrad)(o, lr, G, w + t, s0 + t))
-    case RMSPROP: EACH(NAME(rmsprop)(o, lr, G, w + t, s0 + t))
-    case ADADELTA: EACH(NAME(adadelta)(o, lr, G, w + t, s0 + t, s1 + t))
-    case ADAM: EACH(NAME(adam)(o, lr, G, w + t, s0 + t, s1 + t))
+    case SGD: RUN(NAME(sgd)(lr, G, w + t))
+    case MOMENTUM: RUN(NAME(momentum)(o, lr, G, w + t, s0 + t))
+    case NESTEROV: RUN(NAME(nesterov)(o, lr, G, w + t, s0 + t))
+    case ADAGRAD: RUN(NAME(adagrad)(o, lr, G, w + t, s0 + t))
+    case RMSPROP: RUN(NAME(rmsprop)(o, lr, G, w + t, s0 + t))
+    case ADADELTA: RUN(NAME(adadelta)(o, lr, G, w + t, s0 + t, s1 + t))
+    case ADAM: RUN(NAME(adam)(o, lr, G, w + t, s0 + t, s1 + t))
     }
-#undef EACH
+#undef RUN
 }
 
-EXPORT CLONES void NAME(dfanp_update)(int64_t threads, const NAME(hyperparameters) *o, REAL lr, int64_t count, const REAL *g,
+EXPORT void NAME(dfanp_update)(int64_t threads, const NAME(hyperparameters) *o, REAL lr, int64_t count, const REAL *g,
                                       REAL *w, REAL *s0, REAL *s1) {
     const int64_t piece = 4096, pieces = (count + piece - 1) / piece;
 #pragma omp parallel for schedule(static) if (pieces > 8) TEAM(threads)
@@ -133,7 +144,7 @@ EXPORT CLONES void NAME(dfanp_update)(int64_t threads, const NAME(hyperparameter
 
 /* The gradient X.T @ delta, some rows at a time, each applied to W and its state while it is in the second-level cache:
  * the gradient never exists whole. delta (n, H) is row-major, like W and its state s0, s1 (D, H). */
-EXPORT CLONES void NAME(dfanp_fused_update)(int64_t threads, const bank *from, const batch *X, const REAL *table, REAL shift,
+EXPORT void NAME(dfanp_fused_update)(int64_t threads, const bank *from, const batch *X, const REAL *table, REAL shift,
                                             int64_t H, const REAL *delta, const NAME(hyperparameters) *o, REAL lr, REAL *W,
                                             REAL *s0, REAL *s1) {
     const int64_t n = X->n, D = X->k * from->pixels, panels = (H + PANEL - 1) / PANEL, wide = panels * PANEL;
@@ -176,8 +187,12 @@ EXPORT CLONES void NAME(dfanp_fused_update)(int64_t threads, const bank *from, c
 #include "native_pass.h"
 
 #undef LANES
-#undef PANEL
+#undef NARROW
+#undef STRIP
+#undef NARROW_AT
 #undef EIGHT
+#undef PANEL
+#undef EACH
 #undef AT
 #undef LOAD
 #undef ADD
