@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 
+import matplotlib
 import pytest
 
 from dfanp import plugins, registry
@@ -15,6 +16,8 @@ from dfanp.problems import folders
 def empty_cache(monkeypatch, tmp_path):
     """No test sees, or writes to, the cache of whoever runs it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "matplotlib").symlink_to(matplotlib.get_cachedir())  # a list of fonts, seconds to make
     monkeypatch.setattr(folders, "cache", lambda: tmp_path / "cache" / "dfanp")
 
 
