@@ -1,8 +1,8 @@
 /* CUDA on the CPU, for tests: a block is a thread of the system, its threads are fibers that take turns at __syncthreads.
  *
  * Included before a .cu file that g++ compiles as C++. Shared memory is full of NaN at first, and what lies beyond the bytes that a
- * launch asked for must stay as it was. With `descending` the fibers of a block take their turns from the last to the first: a result
- * that then differs wants a barrier. */
+ * launch asked for must stay as it was: a launch returns how many bytes did not, or -1 after a __trap. With `descending` the fibers
+ * of a block take their turns from the last to the first: a result that then differs wants a barrier. */
 
 #include <math.h>
 #include <sched.h>
@@ -11,6 +11,8 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <thread>
 #include <vector>
@@ -35,8 +37,7 @@ static __thread place threadIdx, blockIdx, blockDim, gridDim;
 template <class T> static inline T __ldcg(const T *p) { return *(const volatile T *)p; }
 template <> inline float4 __ldcg(const float4 *p) { return *p; }
 template <class T> static inline void __stcg(T *p, T value) { *p = value; }
-static inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-static inline unsigned atomicAdd(unsigned *p, unsigned more) { return __atomic_fetch_add(p, more, __ATOMIC_SEQ_CST); }
+static inline long long clock64() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 struct fibers {
     std::vector<ucontext_t> each;
@@ -49,6 +50,14 @@ static __thread fibers *block;
 
 static void fiber() {
     (*block->kernel)();
+    block->over[block->now] = 1;
+    swapcontext(&block->each[block->now], &block->scheduler);
+}
+
+/* End the launch with an error. On a card all ends at once; here the thread alone, and the others run on for nothing. */
+static std::atomic<bool> trapped;
+static void __trap() {
+    trapped = true;
     block->over[block->now] = 1;
     swapcontext(&block->each[block->now], &block->scheduler);
 }
@@ -92,6 +101,7 @@ static long run_block(const std::function<void()> &kernel, unsigned threads, lon
 static long launch(const std::function<void()> &kernel, unsigned grid, unsigned threads, long bytes, bool descending) {
     std::vector<std::thread> blocks;
     std::vector<long> changed(grid);
+    trapped = false;
     for (unsigned b = 0; b < grid; b++)
         blocks.emplace_back([&, b] {
             blockIdx.x = b, blockDim.x = threads, gridDim.x = grid;
@@ -99,7 +109,7 @@ static long launch(const std::function<void()> &kernel, unsigned grid, unsigned 
         });
     long all = 0;
     for (unsigned b = 0; b < grid; b++) blocks[b].join(), all += changed[b];
-    return all;
+    return trapped ? -1 : all;
 }
 
 /* LAUNCHES(name): the function through which Python launches kernel dfanp_name, of one argument, a struct `name`. */

@@ -214,7 +214,7 @@ class Cuda(Tier):
         states = 0 if learning is None else len(learning.optimizer.slots)
         of_card = self.card.multiprocessors, self.card.shared
         shape = shape_of(*of_card, K * ceil(pixels / 4), H, batch, not digits, states, learn_W0)
-        if shape is None:
+        if shape is None or (digits and X.bank.raw.size >= 1 << 32):  # addresses in a bank have 32 bits
             return None
         p = Pass(replicas=R, total=total, batch=batch, H=H, scale=1.0, own_X=len(X.shape) > 2, own_y=y.ndim > 2)
         totals, y = self.card.zeros((2, R), "float64"), self.contiguous(y)
