@@ -89,6 +89,14 @@ def gpu_name(cupy):
     return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
 
 
+def gpu_failure(error):
+    """Return a line on an error that CuPy, the driver or a library of CUDA raised; None for any other error."""
+    if type(error).__module__.split(".")[0] not in ("cupy", "cupy_backends"):
+        return None
+    remedy = "start again (a process goes on no more after such an error), or use --device cpu"
+    return f"the GPU failed ({type(error).__name__}: {first_line(error)}); {remedy}"
+
+
 def check_threads(threads):
     """Raise unless `threads` is a number of threads that BLAS can be asked for."""
     whole("threads", threads, most=MOST_THREADS)

@@ -6,6 +6,10 @@ from ..inputs import WeightGradient
 from .cublas import products
 
 
+class KernelFailure(Exception):
+    """A kernel could not be compiled, or not be launched. Nothing has changed; the message is one line."""
+
+
 class Learning(NamedTuple):
     """What a kernel needs to learn in an epoch.
 

@@ -8,7 +8,7 @@ from ..inputs import StackedDigits, dtype_name
 from ..registry import built_in, overrides, provider
 from .checked import as_dtype, comparable, defined, digits, form_of, on_host
 from .mirror import number
-from .tier import Learning
+from .tier import KernelFailure, Learning
 
 STEPS = ("run_steps", "epoch_by_steps", "evaluate", "learn")  # methods of a Training that define an epoch
 UPDATES = ("update", "step", "init", "clock")  # of an Optimizer
@@ -52,8 +52,18 @@ class WholeEpochs:
         return answer
 
     def run(self, X, y, learning_in):
-        """Return what ``Training.epoch_by_steps`` returns, from one call; None if these examples are too many for one."""
-        return call(self.training, self.training.backend.kernels.tier, X, y, learning_in)
+        """Return what ``Training.epoch_by_steps`` returns, from one call; None if these examples are too many for one.
+
+        Raises:
+            BackendError: a kernel of this shape cannot be compiled or launched, and the tier was asked for by name.
+        """
+        kernels, kinds = self.training.backend.kernels, (isinstance(X, StackedDigits), learning_in is not None)
+        try:
+            return call(self.training, kernels.tier, X, y, learning_in)
+        except KernelFailure as failure:
+            kernels.turn_down("an epoch in one launch", failure)
+            self._answers[kinds] = self._answers[kinds][0], False
+            return None
 
     def _fits(self, X, learns):
         """Whether the tier has a kernel for such an epoch, by what dfanp itself calls its parts."""

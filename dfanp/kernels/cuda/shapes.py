@@ -89,7 +89,9 @@ def bytes_of(words, columns, rows, threads):
 def cycles_of(words, columns, rows, threads, ranks, sets, fold, dense, tiles):
     """Return about how many cycles a step takes: instructions, bytes, barriers. Not measured, but enough to compare."""
     warps, units = threads / 32, sets * columns // 8
-    at_once = warps / ceil(warps / 4)  # instructions of a cycle: four schedulers, of which one may have a warp more than another
+    at_once = warps / ceil(
+        warps / 4
+    )  # instructions of a cycle: four schedulers, of which one may have a warp more than another
     # For a word in X @ W a warp loads and unpacks 4 · fold inputs, loads 32 weights, and does 32 · fold multiply-adds.
     forward = words * units * (fold * 37 + 8) / at_once
     # For an example in X.T @ delta it loads and unpacks a word and two times four numbers, and does 32 multiply-adds.
