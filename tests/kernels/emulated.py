@@ -118,8 +118,9 @@ class EmulatedCard:
         assert threads % 32 == 0 and threads <= 1024 and shared <= self.shared
         run = library(file, name, tuple(defines.items()))
         changed = run(ctypes.addressof(struct), blocks, threads, shared, self.descending)
-        if changed < 0:
+        if changed == -1:
             raise RuntimeError("unspecified launch failure")
+        assert changed != -2, "threads of a block wait at different barriers"
         assert changed == 0, f"{changed} bytes beyond the shared memory were written"
 
 
