@@ -1,4 +1,4 @@
-"""The names that Python and the compiled kernels share, read off arithmetic.h and cuda.cu, where their order stands once.
+"""The names that Python and the compiled kernels share, read off arithmetic.h, where their order stands once.
 
 A thing is found by the name under which dfanp has it (``Registry.built_in``, ``Optimizer.kernel``); what is not in a list has no kernel.
 """
@@ -24,6 +24,7 @@ def listed(file, macro):
 
 OPTIMIZERS = listed("arithmetic.h", "OPTIMIZERS")
 ACTIVATIONS = listed("arithmetic.h", "ACTIVATIONS")
+LOSSES = listed("arithmetic.h", "LOSSES")
 FLAGS = listed("arithmetic.h", "FLAGS")
 NUMBERS = listed("arithmetic.h", "NUMBERS")
 

@@ -15,13 +15,17 @@ class Learning(NamedTuple):
 
     Attributes:
         optimizer, state: an ``Optimizer`` that the tier has a kernel for, and its ``State``.
-        M: the matrix that carries e back, (1, H) or (R, 1, H); None for W1.T.
+        rule: the name of the rule.
+        B: the feedback matrix of each hidden layer, lowest first; empty for a rule without B.
+        first: the lowest layer that is trained, counted from 0.
         epoch: 1, 2, …, for the optimizer's ``clock``.
     """
 
     optimizer: object
     state: object
-    M: object
+    rule: str
+    B: list
+    first: int
     epoch: int
 
 
@@ -34,8 +38,11 @@ class Tier:
         threads: of the kernels; a Backend sets it.
         blas_threads: of BLAS beside them; None leaves it as many.
         tolerance: by how much a result may differ from the definition's, as a share of its largest number; by dtype.
-        fused_epoch: all steps of an epoch in one call; None where a tier has no such kernel.
-        rules: names of the rules that it knows: their signal is e @ M with M = W1.T, or B for a rule with B.
+        fused_epoch: all steps of an epoch in one call; None where a tier has no such kernel. Its arguments: the network, the name
+            of its loss, X and y of the epoch, the examples of a step, and a ``Learning``, or None to test. Parameters, their states
+            and its count of steps change in place. It returns the loss summed over the examples, each before its update, and the
+            number that are right, float64 (2,) or (2, R); None for what is too large for it.
+        rules: names of the rules that it knows: bp, fa and dfa, whose signals are products with the weights or with B.
         activations, losses: names of those that it knows.
         optimizers: likewise, of what ``Optimizer.kernel`` says.
     """
@@ -44,6 +51,16 @@ class Tier:
     tolerance = {"float32": 1e-3, "float64": 1e-9}
     fused_epoch = None
     rules = activations = losses = optimizers = ()
+
+    def takes(self, network, loss, trained):
+        """Whether ``fused_epoch`` is for such networks, as far as their shape and loss go.
+
+        Args:
+            loss: the name of a loss of dfanp, or None for any other.
+            trained: names of the parameters that are trained; None to test.
+        """
+        known = self.fused_epoch is not None and loss in self.losses and len(network.sizes) > 2
+        return known and (trained is None or set(trained) <= set(network.parameters))
 
     def most_threads(self):
         """Return how many threads the kernels may have, by the limits that others have set; None where there is no limit."""

@@ -12,8 +12,8 @@ import dfanp
 from dfanp import activations, losses, optimizers
 from dfanp.experiments.published import EpochAdam
 from dfanp.kernels import mirror
-from dfanp.kernels.cuda import LOSSES
 from dfanp.kernels.cuda.card import source
+from dfanp.kernels.mirror import LOSSES
 
 from .emulated import GCC, need_emulator, workshop
 
