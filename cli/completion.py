@@ -14,8 +14,8 @@ from click.shell_completion import (
 
 from .names import Name
 
-# Bash parts words at : and = too, so momentum:mom is three words of its own. It is told what is on the line up to the cursor, and
-# what stands before the last of these marks, on the line already, is taken off each reply.
+# Bash also splits words at : and =, so it sees momentum:mom as three words. The function therefore passes the whole line up
+# to the cursor, and removes from each reply what precedes the last of these marks, which is on the line already.
 BASH = """\
 %(complete_func)s() {
     local line=${COMP_LINE:0:COMP_POINT} reply kind value

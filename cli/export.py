@@ -31,16 +31,16 @@ def export(run, out, seed, data_dir):
     See also: dfanp parity, dfanp represent.
     """
     from dfanp import DfanpError, interchange
-    from dfanp.runs.saved import Kept
+    from dfanp.runs.saved import SavedRun
 
     with usage_errors():
         interchange.checked_path(out)
-        kept = Kept(run, data_dir)
-        seed = kept.settings.seed if seed is None else seed
-        network = kept.final(seed)
-        if seed not in kept.alive:
-            others = f"; --seed {kept.alive[0]} has not" if kept.alive else ""
+        saved = SavedRun(run, data_dir)
+        seed = saved.settings.seed if seed is None else seed
+        network = saved.final(seed)
+        if seed not in saved.alive:
+            others = f"; --seed {saved.alive[0]} has not" if saved.alive else ""
             raise DfanpError(f"{run}: seed {seed} has diverged: there are no weights to export{others}")
         interchange.save(network, out)
     layers = " → ".join(map(str, network.sizes))
-    click.echo(f"wrote {out}: {kept.title}, {layers}, {network.activation.name}")
+    click.echo(f"wrote {out}: {saved.title}, {layers}, {network.activation.name}")

@@ -82,9 +82,9 @@ class Option(click.Option):
             return record
         term, text = record
         many = getattr(self.type, "name", "") in ("list", "names")
-        told = f"{'Some' if many else 'One'} of {', '.join(names)}."
+        listing = f"{'Some' if many else 'One'} of {', '.join(names)}."
         said, gap, default = self.help.partition("  [default")  # where the default is none that click knows
-        return term, f"{said} {told}{gap}{default}{text.removeprefix(self.help)}"
+        return term, f"{said} {listing}{gap}{default}{text.removeprefix(self.help)}"
 
     def names(self):
         """The names that the option takes, if it takes names."""

@@ -1,4 +1,4 @@
-"""The group of commands, and what a shell is told when one fails: one line on stderr and an exit code.
+"""The group of commands, and how a failure is reported: one line on stderr and an exit code.
 
 0 done, 1 failed, 2 bad usage, 130 interrupted.
 """

@@ -51,43 +51,43 @@ def represent(run, layer, place, seed, samples, kind, plot, data_dir, as_json, q
     """
     from dfanp.analysis import probes
     from dfanp.reports import plots
-    from dfanp.runs.saved import Kept
+    from dfanp.runs.saved import SavedRun
 
     if layer and place:
         raise click.UsageError("--layer and --place are two views: ask for one")
     with usage_errors():
         plot = plot and plots.checked_file(plot)
-    kept = Kept(run, data_dir)
-    seed = kept.seeds[0] if seed is None else seed
-    kept.check_alive(seed)
+    saved = SavedRun(run, data_dir)
+    seed = saved.seeds[0] if seed is None else seed
+    saved.check_alive(seed)
     with usage_errors():
         seen = {
-            when: kept.represented(network, layer or 1, place, seed, samples)
-            for when, network in (("before", kept.initial(seed)), ("after", kept.final(seed)))
+            when: saved.represented(network, layer or 1, place, seed, samples)
+            for when, network in (("before", saved.initial(seed)), ("after", saved.final(seed)))
         }
     if not quiet:
-        click.echo(f"{kept.title}, seed {seed}", err=True)
-    told = {when: probes.measured(each) for when, each in seen.items()}
-    click.echo(json.dumps({"seed": seed, **told}, allow_nan=False) if as_json else table(told))
+        click.echo(f"{saved.title}, seed {seed}", err=True)
+    found = {when: probes.measured(each) for when, each in seen.items()}
+    click.echo(json.dumps({"seed": seed, **found}, allow_nan=False) if as_json else table(found))
     sys.stdout.flush()
     if plot:
         planes = {when: probes.plane(each, kind) for when, each in seen.items()}
         with drawing(plot):
-            plots.draw_maps(planes, plot, kept.title)
+            plots.draw_maps(planes, plot, saved.title)
     return 0
 
 
-def table(told):
+def table(found):
     """Return the measures in columns: before and after."""
-    labels = [name for name in told["after"] if name != "variance"]
+    labels = [name for name in found["after"] if name != "variance"]
     body = [
-        [label, probe, *(f"{told[when][label][probe]:.4f}" if label in told[when] else "-" for when in told)]
+        [label, probe, *(f"{found[when][label][probe]:.4f}" if label in found[when] else "-" for when in found)]
         for label in labels
-        for probe in told["after"][label]
+        for probe in found["after"][label]
     ]
     for number in range(2):
-        shares = [told[when]["variance"] for when in told]
+        shares = [found[when]["variance"] for when in found]
         body.append(
             ["variance", f"component {number + 1}", *(f"{s[number]:.4f}" if number < len(s) else "-" for s in shares)]
         )
-    return "\n".join(table_of(["label", "read by", *told], body))
+    return "\n".join(table_of(["label", "read by", *found], body))

@@ -69,14 +69,14 @@ def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, devi
             draw(records[-1], out / "figures")
             say(f"figure {each.name:10} {mode:9}  {title(records[-1])}")
     rows = table.rows(records)
-    told = table.markdown(rows)
+    text = table.markdown(rows)
     if rows:
-        write_whole(out / "table.md", lambda file: file.write(f"{told}\n".encode()))
+        write_whole(out / "table.md", lambda file: file.write(f"{text}\n".encode()))
     if as_json:
         named = [row._asdict() | {"inside": row.inside} for row in rows]
         click.echo(json.dumps({"figures": records, "table": named, "missing": missing}, allow_nan=False))
     elif rows:
-        click.echo(told)
+        click.echo(text)
     say(f"wrote {out / 'records'}, {out / 'figures'}{f' and {out}/table.md' if rows else ''}")
     for name in missing:
         click.echo(f"missing: figure {name}, since runs of it failed (`dfanp results {out}` says which)")

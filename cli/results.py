@@ -84,8 +84,8 @@ def results(folder, where, group_by, last, as_csv, as_json):
     else:
         head = [*names, *found]
         style = lambda name, cell: status(cell) if name == "status" else cell
-        told = [[style(name, shown(cell)) for name, cell in zip(head, row, strict=True)] for row in body]
-        echo("\n".join(table(head, told)))
+        cells = [[style(name, shown(cell)) for name, cell in zip(head, row, strict=True)] for row in body]
+        echo("\n".join(table(head, cells)))
 
 
 def row_of(result, seconds, last):
@@ -146,8 +146,8 @@ class Values:
         self.texts = texts
 
     def __contains__(self, value):
-        told = ",".join(map(str, value)) if isinstance(value, list) else value
-        same = lambda text: str(told).lower() == text.lower() or (is_number(told) and as_number(text) == told)
+        plain = ",".join(map(str, value)) if isinstance(value, list) else value
+        same = lambda text: str(plain).lower() == text.lower() or (is_number(plain) and as_number(text) == plain)
         return any(map(same, self.texts))
 
 

@@ -12,7 +12,7 @@ from .main import Interrupted, check_interrupted
 from .options import Place, as_json, drawing, option, quiet, threads, usage_errors
 from .terminal import bar, echo, moves, status, table, wrapped
 
-MANY = 50  # epochs; of more, a line a second is told
+MANY = 50  # epochs; for more, one line per second is printed
 
 
 run_options = (
@@ -90,7 +90,7 @@ def follow(run, quiet):
     epochs, seconds = run.settings.epochs, 0.0
     first = run.training.epoch
 
-    def told(rows):
+    def measures_of(rows):
         for name in ("test_accuracy", "test_loss"):  # a loss of regression has no accuracy
             values = [row[name] for row in rows if name in row]
             if values:
@@ -104,17 +104,17 @@ def follow(run, quiet):
         with bar(epochs - first, "epoch", "test accuracy 0.0000") as shown:
             for _, rows in run.epochs():
                 check_interrupted()
-                shown.update(1, told(rows))
+                shown.update(1, measures_of(rows))
     else:
-        last_told = 0.0
+        last_printed = 0.0
         for record, rows in run.epochs():
             check_interrupted()
             seconds += record.seconds
-            if epochs > MANY and record.epoch < epochs and seconds - last_told < 1:
+            if epochs > MANY and record.epoch < epochs and seconds - last_printed < 1:
                 continue
-            last_told = seconds
+            last_printed = seconds
             left = (epochs - record.epoch) * seconds / (record.epoch - first)
-            click.echo(f"epoch {record.epoch:>3}/{epochs}  {told(rows)}  {left:.0f} s left", err=True)
+            click.echo(f"epoch {record.epoch:>3}/{epochs}  {measures_of(rows)}  {left:.0f} s left", err=True)
 
 
 def report(run):

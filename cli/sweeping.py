@@ -68,7 +68,7 @@ def run_pending(sweep, out, quiet, say):
     """Do what ``follow`` does, whatever signals do."""
     total, pending = sum(len(job.keys) for job in sweep.jobs), sweep.pending
     done, failed, began = total - sum(len(job.keys) for job in pending), False, time.monotonic()
-    first, last_told = done, -math.inf
+    first, last_printed = done, -math.inf
     if first and pending:
         say(f"{first} of {total} runs are in {out} already")
     bar = bar_of(total, "runs") if not quiet and moves(sys.stderr) else None
@@ -86,8 +86,8 @@ def run_pending(sweep, out, quiet, say):
             now, over = time.monotonic(), done == total or outcome.state == "failed"
             if bar:
                 bar.update(len(outcome.job.keys))
-            elif over or now - last_told >= 1:
-                last_told = now
+            elif over or now - last_printed >= 1:
+                last_printed = now
                 what = f"failed: {outcome.error}" if outcome.state == "failed" else "done"
                 say(f"{done}/{total} runs  {what}  {left:.0f} s left")
     finally:

@@ -1,4 +1,4 @@
-"""Tables of text. A cell may have a style (``click.style``), which takes no room."""
+"""Tables of text. A cell may have a style (``click.style``), which has no width."""
 
 import click
 

@@ -55,16 +55,16 @@ def width():
 
 def table(head, body):
     """Return a table in lines: in columns, or where these are wider than the terminal, an entry a row."""
-    lines, room = columns(head, body), width()
-    if room is not None and max(len(click.unstyle(line)) for line in lines) > room:
+    lines, available = columns(head, body), width()
+    if available is not None and max(len(click.unstyle(line)) for line in lines) > available:
         return entries(head, body)
     return lines
 
 
 def wrapped(text):
     """Return a line as lines that fit the terminal."""
-    room = width()
-    return text if room is None else click.wrap_text(text, room, subsequent_indent="  ")
+    available = width()
+    return text if available is None else click.wrap_text(text, available, subsequent_indent="  ")
 
 
 def bar(length, label, item=""):
@@ -73,15 +73,15 @@ def bar(length, label, item=""):
     Args:
         item: the longest text that it will show beside the bar.
     """
-    room = shutil.get_terminal_size().columns - 1
-    told = len(f"{label}  {length}/{length}") + (len(item) + 2 if item else 0)
-    left = room - told - len("  00:00:00")
+    available = shutil.get_terminal_size().columns - 1
+    needed = len(f"{label}  {length}/{length}") + (len(item) + 2 if item else 0)
+    left = available - needed - len("  00:00:00")
     drawn = left - len("[]  ")
     more = {"item_show_func": lambda item: item} if item else {}
     if drawn >= NARROWEST_BAR:
         more["width"] = min(drawn, WIDEST_BAR)
     else:
         more |= {"bar_template": "%(label)s  %(info)s", "show_eta": left >= 0, "width": 1}
-        if room < told:
+        if available < needed:
             more.pop("item_show_func", None)
     return click.progressbar(length=length, file=sys.stderr, show_pos=True, label=label, **more)

@@ -62,12 +62,12 @@ def bars(axis, number, of, names, groups, label):
 
 
 def within(axis, also=None):
-    """Give an axis the heights of its curves and marks, some room, and `also`; intervals that are wider are cut."""
+    """Give an axis the heights of its curves and marks, a margin, and `also`; intervals that are wider are cut."""
     heights = [y for each in axis.get_lines() for y in np.ravel(each.get_ydata()).astype(float) if np.isfinite(y)]
     heights += [] if also is None else [also]
     low, high = min(heights, default=0.0), max(heights, default=1.0)
-    room = 0.08 * max(high - low, 0.05)
-    axis.set_ylim(low if low == also else low - room, high + room)
+    margin = 0.08 * max(high - low, 0.05)
+    axis.set_ylim(low if low == also else low - margin, high + margin)
 
 
 def legend(figure, axes):

@@ -86,7 +86,7 @@ def test_layers_follow_on_each_other_as_they_are_stored(names, tmp_path):
         answers_rightly(interchange.load(tmp_path / "others.npz", "relu"))
 
 
-def test_numbers_that_contradict_the_order_are_told_and_not_guessed():
+def test_numbers_that_contradict_the_order_are_reported_and_not_guessed():
     mixed = stored(("layers.1", "layers.0", "head"))
     with pytest.raises(ValueError, match="order of the layers contradicts the numbers in their names: give it"):
         interchange.from_state_dict(mixed)
@@ -247,7 +247,7 @@ def test_tensors_without_values_are_named():
         interchange.from_state_dict({"model": {"0.weight": torch.ones(2, 2)}})
 
 
-def test_a_file_of_pickles_is_told_how_to_be_read():
+def test_a_file_of_pickles_gets_a_message_that_says_how_to_read_it():
     with pytest.raises(ValueError, match=r"from_state_dict\(torch.load\(path\), activation=…\)"):
         interchange.load("model.pth")
 

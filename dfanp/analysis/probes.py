@@ -16,7 +16,7 @@ from ..inputs import StackedDigits
 from ..system.threads import blas_on
 
 NEIGHBOURS = 15
-COMPONENTS = 10  # principal components whose share of the variance is told
+COMPONENTS = 10  # principal components whose share of the variance is reported
 LEADING = 2  # of them, that the last probe sees
 LEAST = 40  # examples
 USUAL = 1e9  # representations that are larger, or whose largest number is smaller than 1 / USUAL, are scaled
@@ -128,7 +128,7 @@ def measured(represented, seed=0):
             continue
         linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
         near = lambda: KNeighborsClassifier(NEIGHBOURS)
-        told = {}
+        accuracies = {}
         for probe, classifier, inputs in (
             ("linear", linear, h),
             ("neighbours", near(), h),
@@ -137,9 +137,9 @@ def measured(represented, seed=0):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # 300 steps are the probe
                 classifier.fit(inputs[teach], values[teach])
-            told[probe] = round(float((classifier.predict(inputs[test]) == values[test]).mean()), 5)
-        told["chance"] = round(float(np.bincount(values[test]).max() / len(test)), 5)
-        found[name] = told
+            accuracies[probe] = round(float((classifier.predict(inputs[test]) == values[test]).mean()), 5)
+        accuracies["chance"] = round(float(np.bincount(values[test]).max() / len(test)), 5)
+        found[name] = accuracies
     return found
 
 

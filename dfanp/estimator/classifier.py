@@ -28,7 +28,7 @@ __all__ = ["DFAClassifier", "RandomFeatures"]
 PROBE = 1000  # training examples on which alignment is measured
 
 
-class Given(Arrays):
+class FixedSplit(Arrays):
     """Training examples, and others to test on after each epoch; alignment is measured on the training examples."""
 
     def probe(self, seed):
@@ -260,7 +260,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         """
         X_test, y_test = aside or (X[:1], y[:1])
         loss = "bce" if len(self.classes_) == 2 else "cross-entropy"
-        problem = Given(X, self._targets(y), X_test, self._targets(y_test), loss, of.dtype, of.backend)
+        problem = FixedSplit(X, self._targets(y), X_test, self._targets(y_test), loss, of.dtype, of.backend)
         sizes = problem.features, *of.hidden_layer_sizes, problem.outputs
         given = sizes, of.activation, of.bias, of.dtype, self._seed, of.backend
         if parameters is None:

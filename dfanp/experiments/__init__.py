@@ -7,8 +7,8 @@ def experiments():
     """Return name -> Experiment, in the order of the thesis."""
     from . import alignment, architectures, disks, parity, representations
 
-    rooms = (parity, disks, alignment, representations, architectures)
-    every = {each.name: each for room in rooms for each in room.EXPERIMENTS}
+    modules = (parity, disks, alignment, representations, architectures)
+    every = {each.name: each for module in modules for each in module.EXPERIMENTS}
     return {
         name: every[name] for name in sorted(every, key=lambda name: (not name[0].isdigit(), name[0] != "B", name))
     }

@@ -28,18 +28,18 @@ MARKS = {  # in a box of 36 × 12, around its middle
 }
 
 
-def look(number):
+def style_of(number):
     """Return colour and style (marker and dashes) of a run's lines: 64 runs differ in one of them, 8 in both."""
     return LIGHT[number % len(LIGHT)], STYLES[(number + number // len(LIGHT)) % len(STYLES)]
 
 
 def key(runs, numbers):
-    """Return a list of the runs with some numbers, and how their lines look; None where there is but one run."""
+    """Return a list of the runs with some numbers, and how their lines are drawn; None where there is but one run."""
     if len(runs) < 2:
         return None
     items = []
     for number in numbers:
-        style, colour = look(number)[1], f"var(--s{number % len(LIGHT)})"
+        style, colour = style_of(number)[1], f"var(--s{number % len(LIGHT)})"
         line = f"stroke:{colour};stroke-width:2;stroke-dasharray:{DASHES[style[1:]]}"
         swatch = element(
             "svg",
@@ -80,7 +80,7 @@ def lines(series, ylabel, kind):
         if kind == "accuracy":
             axis.axhline(0.5, color="black", alpha=0.5, linewidth=1, linestyle=":")
         for number, (epochs, means, halves) in series.items():
-            colour, style = look(number)
+            colour, style = style_of(number)
             axis.plot(epochs, means, style, color=colour, markersize=4, markevery=max(1, len(epochs) // FEW))
             if halves is not None:
                 below = np.maximum(means - halves, low) if log else means - halves
@@ -100,12 +100,12 @@ def heights(series, kind):
         for _, means, halves in series.values()
         for band in ([] if halves is None else (means - halves, means + halves))
     ]
-    room = 0.05 * (high - low or abs(high) or 1)
-    # Wide intervals, as of two seeds, may take as much room as the lines on either side, and no more.
+    margin = 0.05 * (high - low or abs(high) or 1)
+    # Wide intervals, as of two seeds, may be as high as the lines on either side, and no more.
     least, most = {"loss": (0, np.inf), "own": (-np.inf, np.inf)}.get(kind, (-1, 1))
-    lowest = max(min([low, *map(min, bands)]), low - 20 * room, least)
-    highest = min(max([high, *map(max, bands)]), high + 20 * room, most)
-    return lowest - room, highest + room, False
+    lowest = max(min([low, *map(min, bands)]), low - 20 * margin, least)
+    highest = min(max([high, *map(max, bands)]), high + 20 * margin, most)
+    return lowest - margin, highest + margin, False
 
 
 def by_group(series, groups, xlabel, ylabel, ideal=None):
@@ -127,7 +127,7 @@ def by_group(series, groups, xlabel, ylabel, ideal=None):
             tops = [np.nanmax(means + (0 if halves is None else halves)) for means, halves in series.values()]
             axis.set_ylim(0, min(1.04, max([0.05, *(1.08 * top for top in tops if np.isfinite(top))])))
         for place, (number, (means, halves)) in enumerate(series.items()):
-            colour, style = look(number)
+            colour, style = style_of(number)
             x = np.arange(len(means)) + 0.5 * ((place + 0.5) / len(series) - 0.5)
             axis.errorbar(x, means, halves, fmt=style[0], color=colour, markersize=5, capsize=2)
     return figure
@@ -194,11 +194,11 @@ def switches(W, bias, units, votes, c, labels):
                 at = -middle / length * (slope / length)
                 along = np.array([-slope[1], slope[0]]) / length
                 ends = np.stack([at - 3 * along, at + 3 * along], axis=1)
-                look = (
+                drawn = (
                     {"color": LIGHT[1], "linestyle": "-"}
                     if votes[unit] > 0
                     else {"color": LIGHT[0], "linestyle": "--"}
                 )
-                axis.plot(*ends, linewidth=0.5 + 2 * abs(votes[unit]) / strongest, **look)
+                axis.plot(*ends, linewidth=0.5 + 2 * abs(votes[unit]) / strongest, **drawn)
         axis.set(xlim=(-0.7, 0.7), ylim=(-0.7, 0.7))
     return figure

@@ -122,8 +122,8 @@ def page(title, *body):
         element("title", title),
         element("style", STYLE),
     )
-    told = ElementTree.tostring(element("html", head, element("body", *body), lang="en"), "unicode", method="html")
-    return f"<!DOCTYPE html>\n{told}".encode()
+    text = ElementTree.tostring(element("html", head, element("body", *body), lang="en"), "unicode", method="html")
+    return f"<!DOCTYPE html>\n{text}".encode()
 
 
 def table(caption, head, body, shown=()):
@@ -195,8 +195,8 @@ def inline(drawn, prefix):
 
 def ids(root, prefix):
     """Return the ids in a figure that something refers to -> what they are called in the page."""
-    told = " ".join(value for each in root.iter() for value in each.attrib.values())
-    used = set(re.findall(r"url\(#([^)]+)\)", told)) | set(re.findall(r"(?:^| )#(\S+)", told))
+    values = " ".join(value for each in root.iter() for value in each.attrib.values())
+    used = set(re.findall(r"url\(#([^)]+)\)", values)) | set(re.findall(r"(?:^| )#(\S+)", values))
     there = [each.get("id") for each in root.iter() if each.get("id") in used]
     return {name: f"{prefix}-{number}" for number, name in enumerate(there, 1)}
 

@@ -244,11 +244,11 @@ def scatter(axis, points, labels):
     colours = ("#16324f", "#b3401f")
     if "digit" in labels:
         for (x, y), digit, odd in zip(points, labels["digit"], classes, strict=True):
-            look = {"color": colours[odd % 2], "weight": "bold" if odd else "normal", "alpha": 0.8}
-            axis.text(x, y, str(digit), fontsize=6, ha="center", va="center", **look)
+            style = {"color": colours[odd % 2], "weight": "bold" if odd else "normal", "alpha": 0.8}
+            axis.text(x, y, str(digit), fontsize=6, ha="center", va="center", **style)
         low, high = np.min(points, axis=0), np.max(points, axis=0)
-        room = np.where(low == high, 1.0, 0.0)  # where all lie on a line, that is drawn in the middle
-        axis.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
+        margin = np.where(low == high, 1.0, 0.0)  # where all lie on a line, that is drawn in the middle
+        axis.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
     else:
         for number, marker in enumerate("o^"):
             own = points[classes == number]
@@ -287,8 +287,8 @@ def finish(figure, axis, heights, names, measure):
     if measure.endswith("accuracy"):
         axis.set_ylim(min([0.45, *(height - 0.02 for height in heights)]), 1.0)
         axis.axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
-    look = {"frameon": False, "fontsize": 8, "title": ", ".join(names) or None, "title_fontsize": 8}
-    figure.legend(loc="outside lower center", ncols=2, **look)
+    style = {"frameon": False, "fontsize": 8, "title": ", ".join(names) or None, "title_fontsize": 8}
+    figure.legend(loc="outside lower center", ncols=2, **style)
 
 
 def save(figure, path):

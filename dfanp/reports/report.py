@@ -1,4 +1,4 @@
-"""One page about some runs: settings, curves, alignment, weights as images, and the confusion of what they said.
+"""One page about some runs: settings, curves, alignment, weights as images, and the confusion of their predictions.
 
 The page is one file that loads nothing (``pages``). All that it tells comes from the folders of the runs: equal folders, equal bytes.
 This module writes it and has the sections that need the records alone; ``report_networks`` has those that need the networks.
@@ -34,7 +34,7 @@ def write(folders, path, data_dir=None, title=None):
         title: of the page; None names the problem.
 
     Returns:
-        a list of ``run_report.Reported``; its `missing` says what of a run was left out, and why.
+        a list of ``run_report.RunReport``; its `missing` says what of a run was left out, and why.
 
     Raises:
         ValueError: `path` cannot be.
@@ -51,7 +51,7 @@ def write(folders, path, data_dir=None, title=None):
 
 
 def html(runs, title=None):
-    """Return the page about some Reported runs, bytes."""
+    """Return the page about some RunReport runs, bytes."""
     numbers = count(1)  # of the figures, whose ids begin with them
     sections = {
         "Results": results(runs),
@@ -68,7 +68,7 @@ def html(runs, title=None):
         element(
             "header",
             element("h1", title),
-            element("ul", *(element("li", element("strong", run.label), f": {told_of(run)}") for run in runs)),
+            element("ul", *(element("li", element("strong", run.label), f": {outcome_of(run)}") for run in runs)),
             element("nav", element("ul", *links), aria_label="Sections"),
         ),
         element(
@@ -90,8 +90,8 @@ def problem_of(runs):
     return title[0].upper() + title[1:]
 
 
-def told_of(run):
-    """Return what came of a run in a sentence."""
+def outcome_of(run):
+    """Return the outcome of a run in one sentence."""
     mean, half = run.last()
     if mean is None:
         return f"{run.settings.headline}; {run.status}."
@@ -145,15 +145,15 @@ def duration(seconds):
 
 
 def settings(runs):
-    """Return the section of what the runs were told, those settings first in which they differ."""
+    """Return the section of the settings of the runs, those that differ first."""
     configs = [run.settings.config() for run in runs]
     names = list(dict.fromkeys(name for config in configs for name in config))
     differ = [name for name in varied(configs) if name in names]
     rows = lambda wanted: [[name, *(setting(config, name) for config in configs)] for name in wanted]
     head, parts = ["setting", *(run.label for run in runs)], []
     if len(runs) > 1:
-        told = "Settings that differ" if differ else "No setting differs"
-        parts.append(table(told, head, rows(differ)) if differ else element("p", f"{told}."))
+        heading = "Settings that differ" if differ else "No setting differs"
+        parts.append(table(heading, head, rows(differ)) if differ else element("p", f"{heading}."))
     shown = ["differs" if name in differ else "" for name in names]
     whole = table("All settings" + (", the differing ones shaded" if differ else ""), head, rows(names), shown)
     where = list(dict.fromkeys(name for run in runs for name in run.environment))
@@ -210,14 +210,14 @@ def courses(runs, measure):
 
 def in_words(runs, series):
     """Return where the line of each run begins and ends."""
-    told = []
+    sentences = []
     for number, (epochs, means, halves) in series.items():
         first, last, half = means[0], means[-1], None if halves is None else halves[-1]
         verb = "stays near" if abs(last - first) < 0.01 else "rises from" if last > first else "falls from"
         ends = "" if verb == "stays near" else f"{decimal(first, 3)} to "
         at = f"after epoch {epochs[-1]}" if epochs[-1] == epochs[0] else f"from epoch {epochs[0]} to {epochs[-1]}"
-        told.append(f"{runs[number].label} {verb} {ends}{plus_minus(last, half)} {at}.")
-    return " ".join(told)
+        sentences.append(f"{runs[number].label} {verb} {ends}{plus_minus(last, half)} {at}.")
+    return " ".join(sentences)
 
 
 def alignment(runs, numbers):
@@ -243,6 +243,6 @@ def alignment(runs, numbers):
 
 def cosine(row, kind, layer):
     """Return a cosine in a log line, or None."""
-    told = row.get("alignment", {}).get(kind, ())
-    hidden = len(told) - (kind == "gradient")
-    return told[layer] if layer < hidden else None
+    cosines = row.get("alignment", {}).get(kind, ())
+    hidden = len(cosines) - (kind == "gradient")
+    return cosines[layer] if layer < hidden else None

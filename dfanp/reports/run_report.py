@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..analysis.confusion import Answers, answers
+from ..analysis.confusion import Predictions, predictions
 from ..analysis.intervals import mean_interval
 from ..checks import is_number
 from ..errors import DataError, DfanpError, RecordError
@@ -16,21 +16,21 @@ from ..files.whole import failures
 from ..network import MLP
 from ..runs.folder import read_config
 from ..runs.history import History, by_seed, layers_of
-from ..runs.saved import Kept
+from ..runs.saved import SavedRun
 from ..settings import from_config
 
-MOST_LOOKS = 10  # seeds whose networks are looked at
+MOST_SEEDS = 10  # whose networks are shown
 LARGEST = 1e150  # a number beyond it is in no picture: its square overflows
 
 
-class Look(NamedTuple):
+class SeedReport(NamedTuple):
     """The networks of a seed, and what the trained one says.
 
     Attributes:
         seed: of the run.
         epoch: of the checkpoint.
         initial, final: networks, as drawn and at that epoch.
-        answers: to the test set of that epoch.
+        predictions: for the test set of that epoch.
         problem: that it is of.
     """
 
@@ -38,12 +38,12 @@ class Look(NamedTuple):
     epoch: int
     initial: MLP
     final: MLP
-    answers: Answers
+    predictions: Predictions
     problem: object
 
 
 @dataclass
-class Reported:
+class RunReport:
     """A run in a report.
 
     Attributes:
@@ -52,7 +52,7 @@ class Reported:
         environment: a dict of JSON values.
         rows: of the log, up to the last epoch that all its seeds have.
         seconds: of all logged epochs, or None.
-        looks: a Look for each seed that is looked at.
+        seed_reports: a SeedReport for each seed that is shown.
         missing: why there is none, or None.
     """
 
@@ -61,7 +61,7 @@ class Reported:
     environment: dict
     rows: list
     seconds: float | None
-    looks: list = field(default_factory=list)
+    seed_reports: list = field(default_factory=list)
     missing: str | None = None
 
     @cached_property
@@ -108,7 +108,7 @@ class Reported:
 
 
 def read(folders, data_dir=None):
-    """Return a Reported for each run folder.
+    """Return a RunReport for each run folder.
 
     Whatever only the networks can tell is left out, and the reason kept, where the data set or the checkpoint is not there.
 
@@ -119,7 +119,7 @@ def read(folders, data_dir=None):
 
 
 def read_one(path, label, data_dir):
-    """Return the Reported of a run folder."""
+    """Return the RunReport of a run folder."""
     path = Path(path)
     if (path / "store.jsonl").exists():
         raise RecordError(
@@ -131,10 +131,10 @@ def read_one(path, label, data_dir):
             raise RecordError(
                 f"{path / 'log.jsonl'}: line {number} has a number beyond {LARGEST:g}, too large for a page"
             )
-    run = Reported(label, settings, found["environment"], whole_epochs(rows, settings.seeds), total_seconds(path))
+    run = RunReport(label, settings, found["environment"], whole_epochs(rows, settings.seeds), total_seconds(path))
     try:
-        run.looks = looks(Kept(path, data_dir))
-        if not run.looks:
+        run.seed_reports = seed_reports(SavedRun(path, data_dir))
+        if not run.seed_reports:
             run.missing = "every seed has diverged"
     except DataError:
         run.missing = f"the data set {settings.data} as the run had it is not here (--data-dir names a folder)"
@@ -156,14 +156,16 @@ def checked_log(path):
     return found, settings, checked_rows(rows, settings, path)
 
 
-def looks(kept):
-    """Return a Look for each of the first seeds of a Kept that have not diverged."""
+def seed_reports(saved):
+    """Return a SeedReport for each of the first seeds of a SavedRun that have not diverged."""
     found = []
-    for seed in kept.alive[:MOST_LOOKS]:
-        final, (problem, examples) = kept.final(seed), kept.tested(seed)
+    for seed in saved.alive[:MOST_SEEDS]:
+        final, (problem, examples) = saved.final(seed), saved.tested(seed)
         if not all(np.isfinite(final.backend.to_host(theta)).all() for theta in final.parameters.values()):
-            raise RecordError(f"{kept.checkpoint}: weights of seed {seed} are not finite")
-        found.append(Look(seed, kept.epoch, kept.drawn(seed), final, answers(final, problem, *examples), problem))
+            raise RecordError(f"{saved.checkpoint}: weights of seed {seed} are not finite")
+        found.append(
+            SeedReport(seed, saved.epoch, saved.drawn(seed), final, predictions(final, problem, *examples), problem)
+        )
     return found
 
 

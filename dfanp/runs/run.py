@@ -178,8 +178,8 @@ class Run:
                 raise RecordError(f"{self.folder.path}: epoch {training.epoch} was not written; open the run again")
             running = [status == "ok" for status in self.statuses()]
             record = training.run_epoch()
-            told = zip(self.settings.seeds, rows_of(record, training), running, strict=True)
-            rows = [{"epoch": record.epoch, "seed": seed} | row for seed, row, was_running in told if was_running]
+            replicas = zip(self.settings.seeds, rows_of(record, training), running, strict=True)
+            rows = [{"epoch": record.epoch, "seed": seed} | row for seed, row, was_running in replicas if was_running]
             if self.folder is not None:
                 self.folder.append(rows, record.seconds, record.epoch, training.arrays())
             self.kept = record.epoch

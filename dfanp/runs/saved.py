@@ -1,4 +1,4 @@
-"""A run that was kept, as networks: before its first epoch, and as its checkpoint has them."""
+"""A saved run, as networks: before its first epoch, and with the weights of its checkpoint."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -13,8 +13,8 @@ from .run import build, restored
 from .store import Store
 
 
-class Kept:
-    """What stands in a folder of a run, or in a file KEY.npz in the checkpoints of a sweep that was told to keep them.
+class SavedRun:
+    """A run read from its folder, or from a file KEY.npz in the checkpoints of a sweep that kept them.
 
     Args:
         path: of either.
@@ -102,6 +102,9 @@ class Kept:
         if seed not in self.seeds:
             raise ValueError(f"seed must be one that was trained, {', '.join(map(str, self.seeds))}, got {seed}")
         return replace(self.settings, seed=seed, repeats=1)
+
+
+Kept = SavedRun  # its former name
 
 
 def from_sweep(path):

@@ -1,14 +1,14 @@
-"""What a sweep leaves behind: a folder of results that survives whatever happens to the processes that write it.
+"""The folder of a sweep: its results, which survive whatever happens to the processes that write them.
 
-    store.jsonl       a line a finished run: its key, config, status and records; appended, never changed
-    timings.jsonl     the seconds of each run, apart: equal sweeps have equal stores
-    failures.jsonl    a line each time that a run failed: told in tables, tried again at the next start
-    progress/         where unfinished runs go on: a checkpoint for each job (see dfanp.sweeps.progress)
-    checkpoints/      where asked for, the final arrays of each run, KEY.npz
+    store.jsonl       one line per finished run: its key, config, status and records; appended, never changed
+    timings.jsonl     the seconds of each run; in a file of their own, so that equal sweeps have equal stores
+    failures.jsonl    one line per failed run: shown in tables, and tried again at the next start
+    progress/         checkpoints from which unfinished runs resume, one per job (see dfanp.sweeps.progress)
+    checkpoints/      the final arrays of each run, KEY.npz, if requested
     .lock             while a process writes to the folder
 
-A run's key is the SHA-256 of its canonical config and of the schema: equal runs, equal keys, whoever computed them. One
-process at a time writes to a folder, the one that has its lock.
+A run's key is the SHA-256 of its canonical config and the schema: equal runs have equal keys on every machine. Only the
+process that has the lock writes to a folder.
 """
 
 import hashlib
@@ -101,10 +101,10 @@ class Store(Locked):
             self.results.setdefault(result.key, result)
             if line["key"] != result.key:
                 self.former[line["key"]] = result.key
-        told = read_lines(self.path / "failures.jsonl")[0]
+        failed = read_lines(self.path / "failures.jsonl")[0]
         self.failures = {
             key_of(present(line["config"])): (present(line["config"]), str(line.get("error")))
-            for line in told
+            for line in failed
             if has_its_key(line) and key_of(present(line["config"])) not in self.results
         }
         timings = read_lines(self.path / "timings.jsonl")[0]

@@ -23,9 +23,9 @@ def complete(monkeypatch, capfd):
         monkeypatch.setenv("COMP_CWORD", words[-1] if shell == "fish" else str(len(words) - 1))
         with pytest.raises(SystemExit) as end:
             run([])
-        told = capfd.readouterr()
-        assert end.value.code == 0 and told.err == ""
-        return told.out.split()
+        printed = capfd.readouterr()
+        assert end.value.code == 0 and printed.err == ""
+        return printed.out.split()
 
     return call
 
@@ -69,16 +69,16 @@ LINES = (
 
 @pytest.mark.parametrize("line, wanted", LINES, ids=[line for line, _ in LINES])
 def test_what_is_offered(complete, line, wanted):
-    told = complete(line)
-    assert wanted is None or told == wanted.split()
+    replies = complete(line)
+    assert wanted is None or replies == wanted.split()
 
 
 @pytest.mark.parametrize(
     "line", ["dfanp ", "dfanp parity --me", "dfanp tune parity --hid", "dfanp bench cpu --method bp --o"]
 )
 def test_commands_and_options_need_no_numpy(line):
-    told = {"_DFANP_COMPLETE": "bash_complete", "COMP_WORDS": line}
-    done = subprocess.run([sys.executable, "-c", RUN], env=os.environ | told, capture_output=True, text=True)
+    variables = {"_DFANP_COMPLETE": "bash_complete", "COMP_WORDS": line}
+    done = subprocess.run([sys.executable, "-c", RUN], env=os.environ | variables, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "0 False" and done.stderr == "" and len(done.stdout.splitlines()) > 1
 
 
@@ -120,7 +120,7 @@ IN_BASH = (
 
 
 def test_in_bash(tmp_path):
-    """Bash parts words at : and =; what it is told to put in place of the last part is that part, completed."""
+    """Bash parts words at : and =; the reply that replaces the last part is that part, completed."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("bash is not here")
@@ -137,5 +137,5 @@ def test_in_bash(tmp_path):
         [bash, "--norc", "-c", script], env=os.environ | {"PATH": path}, capture_output=True, text=True
     )
     assert done.stderr == ""
-    *told, last = done.stdout.splitlines()
-    assert told == [wanted for _, wanted in IN_BASH] and last == "complete -F _dfanp_completion dfanp"
+    *replies, last = done.stdout.splitlines()
+    assert replies == [wanted for _, wanted in IN_BASH] and last == "complete -F _dfanp_completion dfanp"

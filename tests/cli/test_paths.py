@@ -44,7 +44,7 @@ def home(tmp_path, monkeypatch):
 
 
 def test_each_parameter_that_is_a_path_is_taken_in_the_same_way():
-    """A path that is a plain text is told by its metavar."""
+    """A path that is a plain text is recognised by its metavar."""
     params = [
         param for _, leaf in reference.leaves(cli) if not isinstance(leaf, click.Group) for param in leaf.params
     ]

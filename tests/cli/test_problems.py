@@ -74,7 +74,7 @@ def test_a_problem_of_a_plugin_has_a_command(dfanp, forget, tmp_path):
         tmp_path / "run",
     )
     result = dfanp(*args, "--json")
-    told = json.loads(result.out)
+    printed = json.loads(result.out)
     assert result.code == 0 and "lr        0.01 (the default of spirals)" in result.err
     wanted = {
         "problem": "spirals",
@@ -84,8 +84,8 @@ def test_a_problem_of_a_plugin_has_a_command(dfanp, forget, tmp_path):
         "hidden": [32, 32],
         "bias": True,
     }
-    assert wanted.items() <= told["config"].items() and told["config"]["plugins"][0].startswith("spirals.py ")
-    assert told["summary"]["test_accuracy"]["mean"] > 0.9
+    assert wanted.items() <= printed["config"].items() and printed["config"]["plugins"][0].startswith("spirals.py ")
+    assert printed["summary"]["test_accuracy"]["mean"] > 0.9
     forget()
     resumed = dfanp(*args, "--quiet")
     assert resumed.code == 0 and "spirals, turns = 0.5, points = 400, sampling = uniform: BP" in resumed.out
@@ -235,8 +235,8 @@ def test_settings_that_cannot_be_are_one_line(dfanp, tmp_path, body, code, messa
 
 def test_a_setting_of_a_plugin_is_an_option(dfanp, forget, tmp_path):
     args = ("parity", *SMALL, "--plugin", NOISY, "--noise", "0.25", "--k", "1", "--out", tmp_path / "run")
-    told = json.loads(dfanp(*args, "--json", "--quiet").out)["config"]
-    assert told["noise"] == 0.25 and list(told)[-1] == "noise"
+    config = json.loads(dfanp(*args, "--json", "--quiet").out)["config"]
+    assert config["noise"] == 0.25 and list(config)[-1] == "noise"
     assert "--noise NUMBER" in dfanp("parity", "--plugin", NOISY, "--help").out
     result = dfanp(*args, "--noise", "1.5")
     assert result.code == 2 and "1.5 is not in the range" in result.err

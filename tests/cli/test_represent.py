@@ -98,7 +98,7 @@ def test_what_is_no_run(dfanp, run, tmp_path):
         {"dtype": None},
     ],
 )
-def test_forged_settings_are_told(dfanp, run, forged):
+def test_forged_settings_are_reported(dfanp, run, forged):
     """Of another type, or so many that they alone would fill the memory."""
     config = json.loads((run / "config.json").read_text())
     config["config"] |= forged

@@ -16,9 +16,9 @@ def test_trains_on_the_disks(dfanp):
 def test_options_reach_the_problem(dfanp):
     args = ("--n", "50", "--d", "4", "--c", "2", "--labels", "0110", "--test-points", "70", "--points-seed", "3")
     result = dfanp(*QUICK, *args, "--layers", "output", "--batch-size", "20", "--json", "--quiet")
-    told = json.loads(result.out)["config"]
+    config = json.loads(result.out)["config"]
     wanted = {"problem": "synthetic", "n": 50, "d": 4, "c": 2, "labels": "0110", "test_points": 70, "points_seed": 3}
-    assert result.code == 0 and result.err == "" and wanted.items() <= told.items() and told["batch_size"] == 20
+    assert result.code == 0 and result.err == "" and wanted.items() <= config.items() and config["batch_size"] == 20
     assert json.loads(dfanp(*QUICK, "--c", "2", "--json", "--quiet").out)["config"]["labels"] == "random"
 
 

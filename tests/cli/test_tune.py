@@ -31,9 +31,9 @@ def test_finds_the_best_rate_of_each_group(dfanp, tmp_path):
     assert [line.split()[0] for line in lines] == ["sgd", "rmsprop"] and "±" in lines[0]
     assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
     again = dfanp(*args, "--out", tmp_path / "a", "--json")
-    told = json.loads(again.out)
-    assert again.err == "" and not told["failed"]
-    best = {each["setting"]["opt"]: each for each in told["best"]}
+    printed = json.loads(again.out)
+    assert again.err == "" and not printed["failed"]
+    best = {each["setting"]["opt"]: each for each in printed["best"]}
     assert best["rmsprop"]["lr"] in (0.01, 0.1, 1) and best["rmsprop"]["rates"] == 3 and best["rmsprop"]["seeds"] == 2
     assert best["rmsprop"]["score"] > 0.8
     configs = configs_of(tmp_path / "a")
@@ -71,7 +71,7 @@ def test_halving(dfanp, tmp_path):
     assert sorted(config["epochs"] for config in configs) == [2] * 4 + [4] * 2
 
 
-def test_divergence_is_told_and_is_no_success(dfanp, tmp_path):
+def test_divergence_is_reported_and_is_no_success(dfanp, tmp_path):
     result = dfanp(
         "tune", "parity", *TINY, "--lr", "1e30,0.1", "--method", "bp", "--opt", "sgd", "--out", tmp_path / "a"
     )

@@ -307,7 +307,7 @@ def test_damaged_checkpoint_is_refused_or_whole(run, data):
         path.write_bytes(whole)
 
 
-def test_a_compression_that_takes_what_it_is_told_to_is_refused(run):
+def test_a_compression_that_takes_the_memory_that_it_declares_is_refused(run):
     """The header of an LZMA member may ask for a dictionary of 4 GiB; NumPy writes none."""
     path = run / "checkpoint.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
@@ -327,14 +327,14 @@ def test_a_compression_that_takes_what_it_is_told_to_is_refused(run):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "content",
     [
         '{"schema": "a\\nb", "config": {}, "environment": {}}',
         '{"schema": 1, "config": {"a\\nb": 1}, "environment": {}}',
     ],
 )
-def test_a_forged_config_is_told_in_one_line(run, told):
-    (run / "config.json").write_text(told)
+def test_a_forged_config_is_reported_in_one_line(run, content):
+    (run / "config.json").write_text(content)
     with pytest.raises(RecordError) as caught:
         reopen(run)
     assert "\n" not in str(caught.value)

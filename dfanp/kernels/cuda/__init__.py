@@ -71,7 +71,7 @@ def card_of(cupy):
     return Card(cupy)
 
 
-class Words:
+class PackedImages:
     """A Bank's images on the device, each as words of four pixels: ``array`` (images, words); the last word is filled up with zeros."""
 
     def __init__(self, bank, card):
@@ -221,7 +221,7 @@ class Cuda(Tier):
         p.W0, p.W1, p.y, p.totals = map(self.address, (W0, W1, y, totals))
         if digits:
             bank, X = X.bank, self.contiguous(X.picks)
-            images = bank.prepared(self.name, lambda bank: Words(bank, self.card)).array
+            images = bank.prepared(self.name, lambda bank: PackedImages(bank, self.card)).array
             p.bank, p.picks = self.address(images), self.address(X)
             p.scale, p.shift = 1 / bank.std, -bank.mean / bank.std
         else:
