@@ -1,4 +1,4 @@
-"""`dfanp completion`: the script that lets a shell complete this command line, and how bash is answered."""
+"""`dfanp completion`: the script that lets a shell complete this command line, and the replies that bash gets."""
 
 import os
 
@@ -60,7 +60,7 @@ class Bash(BashComplete):
 
 
 class Whole:
-    """Answers --option=val with --option=value: zsh and fish put an answer in the place of the whole word."""
+    """Completes --option=val to --option=value: zsh and fish replace the whole word by a completion."""
 
     def get_completions(self, args, incomplete):
         option, equals, value = incomplete.partition("=")
@@ -90,8 +90,9 @@ class Fish(Whole, FishComplete):
 def completion(shell):
     """Print the script that lets a shell complete commands, options, names and files.
 
-    SHELL is bash (4.4 or newer), zsh or fish. Put the script as in the examples; new shells then complete. The ~/.bashrc of bash is to have
-    the line `source ~/.dfanp-completion.bash`, and the ~/.zshrc of zsh, before it calls compinit, `fpath+=(~/.zfunc)`.
+    SHELL is bash (4.4 or newer), zsh or fish. Save the script as in the examples; new shells then use it. For bash, add
+    the line `source ~/.dfanp-completion.bash` to ~/.bashrc; for zsh, add `fpath+=(~/.zfunc)` to ~/.zshrc, before the call
+    of compinit.
 
     \b
     Examples:

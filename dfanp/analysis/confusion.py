@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import losses
 
-BATCH = 1000  # examples a forward pass
+BATCH = 1000  # examples per forward pass
 
 
 class Predictions(NamedTuple):
@@ -50,7 +50,7 @@ class Predictions(NamedTuple):
         return 1 - float(self.wrong.mean())
 
     def counts(self):
-        """Return how often each answer was given, (2, 2): a row for what was true, a column for what was predicted."""
+        """Return the confusion matrix, (2, 2): true classes by row, predicted classes by column."""
         return np.bincount(2 * self.true + self.predicted, minlength=4).reshape(2, 2)
 
 
@@ -83,26 +83,27 @@ def predictions(network, problem, X, y):
 
 
 def in_doubt(network, below, logits):
-    """Return how many logits lie so close to 0 that the order in which their terms are added up may turn their sign.
+    """Return the number of logits so close to 0 that the order of summation may change their sign.
 
-    Errors of d terms are taken to add up as a random walk does, to sqrt(d) units of the last place of |h| |W|.
+    The rounding errors of d terms are assumed to accumulate like a random walk, to sqrt(d) units in the last place of
+    |h| |W|.
 
     Args:
         below, logits: (n, H) and (n,): the last two of ``network.forward``.
     """
     last = np.asarray(network.backend.to_host(network.W[-1]), float)
-    with np.errstate(over="ignore", invalid="ignore"):  # of weights that no training leaves
+    with np.errstate(over="ignore", invalid="ignore"):  # for weights that no training produces
         squares = np.sum(np.square(below, dtype=float), axis=1)
         rounding = np.finfo(logits.dtype).eps * np.sqrt(sum(network.sizes) * squares.mean()) * np.linalg.norm(last)
     return int(np.sum((squares > 0) & (np.abs(logits) < rounding)))  # a sum of zeros is 0 in any order
 
 
 def shares(happened, groups, count):
-    """Return for each of the groups 0 … count - 1 the share of examples in which something happened, NaN for an empty group.
+    """Return, for each of the groups 0 … count - 1, the share of examples for which `happened` is true; NaN if it is empty.
 
     Args:
         happened: a boolean for each example, (n,).
-        groups: the group of each, (n,); or (n, k), where an example is in k of them.
+        groups: the group of each example, (n,); or its k groups, (n, k).
     """
     if groups.ndim > 1:
         happened, groups = np.repeat(happened, groups.shape[1]), groups.reshape(-1)

@@ -1,4 +1,4 @@
-"""The experiments of Demirbilek 2021, and those it leaves to others, as data: settings in, records out."""
+"""The experiments of Demirbilek 2021 and of its future work, as data: settings in, records out."""
 
 from ..errors import by_name
 
@@ -15,5 +15,5 @@ def experiments():
 
 
 def get(name):
-    """Return the Experiment called `name`; a ValueError names those there are."""
+    """Return the Experiment called `name`; a ValueError lists the known names."""
     return by_name("figure", name, experiments())

@@ -55,7 +55,7 @@ LINES = (
     ("dfanp parity --out ru", "dir,ru"),
     ("dfanp parity --data-dir ru", "dir,ru"),
     ("dfanp parity --plot cu", "file,cu"),
-    # half-typed, or nonsense: nothing to offer, and nothing said about it
+    # incomplete or invalid: no completions and no message
     ("dfanp party --metho", ""),
     ("dfanp party pa", "plain,parity"),
     ("dfanp parity --k many --lr -1 --metod x --kernels none --tf32 --dev", "plain,--device"),
@@ -83,9 +83,9 @@ def test_commands_and_options_need_no_numpy(line):
 
 
 def test_other_shells_have_the_help_beside_the_value(complete):
-    assert complete("dfanp exp", "zsh")[:3] == ["plain", "export", "Write"]
+    assert complete("dfanp exp", "zsh")[:3] == ["plain", "export", "Export"]
     assert complete("dfanp parity --opt momentum:", "zsh")[1] == "momentum:momentum="
-    assert complete("dfanp exp", "fish")[:2] == ["plain,export", "Write"]
+    assert complete("dfanp exp", "fish")[:2] == ["plain,export", "Export"]
 
 
 def test_zsh_and_fish_put_the_answer_in_the_place_of_the_whole_word(complete):

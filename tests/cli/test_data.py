@@ -119,7 +119,7 @@ def test_own_images_in_the_place_of_mnist_get_a_message_that_says_how_to_take_th
     place = images("mnist")
     result = dfanp("parity", *SMALL, "--data", "mnist", "--data-dir", place)
     assert result.code == 1 and "a sound file, but not the published content" in result.err
-    assert "--data idx:DIR takes images of your own" in result.err
+    assert "--data idx:DIR takes your own images" in result.err
     trained(dfanp("parity", *SMALL, "--data", f"idx:{place}"))
 
 

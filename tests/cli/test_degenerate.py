@@ -39,7 +39,7 @@ FEW = "representations need at least 40 test examples, got "
 LOST = "checkpoint.npz: seed 0 has diverged (a lower learning rate helps)"
 WHY_NOT = {  # of `dfanp represent`
     "few examples": f"{FEW}30", "a test of one": f"{FEW}1", "a test of one point": f"{FEW}1", "diverged": LOST,
-    "diverged disks": LOST, "begun": "checkpoint.npz: is not there; the run has not finished an epoch yet",
+    "diverged disks": LOST, "begun": "checkpoint.npz: does not exist; the run has not finished an epoch yet",
 }  # fmt: skip
 
 

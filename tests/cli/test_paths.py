@@ -113,7 +113,7 @@ def test_a_file_system_without_sync_and_locks_keeps_what_is_trained(dfanp, tmp_p
     assert result.code == 0 and "Warning" not in result.err
     notices = [line for line in result.err.splitlines() if line.startswith("notice: ")]
     assert len(notices) == (0 if quiet else 1) and all(
-        "another process that writes here would not be noticed" in line for line in notices
+        "another process that writes here would not be detected" in line for line in notices
     )
 
 

@@ -132,11 +132,11 @@ BAD = {
     "nothing registered": ("import dfanp\n", "registers nothing: it should call dfanp.register"),
     "a name of dfanp's own": (
         'import dfanp\ndfanp.register(dfanp.Rule("dfa", lambda at: at.e @ at.B))\n',
-        "fails (line 2: ValueError: dfanp has a rule 'dfa' of its own: choose another name)",
+        "fails (line 2: ValueError: 'dfa' is a built-in rule of dfanp: choose another name)",
     ),
     "no thing": (
         "import dfanp\ndfanp.register(3)\n",
-        "fails (line 2: TypeError: there are names for things of these kinds: ",
+        "fails (line 2: TypeError: only things of these kinds can be registered: ",
     ),
 }
 

@@ -92,7 +92,10 @@ def test_a_problem_of_a_plugin_has_a_command(dfanp, forget, tmp_path):
 
     page = tmp_path / "page.html"
     assert dfanp("report", tmp_path / "run", "--plugin", SPIRALS, "--out", page).err == ""
-    assert "There is no picture of its weights for this problem." in page.read_text() and "said 1" in page.read_text()
+    assert (
+        "Weights of this problem cannot be shown as a picture." in page.read_text()
+        and "predicted 1" in page.read_text()
+    )
     assert dfanp("export", tmp_path / "run", "--plugin", SPIRALS, "--out", tmp_path / "weights.npz").code == 0
     forget()
     result = dfanp("export", tmp_path / "run", "--out", tmp_path / "weights.npz")
@@ -199,7 +202,7 @@ BAD = {
     "the name of a problem": (
         'name = "parity"',
         1,
-        "ValueError: dfanp has a problem 'parity' of its own: choose another name)",
+        "ValueError: 'parity' is a built-in problem of dfanp: choose another name)",
     ),
     "no name": ("", 1, "ValueError: the name of a problem must be text without spaces, commas or slashes, got None)"),
     "a type that no option has": (
@@ -265,7 +268,7 @@ def test_it_is_swept_and_completed_too(dfanp, tmp_path):
 def test_a_value_that_stands_for_several_is_for_a_sweep(dfanp):
     result = dfanp("synthetic", "--labels", "balanced")
     assert result.code == 2
-    assert result.err == "dfanp: 'balanced' stands for 252 values of labels: `dfanp tune synthetic` takes it\n"
+    assert result.err == "dfanp: 'balanced' is 252 values of labels; use `dfanp tune synthetic`\n"
 
 
 def test_where_no_rate_is_known_one_must_be_given(dfanp, tmp_path):

@@ -121,7 +121,7 @@ def test_results_filter_group_and_formats(dfanp, tuned):
         (("--where", "optt=sgd"), "no setting 'optt'"),
         (("--where", "sgd"), "write NAME=VALUE"),
         (("--group-by", "opt,lrr"), "no setting 'lrr'"),
-        (("--csv", "--json"), "two answers"),
+        (("--csv", "--json"), "exclude each other"),
     ):
         bad = dfanp("results", tuned, *args)
         assert bad.code == 2 and message in bad.err
@@ -168,7 +168,7 @@ def test_ctrl_c_ends_after_the_epoch_and_the_same_command_goes_on(process, dfanp
     assert running.wait(60) == 130
     assert "stopping after the running epochs" in err and "Traceback" not in err
     assert err.splitlines()[-1] == (
-        f"dfanp: interrupted; {tmp_path / 'parts'} keeps what is done: the same command goes on from there"
+        f"dfanp: interrupted; the finished runs are in {tmp_path / 'parts'}: the same command resumes there"
     )
     there = len((tmp_path / "parts" / "store.jsonl").read_bytes().splitlines())
     assert 1 <= there < 5
@@ -190,7 +190,7 @@ def test_the_second_ctrl_c_stops_at_once_and_loses_nothing(process, dfanp, tmp_p
     assert running.stderr.readline().startswith("stopping")
     os.killpg(running.pid, sent)
     err = running.stderr.read()
-    assert running.wait(20) == 130 and "Traceback" not in err and "the same command goes on" in err
+    assert running.wait(20) == 130 and "Traceback" not in err and "the same command resumes" in err
     wait_until_gone(running.pid)
 
 

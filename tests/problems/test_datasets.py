@@ -197,7 +197,7 @@ def test_a_sound_file_that_is_another_one_is_not_to_be_fetched_again(forge):
     place = forge("mnist")
     (place / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(np.ones((4, 2, 2), np.uint8))))
     with pytest.raises(
-        DataError, match="a sound file, but not the published content .*--data idx:DIR takes images of your own"
+        DataError, match="a sound file, but not the published content .*--data idx:DIR takes your own images"
     ):
         load("mnist", place)
 

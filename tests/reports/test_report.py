@@ -89,7 +89,7 @@ def test_two_runs(pair):
     for plot in page.all("svg"):
         assert plot.get("aria-hidden") == "true" or (plot["role"] == "img" and len(plot["aria-label"]) > 60)
     drawn = [plot["aria-label"] for plot in page.all("svg") if "aria-label" in plot]
-    assert len(drawn) == 4 + 2 + 4 + 2  # curves, alignment, weights before and after, what mistakes hang on
+    assert len(drawn) == 4 + 2 + 4 + 2  # curves, alignment, weights before and after, mistakes
     last, _ = runs[1].last()
     assert any(label.startswith("Test accuracy") and f"{last:.3f} ± " in label for label in drawn)
     assert sum("cosine of trained and initial ones" in label for label in drawn) == 4
@@ -149,7 +149,7 @@ def test_the_confusion_is_that_of_the_log(pair):
     total = sum(seed_report.predictions.counts() for seed_report in run.seed_reports)
     for count in total.ravel():
         assert f"{count} (" in page.text
-    assert total.sum() == 2 * 210 and "The log tells another accuracy" not in page.text
+    assert total.sum() == 2 * 210 and "The log has another accuracy" not in page.text
 
 
 def test_a_log_of_another_run_is_reported(pair, tmp_path):
@@ -158,14 +158,14 @@ def test_a_log_of_another_run_is_reported(pair, tmp_path):
     rows[-1]["test_accuracy"] = 0.125
     (tmp_path / "mixed" / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     page, _ = page_of(tmp_path / "mixed")
-    assert "The log tells another accuracy: seed 1 " in page.text and "not 0.125" in page.text
+    assert "The log has another accuracy: seed 1 " in page.text and "not 0.125" in page.text
 
 
 def test_where_rounding_decides_the_page_says_so(pair):
     """One answer more or less is a note where an output is in doubt, and a warning where none is."""
     for close, message, kind in (
-        (1, "the order of their sums decides", "note"),
-        (0, "The log tells another accuracy", "warn"),
+        (1, "the order of summation decides", "note"),
+        (0, "The log has another accuracy", "warn"),
     ):
         (run,) = run_report.read(pair[:1])
         (line,) = [row for row in run.rows if (row["seed"], row["epoch"]) == (1, 2)]
@@ -211,7 +211,7 @@ def test_names_tell_runs_apart(tmp_path):
 def test_lazy_baselines(tmp_path, method, k):
     page, (run,) = page_of(train(tmp_path / method, method=method, k=k, opt="sgd"))
     assert run.seed_reports[0].predictions.accuracy == pytest.approx(run.logged(0, 2))
-    assert ("leaves as they are drawn" in page.text) == (method != "ntk") and ("behind the gate" in page.text) == (
+    assert ("which are not trained" in page.text) == (method != "ntk") and ("behind the gate" in page.text) == (
         method == "ntk"
     )
 
@@ -227,7 +227,7 @@ def test_a_deep_network_and_one_whose_weights_are_drawn_anew(tmp_path):
         dfanp.MLP((128, 16, 1), seed=1).W[0],
     )  # its second epoch began from seed 1
     assert one.tolist() == two.tolist()
-    assert "Cosine of B with the weights that BP would use, layer 2" in page.text
+    assert "Weight alignment, layer 2" in page.text
 
 
 def test_a_test_set_that_lacks_some_digits(tmp_path):
@@ -247,7 +247,7 @@ def test_disks(tmp_path):
     wrong = each.wrong[each.disks == 4].mean()
     assert f"1: {wrong:.3f}" in page.text and "121 disks would be too large" in page.text
     assert sum("the lines on which hidden units" in plot.get("aria-label", "") for plot in page.all("svg")) == 2 + 1
-    assert "no picture of its weights" in page.text
+    assert "Its weights are not shown" in page.text
 
 
 def test_a_seed_that_diverged(tmp_path):
@@ -289,7 +289,7 @@ def test_data_that_are_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = changed(train(tmp_path / "run"), lambda content: content["config"].update(data="mnist"))
     page, (run,) = page_of(folder)
-    assert "the data set mnist as the run had it is not here" in run.missing and run.missing in page.text
+    assert "the data set mnist of the run is not available" in run.missing and run.missing in page.text
     assert len(page.all("svg")) == 4 and str(tmp_path) not in page.text
 
 

@@ -118,7 +118,7 @@ def test_a_damaged_log_is_refused_and_kept(run, second):
 def test_a_log_without_its_checkpoint_is_not_thrown_away(run):
     (run / "checkpoint.npz").unlink()
     before = contents(run)
-    with pytest.raises(RecordError, match="goes beyond the checkpoint beside it, which is at epoch 0"):
+    with pytest.raises(RecordError, match="has lines beyond the checkpoint, which is of epoch 0"):
         reopen(run)
     assert contents(run) == before
 
@@ -352,7 +352,7 @@ def test_a_forged_config_is_reported_in_one_line(run, content):
 def test_measures_that_no_epoch_has_are_refused(run, forged):
     first = (run / "log.jsonl").read_bytes().splitlines(keepends=True)[0]
     (run / "log.jsonl").write_bytes(first + json.dumps(row(2) | forged).encode() + b"\n")
-    with pytest.raises(RecordError, match="no good line for epoch 2"):
+    with pytest.raises(RecordError, match="no valid line for epoch 2"):
         reopen(run)
 
 
@@ -360,7 +360,7 @@ def test_epochs_have_equally_many_cosines(run):
     aligned = [row(1) | {"alignment": {"feedback": [0.5] * n, "gradient": [0.5, 1.0]}} for n in (1, 2)]
     aligned[1]["epoch"] = 2
     (run / "log.jsonl").write_text("".join(json.dumps(each) + "\n" for each in aligned))
-    with pytest.raises(RecordError, match="no good line for epoch 2"):
+    with pytest.raises(RecordError, match="no valid line for epoch 2"):
         reopen(run)
 
 

@@ -213,7 +213,7 @@ def test_a_run_that_was_cut_off_goes_on_only_from_its_folder(tmp_path, settings,
         with pytest.raises(KeyboardInterrupt):
             next(epochs)
         monkeypatch.undo()
-        assert run.kept == 1
+        assert run.saved == 1
         with pytest.raises(dfanp.RecordError, match="epoch 2 was not written; open the run again"):
             next(run.epochs())
     assert do(settings, tmp_path / "run").rows == do(settings).rows
