@@ -1,4 +1,4 @@
-"""`dfanp plot`: pictures of runs and sweeps that are kept in folders."""
+"""`dfanp plot`: pictures of saved runs and sweeps."""
 
 from pathlib import Path
 
@@ -18,20 +18,20 @@ from .options import Place, Whole, drawing, option, plugin, usage_errors
     type=Name(["auto", "epoch", "lr"]),
     default="auto",
     help="Draw over the epochs (at the best rate of each setting), or against the learning rate; auto: the rate, "
-    "where there are several.",
+    "if there are several.",
 )
-@option("--last", type=Whole(min=1), default=LAST, help="Against the rate: the mean of so many last epochs.")
+@option("--last", type=Whole(min=1), default=LAST, help="Number of last epochs whose mean is drawn against the rate.")
 @option(
     "--measure",
     type=Name(table="measures.MEASURES"),
     default="test_accuracy",
-    help="What to draw: an accuracy, a loss, or a measure that a plugin registers.",
+    help="Measure to draw: an accuracy, a loss, or one that a plugin registers.",
 )
 @plugin
 def plot(folders, out, x, last, measure):
-    """Draw runs and sweeps: means over the seeds, with 95 % intervals, a curve for each setting.
+    """Draw runs and sweeps: means over the seeds with 95 % intervals, one curve per setting.
 
-    DIR... are folders that the --out of `dfanp parity`, `dfanp synthetic` or `dfanp tune` made; a run may be unfinished.
+    DIR... are folders made by --out of `dfanp parity`, `dfanp synthetic` or `dfanp tune`; runs may be unfinished.
 
     \b
     Examples:
@@ -40,7 +40,7 @@ def plot(folders, out, x, last, measure):
 
     Files: reads each DIR; writes the picture of --out.
 
-    Output: a line that says what was written.
+    Output: one line about the file written.
 
     See also: dfanp results, dfanp tune.
     """
@@ -66,7 +66,7 @@ def plot(folders, out, x, last, measure):
 
 
 def best_rates(results, last):
-    """Return the Results with the best rate of each group that has several: curves of the others would hide it."""
+    """Return the Results with the best rate of each group: curves of its other rates would hide it."""
     from dfanp.sweeps import tuning
 
     found = tuning.candidates(results, last)

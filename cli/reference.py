@@ -66,7 +66,7 @@ def leaves(command, *path):
 
 
 def paragraphs(command):
-    """Return the paragraphs of a docstring, each a text without line ends; those that are not to be filled begin with ``\\b``."""
+    """Return the paragraphs of a docstring, each a text without line ends; preformatted ones begin with ``\\b``."""
     texts = inspect.cleandoc(command.help or "").split("\n\n")
     return [text if text.startswith("\b") else " ".join(text.split()) for text in texts]
 

@@ -1,4 +1,4 @@
-"""How a command trains one run: its options besides the settings, its progress, and what it says at its end."""
+"""How a command trains one run: its further options, its progress, and its summary."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from .main import Interrupted, check_interrupted
 from .options import Place, as_json, drawing, option, quiet, threads, usage_errors
 from .terminal import bar, echo, moves, status, table, wrapped
 
-MANY = 50  # epochs; of more, a line a second is told
+MANY = 50  # epochs; for more, one line per second is printed
 
 
 run_options = (
@@ -21,7 +21,7 @@ run_options = (
         "--out",
         type=Place("dir"),
         metavar="DIR",
-        help="Keep the run in this folder; resume it if it exists.",
+        help="Save the run in this folder; resume it if it exists.",
     ),
     option("--plot", type=Place("file"), metavar="FILE", help="Draw the curves to a .png, .svg or .pdf."),
     as_json,
@@ -30,7 +30,7 @@ run_options = (
 
 
 def checked_files(out, plot):
-    """Return the picture's path (None without one); bad usage if one of them cannot be."""
+    """Return the picture's path (None without one); a usage error if `out` or `plot` is invalid."""
     from dfanp.reports import plots
 
     if out == "":
@@ -40,7 +40,7 @@ def checked_files(out, plot):
 
 
 def train(settings, out, threads, dataset, plot, as_json, quiet):
-    """Train the run of `settings`, say how it goes and what came of it; return the exit code."""
+    """Train the run of `settings`, print its progress and its outcome; return the exit code."""
     from dfanp import KernelWarning
     from dfanp.reports import plots
     from dfanp.runs.run import Run
@@ -52,24 +52,26 @@ def train(settings, out, threads, dataset, plot, as_json, quiet):
     with usage_errors():
         run = Run(settings, out, threads, dataset)
     with run, warnings.catch_warnings():
-        warnings.simplefilter("ignore", KernelWarning)  # said below, in a line
+        warnings.simplefilter("ignore", KernelWarning)  # printed below as notes
         backend = run.training.backend
         threads = f", {backend.threads} threads" if backend.threads else ""
         say(f"device    {backend.device} ({backend.name}, {backend.kernels.name} kernels{threads})")
         if run.rows:
-            say(f"resuming  {out} after epoch {run.kept}")
+            say(f"resuming  {out} after epoch {run.saved}")
         for note in backend.kernels.notes:
-            say(f"          ({note}: the definition is computed instead)")
+            say(f"          ({note}: the reference implementation is used instead)")
         for what, now in run.changed.items():
             if what == "threads":
-                say(f"          (on {backend.threads} BLAS threads, as it began)")
+                say(f"          (on {backend.threads} BLAS threads, as at its first start)")
             else:
-                say(f"          (it began with {what} {run.environment.get(what)}, now {now}: last bits may differ)")
+                say(
+                    f"          ({what} was {run.environment.get(what)} at its first start, now {now}: the last bits may differ)"
+                )
         try:
             follow(run, quiet)
         except KeyboardInterrupt:
-            kept = f"{run.kept} epochs are in {out}: the same command goes on from there"
-            raise Interrupted(kept if out else "nothing was kept (--out DIR keeps a run)") from None
+            saved = f"{run.saved} epochs are in {out}: the same command resumes there"
+            raise Interrupted(saved if out else "nothing was saved (--out DIR saves a run)") from None
     try:
         if as_json:
             click.echo(json.dumps(report(run), allow_nan=False))
@@ -86,11 +88,11 @@ def train(settings, out, threads, dataset, plot, as_json, quiet):
 
 
 def follow(run, quiet):
-    """Train to the end, with a bar on a terminal and a line an epoch (or second) elsewhere."""
+    """Train to the end, with a bar on a terminal and one line per epoch (or second) elsewhere."""
     epochs, seconds = run.settings.epochs, 0.0
     first = run.training.epoch
 
-    def told(rows):
+    def measures_of(rows):
         for name in ("test_accuracy", "test_loss"):  # a loss of regression has no accuracy
             values = [row[name] for row in rows if name in row]
             if values:
@@ -104,17 +106,17 @@ def follow(run, quiet):
         with bar(epochs - first, "epoch", "test accuracy 0.0000") as shown:
             for _, rows in run.epochs():
                 check_interrupted()
-                shown.update(1, told(rows))
+                shown.update(1, measures_of(rows))
     else:
-        last_told = 0.0
+        last_printed = 0.0
         for record, rows in run.epochs():
             check_interrupted()
             seconds += record.seconds
-            if epochs > MANY and record.epoch < epochs and seconds - last_told < 1:
+            if epochs > MANY and record.epoch < epochs and seconds - last_printed < 1:
                 continue
-            last_told = seconds
+            last_printed = seconds
             left = (epochs - record.epoch) * seconds / (record.epoch - first)
-            click.echo(f"epoch {record.epoch:>3}/{epochs}  {told(rows)}  {left:.0f} s left", err=True)
+            click.echo(f"epoch {record.epoch:>3}/{epochs}  {measures_of(rows)}  {left:.0f} s left", err=True)
 
 
 def report(run):
@@ -142,7 +144,7 @@ def by_seed(run):
 
 
 def final_accuracy(run):
-    """Return mean and half-width of the 95 % interval of the last test accuracies, over the seeds that got to the end."""
+    """Return mean and half-width of the 95 % interval of the last test accuracies, over the seeds that finished."""
     from dfanp.analysis.intervals import mean_interval
 
     finals = [history.last() for _, status, history in by_seed(run) if status == "ok"]
@@ -151,7 +153,7 @@ def final_accuracy(run):
 
 
 def summary(run):
-    """Return the table that the command ends with, and what is to be said of all seeds."""
+    """Return the table printed at the end, and the lines about all seeds."""
     number = lambda value: "-" if value is None else f"{value:.4f}"
     body, more = [], [measure.name for measure in measures.own()]
     for seed, ended, history in by_seed(run):
@@ -164,9 +166,9 @@ def summary(run):
         seeds = f"mean of {run.statuses().count('ok')} seeds, 95 % interval, t"
         lines.append(wrapped(f"test accuracy {mean:.4f} ± {half:.4f} ({seeds})"))
     ends = [row["alignment"] for row in run.rows if row.get("alignment") and row["epoch"] == run.training.epoch]
-    for kind, title in (("feedback", "B with the weights"), ("gradient", "gradient with BP's")):
+    for kind, title in (("feedback", "weight alignment"), ("gradient", "gradient alignment")):
         if ends and ends[0][kind]:
             layers = [[c for c in layer if c is not None] for layer in zip(*(end[kind] for end in ends), strict=True)]
             means = ", ".join(f"{sum(layer) / len(layer):.3f}" if layer else "-" for layer in layers)
-            lines.append(wrapped(f"alignment, {title}: {means} (by layer, lowest first)"))
+            lines.append(wrapped(f"{title}: {means} (by layer, lowest first)"))
     return "\n".join(lines)

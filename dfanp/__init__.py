@@ -1,4 +1,4 @@
-"""Learning without backpropagation: BP, FA and DFA from one readable definition.
+"""Learning without backpropagation: a readable reference implementation of BP, FA and DFA.
 
     import dfanp
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from .system.lazy import names_of
 from .version import __version__
 
-if TYPE_CHECKING:  # for editors; each is imported when it is first used, so that the command line starts at once
+if TYPE_CHECKING:  # for editors; each is imported at its first use, so that the command line starts quickly
     from .activations import Activation
     from .backend import Backend
     from .errors import BackendError, DataError, DfanpError, PluginError, RecordError, RecordWarning

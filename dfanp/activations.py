@@ -11,7 +11,7 @@ argument. At the kink of relu and leaky relu the derivative is that of the left 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .registry import Registry
 
@@ -19,17 +19,17 @@ LEAK = 0.01  # the slope of leaky relu left of zero
 
 
 class Activation(NamedTuple):
-    """An activation: ``f(xp, a)`` and its derivative ``df(xp, h)`` at the output ``h = f(xp, a)``.
+    """An activation: ``f(xp, a)`` and its derivative ``df(xp, h)`` in terms of the output ``h = f(xp, a)``.
 
     Both return an array of their argument's shape and dtype.
     """
 
     name: str
-    f: Callable
-    df: Callable
+    f: Callable[[Any, Any], Any]
+    df: Callable[[Any, Any], Any]
 
 
-def sigmoid(xp, a):
+def sigmoid(xp: Any, a: Any) -> Any:
     """Return 1 / (1 + exp(-a)) without overflow, whatever the sign of `a`."""
     small = xp.exp(-xp.abs(a))
     return xp.where(a >= 0, 1 / (1 + small), small / (1 + small))
@@ -53,6 +53,6 @@ ACTIVATIONS = Registry(
 )
 
 
-def get(activation):
-    """Return the Activation called `activation`, or one as it is; a ValueError names those there are."""
+def get(activation: str | Activation) -> Activation:
+    """Return the Activation called `activation`, or one as it is; a ValueError lists the known names."""
     return ACTIVATIONS.get(activation)

@@ -1,4 +1,4 @@
-"""What is measured after each epoch: the losses and accuracies that the training loop sums, and measures of your own.
+"""Measures of each epoch: the losses and accuracies that the training loop sums, and measures of your own.
 
     >>> import dfanp
     >>> size = dfanp.register(dfanp.Measure("size", lambda training: abs(training.network.W[0]).mean()))
@@ -7,12 +7,12 @@
     ['train_loss', 'train_accuracy', 'test_loss', 'test_accuracy', 'size']
     >>> dfanp.measures.MEASURES.remove("size")
 
-One that is registered is in every record, log, table and report from then on, and ``dfanp plot --measure`` draws it.
+A registered measure is in every later record, log, table and report, and ``dfanp plot --measure`` draws it.
 """
 
 from collections.abc import Callable
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import shown
 from .registry import Registry
@@ -25,28 +25,30 @@ LAST = 10  # epochs that a mean is taken over, as in Demirbilek 2021, section 3.
 
 
 class Measure(NamedTuple):
-    """A number that says how an epoch went.
+    """A number that is measured after each epoch.
 
     Attributes:
-        name: of the number in records; no field of a log line that is something else.
-        of: ``of(training)`` is called after the test of each epoch, and returns a float, or with replicas an array (R,) of the
-            backend. It changes nothing. None for the four that dfanp has itself, which the training loop sums over the examples.
-        title: for people; None takes the name.
+        name: of the number in records; not one of the other fields of a log line.
+        of: ``of(training)`` is called after the test of each epoch. It returns a float, or with replicas an array (R,) of
+            the backend, and changes nothing. None for the four built-in measures, which the training loop sums over the
+            examples.
+        title: for tables and figures; None takes the name.
         low, high: the range of its values; a record with others is damaged.
     """
 
     name: str
-    of: Callable | None = None
+    of: Callable[[Any], Any] | None = None
     title: str | None = None
     low: float = -inf
     high: float = inf
 
-    def measured(self, training):
+    def measured(self, training: Any) -> Any:
         """Return what ``of`` returns as float64 (R,), or (1,) without replicas, on the host.
 
         Raises:
-            ValueError: it is of another shape, or no numbers.
+            ValueError: it has another shape, or is not numeric.
         """
+        assert self.of is not None, "the training loop sums the built-in measures"
         value, R = self.of(training), training.network.replicas or 1
         found = np.asarray(training.backend.to_host(value) if hasattr(value, "shape") else value)
         if found.dtype.kind not in "bfiu" or found.size != R:
@@ -68,11 +70,11 @@ MEASURES = Registry(
 )
 
 
-def title_of(name):
-    """Return what people call a measure."""
+def title_of(name: str) -> str:
+    """Return the title of a measure."""
     return (name in MEASURES and MEASURES[name].title) or name
 
 
-def own():
-    """Return the measures that were registered, beside those of dfanp."""
+def own() -> list[Measure]:
+    """Return the measures that were registered in addition to the built-in ones."""
     return [measure for measure in MEASURES.values() if MEASURES.built_in(measure) is None]

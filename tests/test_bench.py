@@ -28,7 +28,7 @@ def tiny_plan(**more):
     return suite.Plan(**(plan | {"rounds": 2, "torch": False} | sizes | more))
 
 
-def told(plan, *measures):
+def measured(plan, *measures):
     result = report.begin(plan, quick=True)
     for measure in measures:
         result["measurements"].extend(measure(plan, lambda text: None))
@@ -38,7 +38,7 @@ def told(plan, *measures):
 def test_the_result_is_whole_and_its_tables_and_pictures_can_be_made(tmp_path, hostile_rc):
     measures = (suite.epochs, suite.steps_against_blas, suite.full_batch, suite.replicas)
     curves = lambda plan, say: growth.curves(plan, say, {"k": (1, 2), "replicas": (1, 2), "threads": (1,)})
-    result = told(tiny_plan(), *measures, curves)
+    result = measured(tiny_plan(), *measures, curves)
     assert result["machine"]["cpu"] and result["machine"]["versions"]["numpy"] and result["threads"] == 1
     names = [each["name"] for each in result["measurements"]]
     assert names == ["epoch", "step", "full batch", "replicas", "growth", "growth", "growth"]
@@ -59,7 +59,7 @@ def test_the_result_is_whole_and_its_tables_and_pictures_can_be_made(tmp_path, h
 
 
 def test_start_and_memory_are_measured():
-    start, memory = told(tiny_plan(rounds=1), suite.start)["measurements"]
+    start, memory = measured(tiny_plan(rounds=1), suite.start)["measurements"]
     assert start["import_beyond_numpy"] < start["times"]["import dfanp"]["median"]
     assert 20 < memory["peak"] < 2000 and "MB" in report.memory_table([memory])
 
@@ -150,6 +150,6 @@ def test_the_estimator_is_measured_beside_scikit_learns(tmp_path):
     done = CliRunner().invoke(cli, ["bench", "estimator", "--epochs", "2", "--rounds", "2", "--out", str(tmp_path)])
     assert done.exit_code == 0 and "| DFAClassifier, dfa |" in done.output and "| MLPClassifier |" in done.output
     (each,) = json.loads((tmp_path / "estimator.json").read_text())["measurements"]
-    for told in each["found"].values():
-        assert all(0.3 < accuracy <= 1 for accuracy in told["test_accuracies"])
-        assert len(told["seconds"]) == len(set(told["test_accuracies"])) == 2
+    for found in each["found"].values():
+        assert all(0.3 < accuracy <= 1 for accuracy in found["test_accuracies"])
+        assert len(found["seconds"]) == len(set(found["test_accuracies"])) == 2

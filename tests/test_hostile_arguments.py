@@ -217,17 +217,19 @@ def outcome(call, given):
     "ignore:invalid value encountered in cast",
     "ignore::sklearn.exceptions.DataConversionWarning",
 )
-def test_what_is_wrong_is_told(name, argument):
+def test_what_is_wrong_is_reported(name, argument):
     call, given = CALLS[name]
     assert not isinstance(outcome(call, given), Exception)
     for what, value in WRONG.items():
         answer = outcome(call, given | {argument: value})
         if isinstance(answer, Exception):
-            told = str(answer)
-            by_others = name.startswith(("DFAClassifier", "RandomFeatures", "grids")) and told.startswith(OTHERS)
-            named = argument in told or CALLED.get(argument, argument) in told or "fit onto each other" in told
-            assert named or by_others, f"{what}: {told}"
-            assert "\n" not in told or name.startswith(("DFAClassifier", "RandomFeatures")), f"{what}: {told}"
+            message = str(answer)
+            by_others = name.startswith(("DFAClassifier", "RandomFeatures", "grids")) and message.startswith(OTHERS)
+            named = (
+                argument in message or CALLED.get(argument, argument) in message or "fit onto each other" in message
+            )
+            assert named or by_others, f"{what}: {message}"
+            assert "\n" not in message or name.startswith(("DFAClassifier", "RandomFeatures")), f"{what}: {message}"
         else:
             for array in () if name in THROUGH else numbers(answer):
                 assert array.dtype.kind not in "fc" or np.isfinite(array).all(), f"{what}: not finite"

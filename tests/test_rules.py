@@ -47,8 +47,8 @@ def test_bp_is_the_gradient_by_finite_differences(rng, sizes, loss, activation, 
 def test_fa_with_transposed_weights_is_bp(rng, sizes):
     network, _, _, _, h, e = setting(rng, sizes)
     transposes = [W.T for W in network.W[1:]]
-    told, exact = (rules.gradients(rules.get(rule), network, transposes, h, e) for rule in ("fa", "bp"))
-    assert all(np.array_equal(told[name], exact[name]) for name in exact)
+    gradients, exact = (rules.gradients(rules.get(rule), network, transposes, h, e) for rule in ("fa", "bp"))
+    assert all(np.array_equal(gradients[name], exact[name]) for name in exact)
 
 
 def test_dfa_is_fa_with_one_hidden_layer(rng):
@@ -63,10 +63,10 @@ def test_dfa_is_fa_with_one_hidden_layer(rng):
 @pytest.mark.parametrize("sizes", DEPTHS)
 def test_the_last_layer_is_exact_under_every_rule(rng, rule, sizes):
     network, _, _, _, h, e = setting(rng, sizes)
-    told = rules.gradients(rules.get(rule), network, drawn(rule, sizes), h, e)
+    gradients = rules.gradients(rules.get(rule), network, drawn(rule, sizes), h, e)
     exact = rules.gradients(rules.get("bp"), network, [], h, e)
     for name in (f"W{len(sizes) - 2}", f"b{len(sizes) - 2}"):
-        assert np.array_equal(told[name], exact[name])
+        assert np.array_equal(gradients[name], exact[name])
 
 
 @pytest.mark.parametrize("rule", ["fa", "dfa"])

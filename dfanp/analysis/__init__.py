@@ -1,1 +1,1 @@
-"""What looks at runs and trained networks: intervals over seeds, probes of layers, confusion of classes."""
+"""Analysis of runs and trained networks: intervals over seeds, probes of layers, confusion of classes."""

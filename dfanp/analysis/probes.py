@@ -1,29 +1,31 @@
-"""What a hidden layer says about its inputs: probes, principal components, and a map of the plane by t-SNE.
+"""Representations of hidden layers: probes, principal components, and two-dimensional maps by t-SNE.
 
-A probe asks how well a simple classifier reads a label off the representations of examples it has not seen: a linear one
-(logistic regression; Alain & Bengio 2016) and nearest neighbours. Beside the same measures before training they say what training
-put there. Scikit-learn computes them.
+A probe is a simple classifier that predicts a label from the representations of unseen examples: a linear one (logistic
+regression; Alain & Bengio 2016) and nearest neighbours. The comparison with the same probes before training shows what was
+learned. Scikit-learn computes them.
 """
 
 import warnings
 from functools import wraps
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import by_name
 from ..inputs import StackedDigits
+from ..network import MLP
+from ..problems.images import Dataset
 from ..system.threads import blas_on
 
 NEIGHBOURS = 15
-COMPONENTS = 10  # principal components whose share of the variance is told
-LEADING = 2  # of them, that the last probe sees
+COMPONENTS = 10  # principal components whose share of the variance is reported
+LEADING = 2  # principal components that the last probe uses
 LEAST = 40  # examples
-USUAL = 1e9  # representations that are larger, or whose largest number is smaller than 1 / USUAL, are scaled
+USUAL = 1e9  # representations are scaled if their largest number is not between 1 / USUAL and USUAL
 
 
 class Represented(NamedTuple):
-    """Representations and what may be read off them.
+    """Representations and their labels.
 
     Attributes:
         h: (n, width), float64.
@@ -34,8 +36,10 @@ class Represented(NamedTuple):
     labels: dict
 
 
-def of_place(network, dataset, place=0, samples=10_000, activated=False):
-    """Return the Represented test digits, as a first layer trained on stacked digits sees one alone at `place`: x @ W0[place].
+def of_place(
+    network: MLP, dataset: Dataset, place: int = 0, samples: int = 10_000, activated: bool = False
+) -> Represented:
+    """Return the Represented test digits in a first layer trained on stacked digits, one at a time at `place`: x @ W0[place].
 
     Demirbilek 2021, figure 3.6: the part of the pre-activation that comes from one digit; labels are ``digit`` and ``parity``.
 
@@ -43,11 +47,11 @@ def of_place(network, dataset, place=0, samples=10_000, activated=False):
         network: without replicas, of ``Parity``.
         dataset: a Dataset.
         place: of the digit, from 0.
-        samples: digits, the first ones.
-        activated: whether the activation of the network follows.
+        samples: number of digits; the first ones are used.
+        activated: whether to apply the activation of the network.
 
     Raises:
-        ValueError: there is no such place.
+        ValueError: the place does not exist.
     """
     images, pixels = dataset.test, dataset.test.pixels.shape[1]
     k = network.sizes[0] // pixels
@@ -57,17 +61,17 @@ def of_place(network, dataset, place=0, samples=10_000, activated=False):
     X = (images.pixels[:samples].astype(float) - dataset.mean) / dataset.std
     digits = images.labels[:samples].astype(int)
     f = network.activation.f if activated else lambda xp, a: a
-    with np.errstate(over="ignore", invalid="ignore"):  # of weights that have diverged, which ``usable`` says
+    with np.errstate(over="ignore", invalid="ignore"):  # for weights that have diverged, which ``usable`` reports
         return Represented(f(np, X @ W), {"digit": digits, "parity": digits % 2})
 
 
-def of_layer(network, problem, layer, seed=0, samples=10_000):
+def of_layer(network: MLP, problem: Any, layer: int, seed: int = 0, samples: int = 10_000) -> Represented:
     """Return the Represented test examples in hidden layer `layer`, h[layer] (from 1).
 
-    Labels are ``target``, what is to be learnt, and for parity ``digit``, the one in the first place.
+    Labels are ``target``, the target class, and for parity ``digit``, the digit in the first place.
 
     Raises:
-        ValueError: there is no such layer.
+        ValueError: the layer does not exist.
     """
     if not 1 <= layer <= len(network.sizes) - 2:
         raise ValueError(f"layer must be from 1 to {len(network.sizes) - 2}, the hidden ones, got {layer}")
@@ -85,7 +89,7 @@ def of_layer(network, problem, layer, seed=0, samples=10_000):
 
 
 def on_one_thread(look):
-    """Return the function on one thread of BLAS and OpenMP: the last bits of a probe hang on how many there are."""
+    """Return a function that calls `look` with one thread of BLAS and OpenMP, since the last bits depend on their number."""
 
     @wraps(look)
     def pinned(*args, **more):
@@ -98,12 +102,13 @@ def on_one_thread(look):
 
 
 @on_one_thread
-def measured(represented, seed=0):
-    """Return what probes and principal components say of Represented examples, a dict of JSON values.
+def measured(represented: Represented, seed: int = 0) -> dict[str, Any]:
+    """Return the results of probes and principal components on Represented examples, a dict of JSON values.
 
-    Half of the examples, drawn by `seed`, teach the probes, and the others test them. For each label: the accuracies ``linear`` and
+    The probes are trained on half of the examples, drawn by `seed`, and tested on the others. For each label: the accuracies ``linear`` and
     ``neighbours`` (15) on all columns, ``leading`` (15 neighbours in the plane of two principal components), and ``chance``, that of
-    the most frequent value. ``variance`` lists the shares of the first ten components, all 0 where the representations are all alike.
+    the most frequent value. ``variance`` lists the shares of variance of the first ten components, all 0 if the representations are
+    identical.
 
     Raises:
         ValueError: there are fewer than 40 examples, or one is not finite.
@@ -118,43 +123,47 @@ def measured(represented, seed=0):
     h, labels = usable(represented.h), represented.labels
     order = np.random.default_rng(seed).permutation(len(h))
     teach, test = order[: len(h) // 2], order[len(h) // 2 :]
-    with np.errstate(invalid="ignore"):  # 0 / 0, where there is no variance to have a share of
-        # The full solver: the others draw, or stop at a tolerance.
+    with np.errstate(invalid="ignore"):  # 0 / 0 if the variance is zero
+        # The other solvers are random, or stop at a tolerance.
         pca = PCA(min(COMPONENTS, *h.shape), svd_solver="full").fit(h[teach])
     in_plane = pca.transform(h)[:, :LEADING]
-    found = {"variance": [round(float(share), 5) for share in np.nan_to_num(pca.explained_variance_ratio_)]}
+    found: dict[str, Any] = {
+        "variance": [round(float(share), 5) for share in np.nan_to_num(pca.explained_variance_ratio_)]
+    }
     for name, values in labels.items():
-        if len(np.unique(values[teach])) < 2:  # nothing to tell apart
+        if len(np.unique(values[teach])) < 2:  # a single class
             continue
         linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
         near = lambda: KNeighborsClassifier(NEIGHBOURS)
-        told = {}
+        accuracies = {}
         for probe, classifier, inputs in (
             ("linear", linear, h),
             ("neighbours", near(), h),
             ("leading", near(), in_plane),
         ):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # 300 steps are the probe
+                warnings.simplefilter("ignore", ConvergenceWarning)  # the probe is defined as 300 steps
                 classifier.fit(inputs[teach], values[teach])
-            told[probe] = round(float((classifier.predict(inputs[test]) == values[test]).mean()), 5)
-        told["chance"] = round(float(np.bincount(values[test]).max() / len(test)), 5)
-        found[name] = told
+            accuracies[probe] = round(float((classifier.predict(inputs[test]) == values[test]).mean()), 5)
+        accuracies["chance"] = round(float(np.bincount(values[test]).max() / len(test)), 5)
+        found[name] = accuracies
     return found
 
 
 @on_one_thread
-def plane(represented, kind="tsne", samples=1000, seed=0):
+def plane(
+    represented: Represented, kind: str = "tsne", samples: int = 1000, seed: int = 0
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return points in a plane (m, 2) and their labels, name -> (m,), for the first m = `samples` examples.
 
-    The points of a single hidden unit lie on a line, and examples that are all alike in one point.
+    The points of a single hidden unit lie on a line; identical examples are one point.
 
     Args:
         kind: "tsne" (t-SNE; van der Maaten & Hinton 2008) or "pca".
         seed: of t-SNE.
 
     Raises:
-        ValueError: as ``measured``; or there is no such map.
+        ValueError: as ``measured``; or the kind is unknown.
     """
     from sklearn.decomposition import PCA
 
@@ -169,16 +178,16 @@ def plane(represented, kind="tsne", samples=1000, seed=0):
         return flat, labels
     from sklearn.manifold import TSNE
 
-    # What init="pca" is where there are two columns; it cannot be where there is one.
+    # The equivalent of init="pca", which needs two columns, for one column.
     init = "pca" if few.shape[1] > 1 else (flat / spread * 1e-4).astype("float32")
     return TSNE(init=init, perplexity=min(30.0, len(few) / 4), random_state=seed).fit_transform(few), labels
 
 
 def usable(h):
-    """Return representations, exactly scaled where squares would overflow or vanish, which nothing here depends on.
+    """Return representations, scaled by a power of two if squares would overflow or vanish; no result here depends on the scale.
 
     Raises:
-        ValueError: there are too few, or one is not finite.
+        ValueError: there are too few examples, or a number is not finite.
     """
     if len(h) < LEAST:
         raise ValueError(f"representations need at least {LEAST} test examples, got {len(h)}")

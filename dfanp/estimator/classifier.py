@@ -1,11 +1,13 @@
-"""The networks as scikit-learn estimators: in a Pipeline, a GridSearchCV, a cross_val_score.
+"""Networks as scikit-learn estimators, for Pipeline, GridSearchCV and cross_val_score.
 
 DFAClassifier      a multilayer perceptron, trained by BP, FA or DFA
 RandomFeatures     the first layer of a lazy baseline as a transformer
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -15,10 +17,13 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import activations
+from ..activations import Activation
 from ..errors import shown
 from ..feedback import Feedback
 from ..network import MLP
+from ..optimizers import Optimizer
 from ..problems import Arrays
+from ..rules import Rule
 from ..training import Training
 from .features import RandomFeatures
 from .parameters import LARGEST_SEED, all_or_nothing, argument, check_unchanged, checked, fixed
@@ -28,15 +33,15 @@ __all__ = ["DFAClassifier", "RandomFeatures"]
 PROBE = 1000  # training examples on which alignment is measured
 
 
-class Given(Arrays):
-    """Training examples, and others to test on after each epoch; alignment is measured on the training examples."""
+class FixedSplit(Arrays):
+    """Training examples and a fixed test set; alignment is measured on training examples."""
 
     def probe(self, seed):
         return [a[:PROBE, :] for a in self._train]
 
 
 class Restored(MLP):
-    """A network whose parameters, name -> array, are copies of those that there are already: none is drawn."""
+    """A network with copies of given parameters, name -> array; none is drawn."""
 
     def __init__(self, parameters, *args):
         self.given = parameters
@@ -47,7 +52,7 @@ class Restored(MLP):
 
 
 class Blank(Feedback):
-    """Matrices to be overwritten by those that there are already: none is drawn."""
+    """Feedback matrices of zeros, which the saved ones overwrite."""
 
     def draw(self, shapes, seed):
         return [np.zeros(shape) for shape in shapes]
@@ -56,69 +61,68 @@ class Blank(Feedback):
 class DFAClassifier(ClassifierMixin, BaseEstimator):
     """A multilayer perceptron that learns by backpropagation, feedback alignment or direct feedback alignment.
 
-    Two classes have one output and the loss "bce", more have an output each and "cross-entropy".
+    Two classes have one output and the loss "bce"; more classes have one output each and "cross-entropy".
 
     Args:
         hidden_layer_sizes: widths of the hidden layers.
         rule: "bp", "fa" or "dfa", or a ``dfanp.Rule``.
         activation: of the hidden layers, a name or a ``dfanp.Activation``.
-        solver: an optimizer, as a text that ``dfanp.optimizers.parse`` reads: "adam", "momentum:momentum=0.95"; or a
+        solver: an optimizer, as a text for ``dfanp.optimizers.parse`` such as "adam" or "momentum:momentum=0.95", or a
             subclass of ``dfanp.Optimizer``.
         learning_rate_init: its learning rate.
         alpha: its L2 factor, inside the gradient.
         feedback: the distribution of B, as in ``dfanp.Feedback``.
         bias: whether the layers have biases.
-        batch_size: examples a step, or all where there are fewer; "auto" takes 128.
-        max_iter: epochs; the examples are shuffled anew in each.
-        early_stopping: whether to put `validation_fraction` of the examples aside (of each class its share, where that
-            is possible), and to stop when the accuracy on them has not risen by more than `tol` in `n_iter_no_change`
-            epochs; the weights of the best epoch are kept, and the optimizer's state of that epoch.
-        alignment: whether to measure, after each epoch, how far the rule's gradients point the way of BP's.
-        random_state: of weights, B and the order of the examples: equal ones, equal bytes.
+        batch_size: the mini-batch size, at most the number of examples; "auto" is 128.
+        max_iter: number of epochs; each shuffles the examples.
+        early_stopping: whether to hold out `validation_fraction` of the examples (stratified, if possible), and to stop when
+            the accuracy on them has not risen by more than `tol` in `n_iter_no_change` epochs. The weights and the
+            optimizer state of the best epoch are then restored.
+        alignment: whether to measure the gradient alignment after each epoch.
+        random_state: seed of weights, B and the order of the examples: equal states give equal bytes.
         device, kernels, threads: as in ``dfanp.Backend``.
         dtype: of the arrays while training, "float32" or "float64".
 
-    Every parameter is checked first, by its name. A call of ``fit`` or ``partial_fit`` that fails changes nothing.
+    All parameters are checked first. A call of ``fit`` or ``partial_fit`` that fails changes nothing.
 
     Attributes:
         classes_: labels (n_classes,), sorted.
         n_features_in_, feature_names_in_: of X.
-        n_iter_: epochs trained,
-            those after the best one included.
+        n_iter_: epochs trained, including those after the best one.
         coefs_, intercepts_: weights (d_{l-1}, d_l) and biases (d_l,) of each layer, NumPy arrays.
         n_outputs_: d_L.
-        loss_curve_: mean training loss of each epoch, each example seen before the update that it leads to.
-        alignment_curve_: for each epoch a list with the cosine of the rule's gradient with BP's, lowest layer first;
-            empty without `alignment`.
-        validation_scores_: accuracy on what was put aside, after each epoch; None without `early_stopping`.
+        loss_curve_: mean training loss of each epoch; the loss of an example is taken before its update.
+        alignment_curve_: for each epoch a list with the gradient alignment, lowest layer first; empty without
+            `alignment`.
+        validation_scores_: accuracy on the held-out examples after each epoch; None without `early_stopping`.
 
     Source: Nøkland 2016 (DFA), Lillicrap et al. 2016 (FA), Rumelhart, Hinton & Williams 1986 (BP).
     """
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
+        hidden_layer_sizes: int | Sequence[int] = (100,),
         *,
-        rule="dfa",
-        activation="relu",
-        solver="adam",
-        learning_rate_init=0.001,
-        alpha=0.0,
-        feedback="uniform",
-        bias=True,
-        batch_size="auto",
-        max_iter=50,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        alignment=False,
-        random_state=None,
-        device="cpu",
-        kernels="auto",
-        threads=None,
-        dtype="float32",
-    ):
+        rule: str | Rule = "dfa",
+        activation: str | Activation = "relu",
+        solver: str | type[Optimizer] = "adam",
+        learning_rate_init: float = 0.001,
+        alpha: float = 0.0,
+        feedback: str = "uniform",
+        bias: bool = True,
+        batch_size: int | str = "auto",
+        max_iter: int = 50,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        alignment: bool = False,
+        random_state: Any = None,
+        device: str = "cpu",
+        kernels: str = "auto",
+        threads: int | None = None,
+        dtype: str = "float32",
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.rule = rule
         self.activation = activation
@@ -140,40 +144,40 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         self.threads = threads
         self.dtype = dtype
 
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> "DFAClassifier":
         """Train on X (n, D) and labels y (n,), from new weights; neither is changed. Return self.
 
         Raises:
-            ValueError, TypeError: X or y does not fit, y has a single class, a parameter is out of its range, or the
-                loss is not finite.
-            BackendError: the device or the kernels are absent.
+            ValueError, TypeError: X or y is invalid, y has a single class, a parameter is out of range, or the loss is not
+                finite.
+            BackendError: the device or the kernels cannot be used.
         """
         with all_or_nothing(self) as draft:
             draft._fit(X, y)
         return self
 
-    def partial_fit(self, X, y, classes=None):
-        """Train one epoch on X (n, D) and y (n,), on top of `coefs_`, `intercepts_` and the optimizer's state. Return self.
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> "DFAClassifier":
+        """Train one epoch on X (n, D) and y (n,), continuing from `coefs_`, `intercepts_` and the optimizer state. Return self.
 
-        Between two calls learning_rate_init, alpha, batch_size, alignment, device, kernels and threads may change. Nothing
-        is put aside, whatever early_stopping is; after a ``fit`` with it, training continues from the best epoch.
+        Between two calls learning_rate_init, alpha, batch_size, alignment, device, kernels and threads may change.
+        early_stopping has no effect here; after a ``fit`` with it, training continues from the best epoch.
 
         Args:
-            classes: all labels there will be; needed in the first call alone.
+            classes: all labels; required in the first call only.
 
         Raises:
-            ValueError: the first call has no classes, or a later one has others; y has a label that is not among them;
-                a parameter has changed that must not (``parameters.FIXED``). And as ``fit``.
+            ValueError: the first call has no classes, or a later one has other classes; y has a label that is not among
+                them; a parameter of ``parameters.FIXED`` has changed. And as ``fit``.
         """
         with all_or_nothing(self) as draft:
             draft._partial_fit(X, y, classes)
         return self
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Return the logits of X (n, D), float64: (n,) for two classes, else (n, n_classes)."""
         check_is_fitted(self)
         h = validate_data(self, X, dtype="float64", reset=False)
-        f = activations.get(self._began_with["activation"]).f  # that of the training, whatever the parameter is now
+        f = activations.get(self._began_with["activation"]).f  # as trained, even if the parameter has been set since
         layers = list(zip(self.coefs_, self.intercepts_ or [0.0] * len(self.coefs_), strict=True))
         for l, (W, b) in enumerate(layers):
             h = np.matmul(h, np.asarray(W, "float64")) + b
@@ -181,12 +185,12 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
                 h = f(np, h)
         return h[:, 0] if self.n_outputs_ == 1 else h
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, (n, n_classes), rows that sum to 1."""
         z = self.decision_function(X)
         return np.stack([expit(-z), expit(z)], axis=1) if z.ndim == 1 else softmax(z, axis=1)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Return the most probable label of each row of X, (n,)."""
         z = self.decision_function(X)
         return self.classes_[(z > 0).astype(int) if z.ndim == 1 else z.argmax(axis=1)]
@@ -201,17 +205,17 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         self._begin(of, classes)
         aside = None
         if of.early_stopping:
-            X, y, aside = self._put_aside(of, X, y)
+            X, y, aside = self._split(of, X, y)
             self.validation_scores_ = []
-        training, best, since, kept = self._training(of, X, y, aside), -np.inf, 0, None
+        training, best, since, best_arrays = self._training(of, X, y, aside), -np.inf, 0, None
         while training.epoch < of.max_iter and since < of.n_iter_no_change:
             accuracy = self._epoch(training).test_accuracy
             if of.early_stopping:
                 self.validation_scores_.append(accuracy)
                 since = 0 if accuracy > best + of.tol else since + 1
                 if accuracy > best:
-                    best, kept = accuracy, training.arrays()
-        self._keep(kept or training.arrays(copy=False))
+                    best, best_arrays = accuracy, training.arrays()
+        self._keep(best_arrays or training.arrays(copy=False))
 
     def _partial_fit(self, X, y, classes):
         of, first = checked(self), not hasattr(self, "coefs_")
@@ -234,13 +238,13 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         self._keep(training.arrays(copy=False))
 
     def _begin(self, of, classes):
-        """Forget what was learned before."""
+        """Reset all that was learned."""
         self.classes_, self._began_with = classes, fixed(self)
         self._seed = int(of.random_state.randint(LARGEST_SEED))
         self.n_iter_, self.loss_curve_, self.alignment_curve_, self.validation_scores_ = 0, [], [], None
 
-    def _put_aside(self, of, X, y):
-        """Return X and y without some examples, and these: of each class where both parts can have all classes."""
+    def _split(self, of, X, y):
+        """Return X and y without the held-out examples, and these; stratified if both parts can have all classes."""
         aside, (classes, counts) = ceil(of.validation_fraction * len(y)), np.unique(y, return_counts=True)
         if aside == len(y):
             share = f"{of.validation_fraction} of {len(y)} is all of them"
@@ -256,11 +260,11 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
     def _training(self, of, X, y, aside=None, parameters=None):
         """Return a Training on X and y: of a new network, or of one that has `parameters`, name -> array.
 
-        It is tested on `aside`, or on one example, which says nothing and costs nothing.
+        It is tested on `aside`, or, because a test set is required, on a single example.
         """
         X_test, y_test = aside or (X[:1], y[:1])
         loss = "bce" if len(self.classes_) == 2 else "cross-entropy"
-        problem = Given(X, self._targets(y), X_test, self._targets(y_test), loss, of.dtype, of.backend)
+        problem = FixedSplit(X, self._targets(y), X_test, self._targets(y_test), loss, of.dtype, of.backend)
         sizes = problem.features, *of.hidden_layer_sizes, problem.outputs
         given = sizes, of.activation, of.bias, of.dtype, self._seed, of.backend
         if parameters is None:
@@ -271,7 +275,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         return Training(network, problem, of.rule, of.optimizer, feedback, batch_size, align=of.alignment)
 
     def _resumed(self, of, X, y):
-        """Return a Training on X and y that continues from the attributes: nothing else is kept between two calls."""
+        """Return a Training on X and y that continues from the attributes, which are the only state between two calls."""
         sizes = X.shape[1], *of.hidden_layer_sizes, self.n_outputs_
         W, b = [np.asarray(each) for each in self.coefs_], [np.asarray(each) for each in self.intercepts_]
         shapes = list(pairwise(sizes)), [(width,) for width in sizes[1:] if of.bias]
@@ -283,7 +287,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         return training
 
     def _epoch(self, training):
-        """Train one epoch, keep its curves, and return its Record; a ValueError if the loss is not finite."""
+        """Train one epoch, extend the curves, and return its Record; a ValueError if the loss is not finite."""
         record = training.run_epoch()
         self.n_iter_ += 1
         if training.diverged:
@@ -297,7 +301,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         return record
 
     def _keep(self, arrays):
-        """Make attributes of the arrays of a Training."""
+        """Set the attributes from the arrays of a Training."""
         named = lambda letter: [array for name, array in arrays.items() if name.startswith(f"parameters/{letter}")]
         self.coefs_, self.intercepts_ = named("W"), named("b")
         self.n_outputs_ = self.coefs_[-1].shape[1]
@@ -305,7 +309,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
 
 
 def checked_classes(classes):
-    """Return the labels in `classes`, sorted, each once; a ValueError says what is wrong with them."""
+    """Return the labels in `classes`, sorted and unique; a ValueError says what is wrong with them."""
     with argument("classes"):
         if np.ndim(classes) != 1:
             raise ValueError(f"classes must be a sequence of labels, got {shown(classes)}")

@@ -1,4 +1,6 @@
-"""The random first layer of a lazy baseline as a transformer; ``dfanp.estimator`` has it."""
+"""The random first layer of a lazy baseline as a transformer (``dfanp.estimator.RandomFeatures``)."""
+
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -16,27 +18,27 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     """The random first layer of a lazy baseline (``dfanp.baselines``), for a linear model on top.
 
     Args:
-        n_components: how many features.
+        n_components: number of features.
         kind: "relu", "gaussian", "fourier" or "linear".
         random_state: of the weights.
 
     Attributes:
         components_: weights (D, n_components), float64.
-        offset_: (n_components,), zero but for fourier, which takes X in [0, 1].
+        offset_: (n_components,), zero except for "fourier", which takes X in [0, 1].
 
     Source: Daniely & Malach 2020; Demirbilek 2021, section 2.1.
     """
 
-    def __init__(self, n_components=512, *, kind="relu", random_state=None):
+    def __init__(self, n_components: int = 512, *, kind: str = "relu", random_state: Any = None) -> None:
         self.n_components = n_components
         self.kind = kind
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> "RandomFeatures":
         """Draw the weights for the width of X (n, D). Return self.
 
         Raises:
-            ValueError: X or a parameter is not as it must be; the estimator is then as it was.
+            ValueError: X or a parameter is invalid; the estimator is then unchanged.
         """
         with all_or_nothing(self) as draft:
             draft._fit(X)
@@ -54,7 +56,7 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.offset_ = network.parameters.get("b0", np.zeros(width))
         self._n_features_out, self._kind = width, self.kind
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Return the features of X (n, D): (n, n_components), float64."""
         check_is_fitted(self)
         a = np.matmul(validate_data(self, X, dtype="float64", reset=False), self.components_) + self.offset_

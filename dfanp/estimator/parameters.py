@@ -1,4 +1,4 @@
-"""What the estimators share: parameters are checked first, by their names, and a fit changes everything or nothing."""
+"""Shared by the estimators: checks of parameters by name, and fits that change everything or nothing."""
 
 from contextlib import contextmanager
 from copy import copy
@@ -21,7 +21,7 @@ LARGEST_SEED = np.iinfo(np.int32).max
 
 @contextmanager
 def all_or_nothing(estimator):
-    """Yield a copy of an estimator to fit. Where the block ends without an error, the estimator becomes that copy."""
+    """Yield a copy of an estimator to fit. If the block ends without an error, the estimator becomes that copy."""
     draft = copy(estimator)
     yield draft
     estimator.__dict__ = draft.__dict__
@@ -29,7 +29,7 @@ def all_or_nothing(estimator):
 
 @contextmanager
 def argument(name):
-    """Let a ValueError or TypeError within the block name the argument `name`, if its message does not yet."""
+    """Add the argument `name` to the message of a ValueError or TypeError within the block, if it lacks it."""
     try:
         yield
     except (ValueError, TypeError) as error:
@@ -53,7 +53,7 @@ def widths(name, value):
 
 
 def batch(name, value):
-    """Return the examples of a step, at most: 128 for "auto"."""
+    """Return the mini-batch size: 128 for "auto"."""
     if isinstance(value, str) and value == "auto":
         return 128
     try:
@@ -74,7 +74,7 @@ def solver(name, value):
 
 
 def called(get):
-    """Return a check of a value by the library's ``get(value)``, whose errors then name the parameter."""
+    """Return a check that calls ``get(value)`` of the library; its errors name the parameter."""
 
     def checked(name, value):
         with argument(name):
@@ -83,7 +83,7 @@ def called(get):
     return checked
 
 
-# Each parameter -> ``check(name, value)``, which returns the value in the form in which it is used.
+# parameter -> ``check(name, value)``, which returns the value in its internal form
 CHECKS = {
     "hidden_layer_sizes": widths,
     "rule": called(rules.get),
@@ -103,7 +103,7 @@ CHECKS = {
     "random_state": called(check_random_state),
     "dtype": called(lambda value: by_name("dtype", value, {name: name for name in DTYPES})),
 }
-# The parameters that must not change between two calls of partial_fit, each with the form in which it is compared.
+# The parameters that must not change between two calls of partial_fit, with the functions that make them comparable.
 FIXED = {
     name: CHECKS[name] for name in ("hidden_layer_sizes", "rule", "activation", "solver", "feedback", "bias", "dtype")
 }
@@ -113,12 +113,11 @@ FIXED["random_state"] = lambda name, value: (
 
 
 def checked(estimator):
-    """Return the parameters of a DFAClassifier in the form in which they are used, and its `optimizer` and `backend`.
+    """Return the parameters of a DFAClassifier in their internal form, and its `optimizer` and `backend`.
 
     Raises:
-        ValueError, TypeError: a parameter is out of its range; the message names it.
-        BackendError: the device or the
-            kernels cannot be used.
+        ValueError, TypeError: a parameter is out of range; the message names it.
+        BackendError: the device or the kernels cannot be used.
     """
     found = {name: check(name, getattr(estimator, name)) for name, check in CHECKS.items()}
     kind, hyperparameters = found["solver"]
@@ -129,18 +128,18 @@ def checked(estimator):
 
 
 def fixed(estimator):
-    """Return the present values of the parameters in FIXED, name -> value, as a pickle can hold them."""
+    """Return the current values of the parameters in FIXED, name -> value, in a form that can be pickled."""
     found = {name: getattr(estimator, name) for name in FIXED}
-    as_is = ("hidden_layer_sizes", "random_state")  # a list that somebody changes; a generator
+    as_is = ("hidden_layer_sizes", "random_state")  # a list may be changed; a generator cannot be compared
     return found | {name: FIXED[name](name, found[name]) for name in as_is}
 
 
 def check_unchanged(estimator, began_with):
-    """Raise a ValueError that names a parameter whose value is another one than in `began_with`, of ``fixed``."""
+    """Raise a ValueError that names a parameter whose value differs from that in `began_with` (see ``fixed``)."""
     for name, form in FIXED.items():
         before, now = began_with[name], getattr(estimator, name)
         if form(name, before) != form(name, now):
             raise ValueError(
                 f"{name} cannot change between calls of partial_fit: training began with {shown(before)}, "
-                f"got {shown(now)}; set it back, or call fit to begin anew"
+                f"got {shown(now)}; set it back, or call fit to start again"
             )

@@ -13,7 +13,7 @@ def dfa(label, mode, scale, opt):
 
 
 def of_sgd(mode, scale):
-    """Figure 3.2: DFA with SGD for 50 epochs, beside BP with SGD for 20."""
+    """Figure 3.2: DFA with SGD for 50 epochs, compared with BP with SGD for 20."""
     return [dfa("DFA, SGD", mode, scale, "sgd"), parity_series("BP, SGD", scale, mode, method="bp", opt="sgd")]
 
 

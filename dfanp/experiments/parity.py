@@ -2,10 +2,10 @@
 
 from .experiment import CORRECTED, PUBLISHED, Experiment, parity_series
 
-# As run: the bias correction counts epochs, and eps stands outside the root, where the text has it inside.
+# As run: the bias correction counts epochs, and eps is outside the root (in the text it is inside).
 THESIS_ADAM = "adam:count=epochs:eps_placement=outside"
-# Chapter 2 ran PyTorch's optimizers: its Adadelta averages the step before the rate. (With the one of chapter 3 the lazy methods stop
-# 0.05 to 0.1 short of what figure 2.1 shows at k = 1.)
+# Chapter 2 used PyTorch's optimizers, whose Adadelta averages the step before the rate. (With that of chapter 3 the lazy
+# methods stay 0.05 to 0.1 below figure 2.1 at k = 1.)
 PYTORCH_ADADELTA = "adadelta:accumulate=unscaled:eps=1e-06"
 NAMES = {
     "sgd": "SGD",
@@ -19,7 +19,7 @@ NAMES = {
 
 
 def lazy(mode, scale):
-    """Figure 2.1: what lazy methods cannot learn. Corrected: gate, features and rates as Daniely & Malach have them, or tuned."""
+    """Figure 2.1: what lazy methods cannot learn. Corrected: gate and features of Daniely & Malach, tuned rates."""
     adadelta = PYTORCH_ADADELTA if mode == PUBLISHED else "adadelta"
     networks = [("BP, SGD", "bp", "sgd", 0.13), ("BP, Adadelta", "bp", adadelta, 0.18)]
     gate, gaussian = ("ntk", "gaussian") if mode == PUBLISHED else ("ntk-step", "fourier")
@@ -120,7 +120,7 @@ def rates_of_optimizers(mode, scale):
 
 
 def as_run(opt, mode):
-    """Return the optimizer as a mode has it."""
+    """Return the optimizer of a mode."""
     return THESIS_ADAM if opt == "adam" and mode == PUBLISHED else opt
 
 

@@ -1,4 +1,4 @@
-"""What a network trained on the parity of three digits makes of a single one: figure 3.7, and transfer to classifying digits."""
+"""Representations of single digits by networks trained on parity: figure 3.7, and transfer to classifying digits."""
 
 import numpy as np
 
@@ -10,12 +10,12 @@ POINTS = 1000  # of a map
 
 
 def trained(mode, scale):
-    """Figure 3.7: BP and DFA with RMSProp on three digits. The published one looked at weights drawn anew after training."""
+    """Figure 3.7: BP and DFA with RMSProp on three digits. The published one used weights that were redrawn after training."""
     return [parity_series(m.upper(), scale, CORRECTED, method=m, panel=m.upper()) for m in ("bp", "dfa")]
 
 
 def digits(series, mode, scale, checkpoint, dataset):
-    """Return maps of the digits, and what probes read off them, before and after training."""
+    """Return maps of the digits, and the accuracies of probes, before and after training."""
     rows, maps = [], []
     for each in series:
         for settings in each.settings:
@@ -32,17 +32,17 @@ def digits(series, mode, scale, checkpoint, dataset):
 
 
 def as_published(seen):
-    """Return representations with the labels of other examples, as the colours of figure 3.7 were.
+    """Return representations with mismatched labels, like the colours of figure 3.7.
 
-    Three positions were stacked example by example, their labels position by position; here one position's labels are shuffled,
-    which no more belong to their points than those did.
+    There, three positions were stacked example by example, but their labels position by position. Shuffling the labels of one
+    position has the same effect.
     """
     order = np.random.default_rng(0).permutation(len(seen.h))
     return seen._replace(labels={name: values[order] for name, values in seen.labels.items()})
 
 
 def map_of(seen):
-    """Return a t-SNE map, rounded to what can be seen."""
+    """Return a t-SNE map, rounded to the precision of a figure."""
     points, labels = probes.plane(seen, samples=POINTS)
     return {"points": np.round(points, 2).astype(float).tolist(), "digit": labels["digit"].tolist()}
 

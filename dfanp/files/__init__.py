@@ -1,1 +1,1 @@
-"""Files that outlive kills and full disks: whole or not at all, lines of JSON, arrays, locked folders."""
+"""Files that survive kills and full disks: atomic writes, JSON Lines, arrays, locked folders."""

@@ -1,4 +1,4 @@
-"""JSON Lines: files to which lines are added, and whose last line a kill or a full disk may have torn."""
+"""JSON Lines: files that grow by lines, whose last line may be incomplete after a kill or on a full disk."""
 
 import json
 import math
@@ -15,7 +15,7 @@ def append_lines(path, rows):
 
 
 def append_whole(path, rows):
-    """Append lines, all or none: what a full disk has let through of them is cut off again."""
+    """Append all lines or none: if the disk is full, the part that was written is removed."""
     size = path.stat().st_size if path.exists() else 0
     try:
         append_lines(path, rows)
@@ -33,9 +33,9 @@ def cut_off(path, keep):
 
 
 def parse_lines(path, wanted=lambda row: True):
-    """Return the JSON objects of a file, a line each, and the bytes they take, up to the first line that is not `wanted`.
+    """Return the JSON objects in the lines of a file, up to the first that is not `wanted`, and the bytes they take.
 
-    A line that is no JSON object or has no line end ends the list, too.
+    A line that is not a JSON object, or is incomplete, ends the list, too.
     """
     content = path.read_bytes() if path.exists() else b""
     rows, keep = [], 0
@@ -52,9 +52,9 @@ def parse_lines(path, wanted=lambda row: True):
 
 
 def read_lines(path):
-    """Return the JSON values of a file, a line each, and the bytes that they take. A last line that is torn is left out.
+    """Return the JSON objects in the lines of a file, and the bytes they take. An incomplete last line is ignored.
 
-    Any other line that is no JSON object counts as an empty object.
+    Any other line that is not a JSON object counts as an empty object.
     """
     content = path.read_bytes() if path.exists() else b""
     lines = content.splitlines(keepends=True)
@@ -73,21 +73,21 @@ def parsed(line):
 
 
 def loads(text):
-    """Return the value of a JSON text whose numbers are all finite floats, or whole numbers that a float can be.
+    """Return the value of a JSON text. All its numbers must be finite as floats.
 
     Raises:
-        ValueError, RecursionError: it is none.
+        ValueError, RecursionError: it is not such a text.
     """
     return json.loads(text, parse_constant=not_json, parse_float=finite, parse_int=whole)
 
 
 def finite(text):
-    """Return the float of a text; ``1e999`` is none."""
+    """Return the float of a text; a ValueError for one that is not finite, such as ``1e999``."""
     return float(text) if math.isfinite(float(text)) else not_json(text)
 
 
 def whole(text):
-    """Return the whole number of a text, unless it is larger than a float can be."""
+    """Return the whole number of a text; a ValueError if it is larger than any float."""
     return int(text) if math.isfinite(float(text)) else not_json(text)
 
 

@@ -1,6 +1,6 @@
-"""Folders that one process at a time writes to.
+"""Locks of folders, so that one process at a time writes to them.
 
-Some file systems have no locks: a second process is not noticed there, and a RecordWarning says so.
+Some file systems have no locks: there a second process is not detected, and a RecordWarning says so.
 """
 
 import errno
@@ -8,13 +8,16 @@ import os
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ..errors import RecordError, RecordWarning
 from .whole import FULL, LACKING, UNWRITABLE, WINDOWS
 
+fcntl: Any
+msvcrt: Any
 try:
     import fcntl
-except ImportError:  # Windows has msvcrt in its place
+except ImportError:  # on Windows msvcrt is used
     fcntl = None
 try:
     import msvcrt
@@ -22,13 +25,13 @@ except ImportError:
     msvcrt = None
 
 ATTEMPTS = 100  # to lock a file that another process removes between our opening and locking it
-LOCK = ".lock"  # in a folder while a process writes to it, or after one was killed
+LOCK = ".lock"  # in a folder while a process writes to it, or after a kill
 
 
 class Locked:
-    """What holds the lock of a folder until ``close``, or the end of a ``with`` block."""
+    """A base for objects that hold the lock of a folder until ``close`` or the end of a ``with`` block."""
 
-    _lock = None
+    _lock: "FolderLock | None" = None
 
     def __enter__(self):
         return self
@@ -37,25 +40,25 @@ class Locked:
         self.close()
 
     def close(self):
-        """Give the lock back."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
 
 class FolderLock:
-    """The lock of a folder, held until ``release``; the system gives it back if the process dies.
+    """The lock of a folder, held until ``release``; the system releases it if the process dies.
 
-    It is that of a file in the folder, which is removed again: unlike the folder itself, a file can be locked on
-    Windows and on network drives, there against processes on other machines, too. Where no file can be made, there is
-    no lock, and nothing that it would guard.
+    The lock is held on a file in the folder, which is removed afterwards: unlike a folder, a file can be locked on Windows
+    and on network drives (there also against processes on other machines). If the file cannot be created, the folder is
+    not writable and needs no lock.
 
     Args:
         path: of the folder.
-        busy: begins the message where another process has it.
+        busy: the beginning of the message if another process holds it.
 
     Raises:
-        RecordError: another process has it.
+        RecordError: another process holds it.
     """
 
     def __init__(self, path, busy):
@@ -64,7 +67,7 @@ class FolderLock:
             try:
                 descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o666)
             except OSError as error:
-                if error.errno in FULL:  # that may pass
+                if error.errno in FULL:  # this may change later
                     goes_without(path, error)
                 elif error.errno not in UNWRITABLE:
                     raise
@@ -86,29 +89,31 @@ class FolderLock:
                     os.close(descriptor)
 
     def release(self):
-        """Give the lock back; a forked child, which has it in common with its parent, leaves it to that."""
+        """Release the lock; a forked child, which shares it with its parent, leaves that to the parent."""
         if self.descriptor is None:
             return
         if self.owner == os.getpid():
-            with suppress(OSError):  # while it is held, so that it is nobody else's; Windows wants it closed first
+            with suppress(
+                OSError
+            ):  # while the lock is held, so that the file is not that of another process; on Windows it must be closed first
                 self.file.unlink(missing_ok=True)
             with suppress(OSError):
                 unlock(self.descriptor)
         os.close(self.descriptor)
         self.descriptor = None
         if WINDOWS:
-            with suppress(OSError):  # another process has it open already, and takes it over
+            with suppress(OSError):  # another process has it open and takes it over
                 self.file.unlink(missing_ok=True)
 
 
 def goes_without(path, error):
     """Warn that a folder has no lock."""
-    unnoticed = "so another process that writes here would not be noticed"
+    unnoticed = "so another process that writes here would not be detected"
     warnings.warn(f"{path}: cannot be locked ({error.strerror or error}), {unnoticed}", RecordWarning, stacklevel=4)
 
 
 def lock(descriptor):
-    """Lock an open file, unless it is locked, be it through another descriptor here; return whether it was free.
+    """Lock an open file unless it is locked, also by another descriptor of this process; return whether it was free.
 
     Raises:
         OSError: the file system, or Python, has no locks (ENOSYS).
@@ -123,14 +128,14 @@ def lock(descriptor):
     except BlockingIOError:
         return False
     except PermissionError:
-        if fcntl is None:  # so says Windows that it is taken
+        if fcntl is None:  # how Windows reports a locked file
             return False
         raise
     return True
 
 
 def unlock(descriptor):
-    """Give the lock of an open file back, also for forked children that have it open."""
+    """Release the lock of an open file, also for forked children that have it open."""
     if fcntl is not None:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
     elif msvcrt is not None:
@@ -141,5 +146,5 @@ def is_at(descriptor, path):
     """Whether an open file is the one at `path`."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except OSError:  # it is gone; on a network drive the open one is stale
+    except OSError:  # the file was removed; on a network drive the handle is stale
         return False

@@ -1,8 +1,7 @@
-"""Files that are never half written.
+"""Atomic writes of files.
 
-A file is written under another name and renamed: every file system can do that. Some lack other operations, such as
-shared folders of virtual machines and network drives. Where files or folders cannot be synced, a power cut may undo
-the last write.
+A file is written under another name and renamed, which every file system supports. Some, such as shared folders of
+virtual machines and network drives, lack other operations. Without syncing, a power cut may undo the last write.
 """
 
 import errno
@@ -27,21 +26,21 @@ WAITS = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 def write_whole(path, write, writer=""):
-    """Call ``write(file)`` on a file of another name, sync it, rename it to `path`: never half a file.
+    """Call ``write(file)`` on a temporary file, sync it, and rename it to `path`, so that `path` is never incomplete.
 
-    A link is written through, and permissions of a file that is there are kept.
+    Links are followed, and permissions of an existing file are preserved.
 
     Args:
-        writer: part of the other name, where several processes may write `path`.
+        writer: a part of the temporary name, if several processes may write `path`.
 
     Raises:
-        OSError: the file cannot be written; what was there is still there.
+        OSError: the file cannot be written; an existing file is unchanged.
     """
     path = target(path)
     partial = path.with_name(f"{path.name}{writer}.partial")
     try:
         with open(partial, "wb") as file:
-            with suppress(OSError):  # there is none yet, or the file system has no permissions
+            with suppress(OSError):  # a new file, or a file system without permissions
                 shutil.copymode(path, partial)
             write(file)
             file.flush()
@@ -55,9 +54,9 @@ def write_whole(path, write, writer=""):
 
 
 def target(path):
-    """Return where a link leads at its end, and any other path as it is.
+    """Return the final target of a link; any other path as it is.
 
-    A file that is renamed over a link would replace the link, and leave its target as it was.
+    Renaming a file over a link would replace the link and leave its target unchanged.
     """
     path = Path(path)
     if not path.is_symlink():
@@ -71,8 +70,7 @@ def target(path):
 def replace(source, path):
     """Rename a file over `path`.
 
-    Windows refuses that while a program, such as a virus scanner, has either file open: it is tried again for a
-    second.
+    Windows refuses this while a program, such as a virus scanner, has either file open; it is retried for a second.
     """
     for wait in WAITS if WINDOWS else ():
         try:
@@ -83,7 +81,7 @@ def replace(source, path):
 
 
 def sync(descriptor):
-    """Have what was written to an open file on the disk when this returns, where the file system knows how."""
+    """Flush an open file to the disk, if the file system supports it."""
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -92,17 +90,17 @@ def sync(descriptor):
 
 
 def sync_folder(path):
-    """Make the renaming of files in a folder last, where the system lets a folder be opened and synced."""
+    """Flush the renaming of files in a folder to the disk, if the system supports it."""
     if WINDOWS:
         return
     try:
         folder = os.open(path, os.O_RDONLY)
-    except PermissionError:  # to write to a folder, one need not be allowed to list it
+    except PermissionError:  # a folder may be writable but not readable
         return
     try:
         sync(folder)
     except OSError as error:
-        if error.errno != errno.EBADF:  # one that is open to be read cannot be synced everywhere
+        if error.errno != errno.EBADF:  # some systems cannot sync a folder that is open for reading
             raise
     finally:
         os.close(folder)

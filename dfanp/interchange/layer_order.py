@@ -1,7 +1,7 @@
-"""The order of the layers of a state dict: as they are stored, by the numbers in their names, or by their shapes.
+"""The order of the layers of a state dict: as stored, by the numbers in their names, or by their shapes.
 
-A state dict has its layers as they were made. A file may have sorted their names, and numbers count within a part of
-a network only: "encoder.2" and "classifier.0" say nothing about each other. What is left open is never guessed.
+A state dict has its layers in their order of creation. A file may have sorted their names, and numbers order layers only
+within a part of a network ("encoder.2" and "classifier.0" are not ordered). An ambiguous order is never guessed.
 """
 
 import re
@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from ..errors import shown
 
-STEPS = 100_000  # of a search, after which the order counts as undecided
+STEPS = 100_000  # of a search, after which the order counts as ambiguous
 
 
 def in_order(shapes, stored):
@@ -17,7 +17,7 @@ def in_order(shapes, stored):
 
     Args:
         shapes: name -> (d_out, d_in) of a layer's weight, in the order of the state dict or file.
-        stored: whether that order means anything; it is then taken, unless names or shapes contradict it.
+        stored: whether that order is meaningful; it is then used, unless names or shapes contradict it.
 
     Raises:
         ValueError: no order fits the shapes and the numbers, or several do.
@@ -43,7 +43,7 @@ def in_order(shapes, stored):
 
 
 def groups(names):
-    """Return the names in lists: in each those that differ in nothing but numbers, in the order of these."""
+    """Return lists of names: each has the names that differ only in their numbers, ordered by these."""
     alike = {}
     for name in names:
         parts = re.split("([0-9]+)", name)
@@ -53,9 +53,9 @@ def groups(names):
 
 
 def chains(shapes, most=2):
-    """Return orders in which each layer fits onto the one before, and the numbers ascend in each group.
+    """Return at most `most` orders in which each layer fits the previous one and the numbers ascend in each group.
 
-    At most `most` of them; so many are returned, too, where the search takes too long: undecided.
+    If the search takes too long, `most` orders are returned, too: the order is ambiguous.
     """
     alike = groups(shapes)
     place, path, taken, found, steps = [0] * len(alike), [], [], [], 0

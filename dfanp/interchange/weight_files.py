@@ -1,6 +1,6 @@
-"""Arrays and the name of an activation in .npz and .safetensors files, ours and others'.
+"""Arrays and the name of an activation in .npz and .safetensors files, of dfanp and of other programs.
 
-Nothing is unpickled, and no more memory is taken than a file really holds.
+Nothing is unpickled, and memory is bounded by the size of the file.
 """
 
 import json
@@ -21,7 +21,7 @@ DTYPES = {
 
 
 def widened(array):
-    """Return an array in this machine's byte order, half precision as float32, which has each of its values."""
+    """Return an array in this machine's byte order, half precision as float32 (exact)."""
     if array.dtype.name in ("float16", "bfloat16"):
         return array.astype(np.float32)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -43,15 +43,15 @@ def read_npz(path, wanted):
             with archive.open(info) as member:
                 shape, dtype, fortran = read_header(member, info.filename)
                 size = size_of(shape, dtype)
-                if size > min(info.file_size, most):  # the first is what the file says of itself
-                    raise ValueError(f"{info.filename} holds fewer bytes than it says")
+                if size > min(info.file_size, most):  # the first is only a claim of the file
+                    raise ValueError(f"{info.filename} holds fewer bytes than it claims")
                 array = np.frombuffer(bytearray(member.read(size + 1)), dtype)
             found[name] = array.reshape(shape, order="F" if fortran else "C")
     return found, text_of(found.pop(ACTIVATION)) if ACTIVATION in found else None
 
 
 def text_of(array):
-    """Return the text in an array: its letters as bytes, as we write them, or a text of NumPy; else None."""
+    """Return the text in an array: bytes of UTF-8, as ``write_npz`` writes them, or a text of NumPy; else None."""
     if array.dtype.kind == "U" and array.size == 1:
         return str(array.reshape(-1)[0])
     if array.dtype == np.uint8 and array.ndim == 1:
@@ -91,5 +91,7 @@ def safetensors():
     try:
         import safetensors.numpy
     except ImportError:
-        raise RecordError("safetensors is not installed (pip install safetensors); .npz needs nothing more") from None
+        raise RecordError(
+            "safetensors is not installed (pip install safetensors); .npz files need no further package"
+        ) from None
     return safetensors

@@ -1,4 +1,4 @@
-"""How cuBLAS computes the products of CuPy, which other code in the process may have set, too."""
+"""The precision of cuBLAS in products of CuPy, which other code in the process may set, too."""
 
 from contextlib import contextmanager, nullcontext
 
@@ -9,13 +9,13 @@ TF32_TENSOR_OP_MATH = 3  # of cublasMath_t
 
 @once
 def compute_type(cupy):
-    """Return the ProcessSetting of how cuBLAS computes the products of float32."""
+    """Return the ProcessSetting of the precision of cuBLAS in float32 products."""
     linalg = cupy._core._routines_linalg
     return ProcessSetting(lambda: linalg.get_compute_type("f"), lambda kind: linalg.set_compute_type("f", kind))
 
 
 def products(xp, tf32=False):
-    """Return a context in which cuBLAS rounds the factors of float32 products to TF32, or does what is set outside of dfanp."""
+    """Return a context in which cuBLAS rounds the factors of float32 products to TF32, or uses the setting from outside of dfanp."""
     if not hasattr(getattr(xp, "_core", None), "_routines_linalg"):  # not CuPy
         return nullcontext()
     return rounded(xp, tf32)

@@ -1,7 +1,7 @@
-"""The figures of a report: lines of runs, weights as images, and where hidden units switch in the plane of the disks.
+"""The figures of a report: lines of runs, weights as images, and the switching lines of hidden units on the disks.
 
-Each returns a Matplotlib Figure for ``pages.figure``: black is the page's own colour, LIGHT are its lines'. What runs are called stands
-in the keys, which are HTML, and never in a figure.
+Each function returns a Matplotlib Figure for ``pages.figure``: black is the text colour of the page, LIGHT are its line
+colours. The names of runs are in the keys, which are HTML, never in a figure.
 """
 
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from .pages import LIGHT, decimal, element
 from .plots import STYLES, drawing, figure_with_axis
 
 WIDTH = 4.6  # inches: on a phone a point is about a pixel
-FEW = 30  # epochs; lines through more have fewer markers
+FEW = 30  # epochs; longer lines have fewer markers
 FOR, AGAINST = (217, 95, 2), (45, 125, 210)  # weights above and below 0, on white and on black
 DASHES = {"-": "none", "--": "6 3", ":": "2 3", "-.": "6 2 2 2"}
 MARKS = {  # in a box of 36 × 12, around its middle
@@ -28,18 +28,18 @@ MARKS = {  # in a box of 36 × 12, around its middle
 }
 
 
-def look(number):
-    """Return colour and style (marker and dashes) of a run's lines: 64 runs differ in one of them, 8 in both."""
+def style_of(number):
+    """Return colour and style (marker and dashes) of the lines of a run; 8 runs differ in both, 64 in at least one."""
     return LIGHT[number % len(LIGHT)], STYLES[(number + number // len(LIGHT)) % len(STYLES)]
 
 
 def key(runs, numbers):
-    """Return a list of the runs with some numbers, and how their lines look; None where there is but one run."""
+    """Return the key of the runs with these numbers, an HTML list; None for a single run."""
     if len(runs) < 2:
         return None
     items = []
     for number in numbers:
-        style, colour = look(number)[1], f"var(--s{number % len(LIGHT)})"
+        style, colour = style_of(number)[1], f"var(--s{number % len(LIGHT)})"
         line = f"stroke:{colour};stroke-width:2;stroke-dasharray:{DASHES[style[1:]]}"
         swatch = element(
             "svg",
@@ -54,7 +54,7 @@ def key(runs, numbers):
 
 @contextmanager
 def panel(height=3.0):
-    """Give a figure and its axis, of the size of a report's."""
+    """Yield a figure and its axis, with the size of figures in a report."""
     with drawing("a figure of the report"):
         figure, axis = figure_with_axis()
         figure.set_size_inches(WIDTH, height)
@@ -62,11 +62,11 @@ def panel(height=3.0):
 
 
 def lines(series, ylabel, kind):
-    """Draw a line over the epochs, with its 95 % interval, for each run.
+    """Draw one line per run over the epochs, with its 95 % interval.
 
     Args:
         series: number of the run -> (epochs, means, halves or None), see ``plots.curve``.
-        kind: of the heights, "accuracy", "loss", "cosine" or "own": decides their range.
+        kind: "accuracy", "loss", "cosine" or "own", which determines the range of the axis.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -80,7 +80,7 @@ def lines(series, ylabel, kind):
         if kind == "accuracy":
             axis.axhline(0.5, color="black", alpha=0.5, linewidth=1, linestyle=":")
         for number, (epochs, means, halves) in series.items():
-            colour, style = look(number)
+            colour, style = style_of(number)
             axis.plot(epochs, means, style, color=colour, markersize=4, markevery=max(1, len(epochs) // FEW))
             if halves is not None:
                 below = np.maximum(means - halves, low) if log else means - halves
@@ -89,7 +89,7 @@ def lines(series, ylabel, kind):
 
 
 def heights(series, kind):
-    """Return the lowest and highest height that ``lines`` shows, and whether they are at logarithmic distances."""
+    """Return the limits of the axis of ``lines``, and whether it is logarithmic."""
     low, high = (pick(pick(means) for _, means, _ in series.values()) for pick in (min, max))
     if kind == "accuracy":
         return min(0.45, low - 0.02), 1.0, False
@@ -100,21 +100,21 @@ def heights(series, kind):
         for _, means, halves in series.values()
         for band in ([] if halves is None else (means - halves, means + halves))
     ]
-    room = 0.05 * (high - low or abs(high) or 1)
-    # Wide intervals, as of two seeds, may take as much room as the lines on either side, and no more.
+    margin = 0.05 * (high - low or abs(high) or 1)
+    # Wide intervals, as of two seeds, are cut beyond the height of the lines on either side.
     least, most = {"loss": (0, np.inf), "own": (-np.inf, np.inf)}.get(kind, (-1, 1))
-    lowest = max(min([low, *map(min, bands)]), low - 20 * room, least)
-    highest = min(max([high, *map(max, bands)]), high + 20 * room, most)
-    return lowest - room, highest + room, False
+    lowest = max(min([low, *map(min, bands)]), low - 20 * margin, least)
+    highest = min(max([high, *map(max, bands)]), high + 20 * margin, most)
+    return lowest - margin, highest + margin, False
 
 
 def by_group(series, groups, xlabel, ylabel, ideal=None):
-    """Draw a share for each group and run, with its 95 % interval as a bar.
+    """Draw the share of each group and run, with its 95 % interval as a bar.
 
     Args:
-        series: number of the run -> (means, halves or None), an entry for each group it has, NaN for an empty one.
-        groups: how many there are.
-        ideal: a share for each group, drawn as a short line, or None.
+        series: number of the run -> (means, halves or None), one entry per group, NaN for an empty group.
+        groups: number of groups.
+        ideal: the ideal share of each group, drawn as a short line, or None.
     """
     with panel() as (figure, axis):
         axis.set(xlabel=xlabel, ylabel=ylabel, xticks=range(groups), xlim=(-0.5, groups - 0.5))
@@ -127,26 +127,26 @@ def by_group(series, groups, xlabel, ylabel, ideal=None):
             tops = [np.nanmax(means + (0 if halves is None else halves)) for means, halves in series.values()]
             axis.set_ylim(0, min(1.04, max([0.05, *(1.08 * top for top in tops if np.isfinite(top))])))
         for place, (number, (means, halves)) in enumerate(series.items()):
-            colour, style = look(number)
+            colour, style = style_of(number)
             x = np.arange(len(means)) + 0.5 * ((place + 0.5) / len(series) - 0.5)
             axis.errorbar(x, means, halves, fmt=style[0], color=colour, markersize=5, capsize=2)
     return figure
 
 
 def weight_images(W, units, k, side, votes=None):
-    """Draw the first-layer weights of some hidden units, an image for each of k places: orange above 0, blue below, clear at 0.
+    """Draw first-layer weights of hidden units as images, one for each of k places: orange above 0, blue below.
 
     Args:
         W: (k · side², H), of one network.
-        units: numbers of hidden units -> the weight that is drawn in full colour.
-        votes: unit -> its weight in the output, or None where there is none such.
+        units: number of a hidden unit -> the weight that is drawn in full colour.
+        votes: unit -> its weight in the output, or None with several hidden layers.
     """
     from matplotlib.patches import Rectangle
 
     columns = max(1, 6 // k)
     down = -(-len(units) // columns)
     wide, tall = k * side + (k - 1), side
-    apart, head = side / 2, side * (0.55 if k > 1 else 0.75)  # head: a line of text
+    apart, head = side / 2, side * (0.55 if k > 1 else 0.75)  # head: height of a line of text
     across, along = columns * (wide + apart) - apart, down * (tall + head)
     with panel(WIDTH * along / across + 0.1) as (figure, axis):
         axis.set(xlim=(-0.5, across), ylim=(along, -0.5), aspect="equal")
@@ -169,14 +169,13 @@ def weight_images(W, units, k, side, votes=None):
 
 
 def switches(W, bias, units, votes, c, labels):
-    """Draw the disks, those labelled 1 filled, and the line on which each of some hidden units switches, where all else is 0.
+    """Draw the disks (those labelled 1 filled), and the lines on which hidden units switch if all other inputs are 0.
 
     Args:
         W: (d, H), of one network.
         bias: (H,) or None.
         units: numbers of hidden units.
-        votes: unit -> its weight in the output; a unit
-            that speaks against 1 has a broken line.
+        votes: unit -> its weight in the output; a unit with a negative one has a dashed line.
         c, labels: of the disks.
     """
     from matplotlib.patches import Circle
@@ -194,11 +193,11 @@ def switches(W, bias, units, votes, c, labels):
                 at = -middle / length * (slope / length)
                 along = np.array([-slope[1], slope[0]]) / length
                 ends = np.stack([at - 3 * along, at + 3 * along], axis=1)
-                look = (
+                drawn = (
                     {"color": LIGHT[1], "linestyle": "-"}
                     if votes[unit] > 0
                     else {"color": LIGHT[0], "linestyle": "--"}
                 )
-                axis.plot(*ends, linewidth=0.5 + 2 * abs(votes[unit]) / strongest, **look)
+                axis.plot(*ends, linewidth=0.5 + 2 * abs(votes[unit]) / strongest, **drawn)
         axis.set(xlim=(-0.7, 0.7), ylim=(-0.7, 0.7))
     return figure

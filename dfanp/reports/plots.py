@@ -1,4 +1,4 @@
-"""Pictures of a run, drawn from its log lines alone; nothing here trains."""
+"""Pictures of runs and sweeps, drawn from their records only."""
 
 import logging
 import os
@@ -19,10 +19,10 @@ FORMATS = ("png", "svg", "pdf")
 
 
 def checked_file(path, what="picture", formats=FORMATS):
-    """Return `path` as a Path, before anybody trains for what is to be put there.
+    """Return `path` as a Path; called before training, so that a bad path fails early.
 
     Raises:
-        ValueError: nothing can be put there.
+        ValueError: the file cannot be written, or has another suffix.
         DfanpError: Matplotlib does not work.
     """
     path = Path(path)
@@ -40,12 +40,12 @@ def checked_file(path, what="picture", formats=FORMATS):
 
 @contextmanager
 def drawing(what):
-    """Within the block Matplotlib has its own defaults, whatever a matplotlibrc or the program around has set.
+    """Within the block Matplotlib has its default settings, whatever a matplotlibrc or the calling program has set.
 
-    So equal figures that are made and saved in such blocks give equal files.
+    Equal figures that are created and saved in such blocks give equal files.
 
     Args:
-        what: is drawn, for the message.
+        what: the thing drawn, for the message.
 
     Raises:
         DfanpError: Matplotlib cannot be loaded (MPLBACKEND names no backend), or it cannot draw this. An OSError passes.
@@ -53,12 +53,12 @@ def drawing(what):
     log = logging.getLogger("matplotlib")
     level = log.level
     try:
-        log.setLevel(logging.ERROR)  # else it warns of a matplotlibrc that is of no effect here
+        log.setLevel(logging.ERROR)  # otherwise it warns about a matplotlibrc that has no effect here
         from matplotlib import rc_context, rcParamsDefault
 
         defaults = {name: value for name, value in rcParamsDefault.items() if name != "backend"}
         with rc_context(defaults | {"svg.hashsalt": "dfanp"}), warnings.catch_warnings():  # the ids in an SVG
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands in its place
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn instead
             yield
     except (DfanpError, OSError, MemoryError):
         raise
@@ -83,12 +83,12 @@ def curve(rows, measure):
 
 
 def draw_run(rows, title, path):
-    """Draw accuracy over the epochs, and alignment where the rows have it, to `path` (png, svg or pdf).
+    """Draw accuracy over the epochs, and alignment if the rows have it, to `path` (png, svg or pdf).
 
     Args:
         rows: log lines (``dfanp.runs.folder.read_log``), of one or more seeds.
         title: of the picture.
-        path: see ``checked_file``. Written whole or not at all.
+        path: see ``checked_file``. The file is written completely or not at all.
 
     Raises:
         DfanpError: Matplotlib cannot draw it.
@@ -119,10 +119,10 @@ def run_figure(rows, title):
     axes[0].set_ylim(0.45, 1.0)
     if aligned:
         for kind, style, name in (
-            ("feedback", "o-", "B with weights, layer"),
-            ("gradient", "s--", "gradient with BP's, layer"),
+            ("feedback", "o-", "weight alignment, layer"),
+            ("gradient", "s--", "gradient alignment, layer"),
         ):
-            # The output layer's gradient is exact under every rule: a line at 1 would tell nothing.
+            # The gradient of the output layer is exact under every rule, so its line at 1 is not drawn.
             for layer in range(len(aligned[kind]) - (kind == "gradient")):
                 draw(
                     axes[1],
@@ -140,16 +140,16 @@ def run_figure(rows, title):
     return figure
 
 
-STYLES = ("o-", "s--", "^:", "D-.", "v-", "P--", "X:", "*-.")  # can be distinguished without colours
+STYLES = ("o-", "s--", "^:", "D-.", "v-", "P--", "X:", "*-.")  # distinguishable without colours
 
 
 def draw_rates(candidates, path, measure="test_accuracy", last=LAST):
-    """Draw the mean score against the learning rate to `path`, a curve for each setting otherwise alike, intervals as bars.
+    """Draw the mean score against the learning rate to `path`, one curve per setting, with intervals as bars.
 
     Args:
         candidates: of a sweep (``dfanp.sweeps.tuning``).
         path: see ``checked_file``.
-        measure, last: what their scores are, as ``tuning.score`` has them.
+        measure, last: of their scores, see ``tuning.score``.
 
     Raises:
         As ``draw_run``.
@@ -165,7 +165,7 @@ def rates_figure(candidates, measure, last):
     groups = grouped([each for each in candidates if each.mean is not None], names)
     for number, (values, group) in enumerate(groups.items()):
         group = sorted(group, key=lambda each: each.config["lr"])
-        aside = 1.02 ** (number - (len(groups) - 1) / 2)  # so that bars at one rate do not hide each other
+        aside = 1.02 ** (number - (len(groups) - 1) / 2)  # so that bars at the same rate do not overlap
         rates, means = [each.config["lr"] * aside for each in group], [each.mean for each in group]
         title, top = ", ".join(values) or title_of(measure).lower(), best(group)
         if measure.endswith("accuracy"):
@@ -183,7 +183,7 @@ def rates_figure(candidates, measure, last):
 
 
 def draw_curves(results, path, measure="test_accuracy"):
-    """Draw a measure over the epochs to `path`: for each setting the mean over its seeds, with its 95 % interval.
+    """Draw a measure over the epochs to `path`: for each setting the mean over its seeds with its 95 % interval.
 
     Args:
         results: a list of ``dfanp.runs.store.Result``.
@@ -220,7 +220,7 @@ def curves_figure(results, measure):
 
 
 def draw_maps(maps, path, title):
-    """Draw points in a plane to `path`, a panel each: numerals where digits are known, else a marker a class.
+    """Draw points in a plane to `path`, one panel per map: as numerals if digits are known, else one marker per class.
 
     Args:
         maps: name -> (points (m, 2), labels: name -> (m,)).
@@ -244,11 +244,11 @@ def scatter(axis, points, labels):
     colours = ("#16324f", "#b3401f")
     if "digit" in labels:
         for (x, y), digit, odd in zip(points, labels["digit"], classes, strict=True):
-            look = {"color": colours[odd % 2], "weight": "bold" if odd else "normal", "alpha": 0.8}
-            axis.text(x, y, str(digit), fontsize=6, ha="center", va="center", **look)
+            style = {"color": colours[odd % 2], "weight": "bold" if odd else "normal", "alpha": 0.8}
+            axis.text(x, y, str(digit), fontsize=6, ha="center", va="center", **style)
         low, high = np.min(points, axis=0), np.max(points, axis=0)
-        room = np.where(low == high, 1.0, 0.0)  # where all lie on a line, that is drawn in the middle
-        axis.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
+        margin = np.where(low == high, 1.0, 0.0)  # points on a line are drawn in the middle
+        axis.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
     else:
         for number, marker in enumerate("o^"):
             own = points[classes == number]
@@ -257,8 +257,8 @@ def scatter(axis, points, labels):
 
 
 def label_of(value):
-    """Return a value, of a setting or a title, as a text in a picture."""
-    # Text between dollars would be read as a formula.
+    """Return the value of a setting, or a title, as text for a picture."""
+    # Text between dollar signs would be a formula.
     return f"{value:.4g}" if isinstance(value, float) else str(value).replace("$", r"\$")
 
 
@@ -283,16 +283,16 @@ def figure_with_axis():
 
 
 def finish(figure, axis, heights, names, measure):
-    """Give an axis a legend where it hides nothing, and one of accuracies its range, from the means alone, and a line at chance."""
+    """Add a legend outside the axis; for accuracies also set the range (from the means) and draw a line at chance."""
     if measure.endswith("accuracy"):
         axis.set_ylim(min([0.45, *(height - 0.02 for height in heights)]), 1.0)
         axis.axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
-    look = {"frameon": False, "fontsize": 8, "title": ", ".join(names) or None, "title_fontsize": 8}
-    figure.legend(loc="outside lower center", ncols=2, **look)
+    style = {"frameon": False, "fontsize": 8, "title": ", ".join(names) or None, "title_fontsize": 8}
+    figure.legend(loc="outside lower center", ncols=2, **style)
 
 
 def save(figure, path):
-    """Write a figure that was made while ``drawing``, whole or not at all. Equal figures give equal files."""
+    """Write a figure that was created within ``drawing``, completely or not at all. Equal figures give equal files."""
     form = path.suffix[1:].lower()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
     try:

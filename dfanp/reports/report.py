@@ -1,10 +1,12 @@
-"""One page about some runs: settings, curves, alignment, weights as images, and the confusion of what they said.
+"""The HTML report about runs: settings, curves, alignment, weights as images, and the confusion of their predictions.
 
-The page is one file that loads nothing (``pages``). All that it tells comes from the folders of the runs: equal folders, equal bytes.
-This module writes it and has the sections that need the records alone; ``report_networks`` has those that need the networks.
+The page is one file that loads nothing (``pages``), and derives from the folders of the runs only: equal folders give equal
+bytes. This module has the sections that need only the records; ``networks`` has those that need the networks.
 """
 
+from collections.abc import Iterable
 from itertools import count
+from pathlib import Path
 
 from ..errors import RecordError
 from ..files.whole import write_whole
@@ -15,29 +17,36 @@ from .figures import key, lines
 from .networks import confusion, weights
 from .pages import decimal, element, figure, page, table
 from .plots import checked_file, curve
-from .run_report import read
+from .run_report import RunReport, read
 
 FORMATS = ("html", "htm")
-CURVES = ("test_accuracy", "train_accuracy", "test_loss", "train_loss")  # in this order, and then your own measures
+CURVES = (
+    "test_accuracy",
+    "train_accuracy",
+    "test_loss",
+    "train_loss",
+)  # in this order, followed by your own measures
 COSINES = {
-    "feedback": "Cosine of B with the weights that BP would use, layer",
-    "gradient": "Cosine of the gradient with BP's, layer",
+    "feedback": "Weight alignment, layer",
+    "gradient": "Gradient alignment, layer",
 }
 
 
-def write(folders, path, data_dir=None, title=None):
-    """Write the report of some runs to `path`, an HTML file, whole or not at all.
+def write(
+    folders: Iterable[str | Path], path: str | Path, data_dir: str | Path | None = None, title: str | None = None
+) -> list[RunReport]:
+    """Write the report about runs to `path`, an HTML file, completely or not at all.
 
     Args:
-        folders: that ``--out`` made, one or more.
+        folders: of one or more runs.
         data_dir: see ``problems.load``.
         title: of the page; None names the problem.
 
     Returns:
-        a list of ``run_report.Reported``; its `missing` says what of a run was left out, and why.
+        a list of ``run_report.RunReport``; its `missing` says why a part of a run was left out.
 
     Raises:
-        ValueError: `path` cannot be.
+        ValueError: `path` is invalid.
         RecordError: a folder holds no run, or the file cannot be written.
     """
     path = checked_file(path, "report", FORMATS)
@@ -51,7 +60,7 @@ def write(folders, path, data_dir=None, title=None):
 
 
 def html(runs, title=None):
-    """Return the page about some Reported runs, bytes."""
+    """Return the page about a list of RunReports, bytes."""
     numbers = count(1)  # of the figures, whose ids begin with them
     sections = {
         "Results": results(runs),
@@ -68,7 +77,7 @@ def html(runs, title=None):
         element(
             "header",
             element("h1", title),
-            element("ul", *(element("li", element("strong", run.label), f": {told_of(run)}") for run in runs)),
+            element("ul", *(element("li", element("strong", run.label), f": {outcome_of(run)}") for run in runs)),
             element("nav", element("ul", *links), aria_label="Sections"),
         ),
         element(
@@ -83,15 +92,15 @@ def html(runs, title=None):
 
 
 def problem_of(runs):
-    """Return a title: the problem, or how many runs there are."""
+    """Return a title: the problem, or the number of runs."""
     titles = {run.settings.title for run in runs}
     methods = ", ".join(dict.fromkeys(run.settings.method.upper() for run in runs))
     title = f"{titles.pop()}: {methods}" if len(titles) == 1 else f"{len(runs)} runs: {methods}"
     return title[0].upper() + title[1:]
 
 
-def told_of(run):
-    """Return what came of a run in a sentence."""
+def outcome_of(run):
+    """Return the outcome of a run in one sentence."""
     mean, half = run.last()
     if mean is None:
         return f"{run.settings.headline}; {run.status}."
@@ -108,7 +117,7 @@ def plus_minus(mean, half, digits=3):
 
 
 def results(runs):
-    """Return the section of what came out."""
+    """Return the section of the results."""
     head = [
         "run",
         "status",
@@ -131,36 +140,36 @@ def results(runs):
         figures = (element("td", plus_minus(*each, 4), class_="number") for each in values)
         body.append([run.label, status, f"{run.settings.repeats}", *figures, duration(run.seconds)])
     note = (
-        "After the last epoch: the mean over the seeds that have not diverged and, where there are several, the half-width of "
-        "its 95 % interval (Student's t). Training accuracy is of an epoch's examples, each seen before the update that it led to."
+        "After the last epoch: the mean over the seeds that have not diverged and, if there are several, the half-width of its "
+        "95 % interval (Student's t). Training accuracy is measured during the epoch, on each example before its update."
     )
     return [table("Results by run", head, body), element("p", note, class_="note")]
 
 
 def duration(seconds):
-    """Return a time for people."""
+    """Return a duration as text."""
     if seconds is None:
         return "–"
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 
 def settings(runs):
-    """Return the section of what the runs were told, those settings first in which they differ."""
+    """Return the section of the settings of the runs, those that differ first."""
     configs = [run.settings.config() for run in runs]
     names = list(dict.fromkeys(name for config in configs for name in config))
     differ = [name for name in varied(configs) if name in names]
     rows = lambda wanted: [[name, *(setting(config, name) for config in configs)] for name in wanted]
     head, parts = ["setting", *(run.label for run in runs)], []
     if len(runs) > 1:
-        told = "Settings that differ" if differ else "No setting differs"
-        parts.append(table(told, head, rows(differ)) if differ else element("p", f"{told}."))
+        heading = "Settings that differ" if differ else "No setting differs"
+        parts.append(table(heading, head, rows(differ)) if differ else element("p", f"{heading}."))
     shown = ["differs" if name in differ else "" for name in names]
     whole = table("All settings" + (", the differing ones shaded" if differ else ""), head, rows(names), shown)
     where = list(dict.fromkeys(name for run in runs for name in run.environment))
     machine = [[name, *(setting(run.environment, name) for run in runs)] for name in where]
     open_ = {"open": "open"} if len(runs) == 1 else {}
     parts.append(element("details", element("summary", "All settings"), whole, **open_))
-    around = table("Where the runs began", ["", *head[1:]], machine)
+    around = table("Environment of the first start", ["", *head[1:]], machine)
     return [*parts, element("details", element("summary", "Versions and machine"), around)]
 
 
@@ -192,7 +201,7 @@ def curves(runs, numbers):
 
 
 def own_measures(runs):
-    """Return the names of the measures that the rows of some runs have beside those of every run."""
+    """Return the names of the measures in the rows of the runs in addition to the built-in ones."""
     known = (*CURVES, *RESERVED)
     return list(dict.fromkeys(name for run in runs for row in run.rows for name in row if name not in known))
 
@@ -201,7 +210,7 @@ def courses(runs, measure):
     """Return number of the run -> epochs, means and half-widths of a measure, for the runs that have it."""
     found = {}
     for number, run in enumerate(runs):
-        lost = run.diverged if len(run.diverged) < run.settings.repeats else ()  # a seed that is lost is in no mean
+        lost = run.diverged if len(run.diverged) < run.settings.repeats else ()  # means are over the other seeds
         course = curve([row for row in run.rows if row["seed"] not in lost], measure)
         if course[0]:
             found[number] = course
@@ -209,26 +218,26 @@ def courses(runs, measure):
 
 
 def in_words(runs, series):
-    """Return where the line of each run begins and ends."""
-    told = []
+    """Return a description of where the line of each run begins and ends."""
+    sentences = []
     for number, (epochs, means, halves) in series.items():
         first, last, half = means[0], means[-1], None if halves is None else halves[-1]
         verb = "stays near" if abs(last - first) < 0.01 else "rises from" if last > first else "falls from"
         ends = "" if verb == "stays near" else f"{decimal(first, 3)} to "
         at = f"after epoch {epochs[-1]}" if epochs[-1] == epochs[0] else f"from epoch {epochs[0]} to {epochs[-1]}"
-        told.append(f"{runs[number].label} {verb} {ends}{plus_minus(last, half)} {at}.")
-    return " ".join(told)
+        sentences.append(f"{runs[number].label} {verb} {ends}{plus_minus(last, half)} {at}.")
+    return " ".join(sentences)
 
 
 def alignment(runs, numbers):
-    """Return the section of the cosines that the logs tell, a figure for each kind and layer."""
+    """Return the section of the cosines in the logs, one figure per kind and layer."""
     parts, layers = [], max(len(run.settings.hidden) for run in runs)
     for kind, title in COSINES.items():
         for layer in range(
             layers
-        ):  # the output layer's gradient is exact under every rule: a line at 1 would tell nothing
+        ):  # the gradient of the output layer is exact under every rule: its line at 1 is not drawn
             series = courses(runs, lambda row, kind=kind, layer=layer: cosine(row, kind, layer))
-            if kind == "gradient":  # nor would BP's
+            if kind == "gradient":  # neither is that of BP
                 series = {number: each for number, each in series.items() if runs[number].settings.method != "bp"}
             if series:
                 name = f"{title} {layer + 1}"
@@ -236,13 +245,16 @@ def alignment(runs, numbers):
                 drawn = lines(series, "cosine", "cosine")
                 parts.append(figure(drawn, next(numbers), name, words, key(runs, series)))
     if not parts:
-        return [element("p", "No run under FA or DFA has measured its alignment (the option --align does).")]
-    note = "1 is the direction of backpropagation, 0 none of it. Layers count from the lowest. The output layer's gradient is exact under every rule, and each layer's under BP."
+        return [element("p", "No run of FA or DFA has measured its alignment (option --align).")]
+    note = (
+        "Weight alignment is the cosine between B and the weights that BP would use in its place, gradient alignment that between "
+        "the gradients of the rule and of BP. Layers count from the lowest. The gradient of the output layer is exact under every rule."
+    )
     return [element("div", *parts, class_="figures"), element("p", note, class_="note")]
 
 
 def cosine(row, kind, layer):
     """Return a cosine in a log line, or None."""
-    told = row.get("alignment", {}).get(kind, ())
-    hidden = len(told) - (kind == "gradient")
-    return told[layer] if layer < hidden else None
+    cosines = row.get("alignment", {}).get(kind, ())
+    hidden = len(cosines) - (kind == "gradient")
+    return cosines[layer] if layer < hidden else None

@@ -1,4 +1,4 @@
-"""A run as a report shows it: its records, read with distrust, and what its networks do on their last test set."""
+"""A run in a report: its records, checked, and the predictions of its networks on their last test set."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..analysis.confusion import Answers, answers
+from ..analysis.confusion import Predictions, predictions
 from ..analysis.intervals import mean_interval
 from ..checks import is_number
 from ..errors import DataError, DfanpError, RecordError
@@ -16,44 +16,44 @@ from ..files.whole import failures
 from ..network import MLP
 from ..runs.folder import read_config
 from ..runs.history import History, by_seed, layers_of
-from ..runs.saved import Kept
+from ..runs.saved import SavedRun
 from ..settings import from_config
 
-MOST_LOOKS = 10  # seeds whose networks are looked at
-LARGEST = 1e150  # a number beyond it is in no picture: its square overflows
+MOST_SEEDS = 10  # whose networks are shown
+LARGEST = 1e150  # larger numbers cannot be drawn: their squares overflow
 
 
-class Look(NamedTuple):
-    """The networks of a seed, and what the trained one says.
+class SeedReport(NamedTuple):
+    """The networks of a seed, and the predictions of the trained one.
 
     Attributes:
         seed: of the run.
         epoch: of the checkpoint.
-        initial, final: networks, as drawn and at that epoch.
-        answers: to the test set of that epoch.
-        problem: that it is of.
+        initial, final: networks, before training and at that epoch.
+        predictions: for the test set of that epoch.
+        problem: of the test set.
     """
 
     seed: int
     epoch: int
     initial: MLP
     final: MLP
-    answers: Answers
+    predictions: Predictions
     problem: object
 
 
 @dataclass
-class Reported:
+class RunReport:
     """A run in a report.
 
     Attributes:
-        label: how the report calls it.
+        label: its name in the report.
         settings: of ``dfanp.settings``.
         environment: a dict of JSON values.
         rows: of the log, up to the last epoch that all its seeds have.
-        seconds: of all logged epochs, or None.
-        looks: a Look for each seed that is looked at.
-        missing: why there is none, or None.
+        seconds: total of all logged epochs, or None.
+        seed_reports: a SeedReport for each seed that is shown.
+        missing: why there are none, or None.
     """
 
     label: str
@@ -61,7 +61,7 @@ class Reported:
     environment: dict
     rows: list
     seconds: float | None
-    looks: list = field(default_factory=list)
+    seed_reports: list = field(default_factory=list)
     missing: str | None = None
 
     @cached_property
@@ -81,7 +81,7 @@ class Reported:
 
     @property
     def status(self):
-        """How it ended, for people."""
+        """How it ended, as text."""
         lost, seeds = self.diverged, self.settings.repeats
         whole = "finished" if self.epoch >= self.settings.epochs else f"stopped at epoch {self.epoch}"
         if len(lost) == seeds:
@@ -96,21 +96,21 @@ class Reported:
         return [history for history in self.histories.values() if not history.diverged]
 
     def last(self, measure="test_accuracy", epochs=1):
-        """Return mean and half-width of the 95 % interval, over the seeds that have not diverged, of the last epochs' mean."""
+        """Return mean and half-width of the 95 % interval of the mean of the last epochs, over the seeds that have not diverged."""
         means = [history.mean(measure, epochs) for history in self.sound]
         values = [mean for mean in means if mean is not None]
         return mean_interval(values) if values else (None, None)
 
     def logged(self, seed, epoch):
-        """Return the test accuracy that the log tells of an epoch, or None."""
+        """Return the test accuracy of an epoch in the log, or None."""
         rows = self.histories[seed].rows[epoch - 1 : epoch] if seed in self.histories else []
         return rows[0].get("test_accuracy") if rows else None
 
 
 def read(folders, data_dir=None):
-    """Return a Reported for each run folder.
+    """Return a RunReport for each run folder.
 
-    Whatever only the networks can tell is left out, and the reason kept, where the data set or the checkpoint is not there.
+    Without the data set or the checkpoint, the parts that need the networks are left out, and `missing` says why.
 
     Raises:
         RecordError: a folder holds no run, or a damaged one.
@@ -119,7 +119,7 @@ def read(folders, data_dir=None):
 
 
 def read_one(path, label, data_dir):
-    """Return the Reported of a run folder."""
+    """Return the RunReport of a run folder."""
     path = Path(path)
     if (path / "store.jsonl").exists():
         raise RecordError(
@@ -131,20 +131,20 @@ def read_one(path, label, data_dir):
             raise RecordError(
                 f"{path / 'log.jsonl'}: line {number} has a number beyond {LARGEST:g}, too large for a page"
             )
-    run = Reported(label, settings, found["environment"], whole_epochs(rows, settings.seeds), total_seconds(path))
+    run = RunReport(label, settings, found["environment"], whole_epochs(rows, settings.seeds), total_seconds(path))
     try:
-        run.looks = looks(Kept(path, data_dir))
-        if not run.looks:
+        run.seed_reports = seed_reports(SavedRun(path, data_dir))
+        if not run.seed_reports:
             run.missing = "every seed has diverged"
     except DataError:
-        run.missing = f"the data set {settings.data} as the run had it is not here (--data-dir names a folder)"
-    except (DfanpError, ValueError, OverflowError) as error:  # of settings that no run could have
+        run.missing = f"the data set {settings.data} of the run is not available (--data-dir names a folder)"
+    except (DfanpError, ValueError, OverflowError) as error:  # for settings that no run can have
         run.missing = str(error).replace(str(path), label)
     return run
 
 
 def checked_log(path):
-    """Return what the config.json of a run folder holds, its settings, and the rows of its log, all of them checked.
+    """Return the contents of config.json of a run folder, its settings, and the rows of its log, all checked.
 
     Raises:
         RecordError: it holds no run, or a damaged one.
@@ -156,19 +156,21 @@ def checked_log(path):
     return found, settings, checked_rows(rows, settings, path)
 
 
-def looks(kept):
-    """Return a Look for each of the first seeds of a Kept that have not diverged."""
+def seed_reports(saved):
+    """Return a SeedReport for each of the first seeds of a SavedRun that have not diverged."""
     found = []
-    for seed in kept.alive[:MOST_LOOKS]:
-        final, (problem, examples) = kept.final(seed), kept.tested(seed)
+    for seed in saved.alive[:MOST_SEEDS]:
+        final, (problem, examples) = saved.final(seed), saved.tested(seed)
         if not all(np.isfinite(final.backend.to_host(theta)).all() for theta in final.parameters.values()):
-            raise RecordError(f"{kept.checkpoint}: weights of seed {seed} are not finite")
-        found.append(Look(seed, kept.epoch, kept.drawn(seed), final, answers(final, problem, *examples), problem))
+            raise RecordError(f"{saved.checkpoint}: weights of seed {seed} are not finite")
+        found.append(
+            SeedReport(seed, saved.epoch, saved.drawn(seed), final, predictions(final, problem, *examples), problem)
+        )
     return found
 
 
 def labels(folders):
-    """Return a name for each folder: the end of its path, as much of it as tells it from the others."""
+    """Return a name for each folder: the shortest end of its path that distinguishes it from the others."""
     parts = [Path(folder).resolve().parts for folder in folders]
     name = lambda one, length: "/".join(one[-length:])
     lengths = [
@@ -183,9 +185,13 @@ def labels(folders):
 
 
 def checked_rows(rows, settings, path):
-    """Return `rows`; a RecordError names the first that is no line of such a run."""
+    """Return `rows`; a RecordError names the first invalid line."""
     layers = len(settings.hidden)
-    lengths = (None, (0, layers + 1), (layers, layers + 1))  # of cosines: not measured, by BP, by a rule with B
+    lengths = (
+        None,
+        (0, layers + 1),
+        (layers, layers + 1),
+    )  # numbers of cosines: not measured, for BP, for a rule with B
     histories = {seed: History() for seed in settings.seeds}
     for number, row in enumerate(rows, 1):
         seed = row.get("seed")
@@ -196,7 +202,7 @@ def checked_rows(rows, settings, path):
 
 
 def whole_epochs(rows, seeds):
-    """Return the rows up to the last epoch that has one of each seed; a seed that has diverged has none after that."""
+    """Return the rows up to the last epoch that is complete for all seeds that have not diverged."""
     last = dict.fromkeys(seeds, 0)
     for row in rows:
         last[row["seed"]] = float("inf") if row.get("status") == "diverged" else row["epoch"]
@@ -204,7 +210,7 @@ def whole_epochs(rows, seeds):
 
 
 def total_seconds(path):
-    """Return the seconds of all epochs, or None where nothing tells them."""
+    """Return the seconds of all epochs, or None if they are not recorded."""
     found = parse_lines(path / "timings.jsonl")[0]
     seconds = [row.get("seconds") for row in found]
     return float(sum(seconds)) if seconds and all(is_number(each) and each >= 0 for each in seconds) else None

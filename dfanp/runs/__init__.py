@@ -1,1 +1,1 @@
-"""One run: trained from its settings, in a folder of its own, and read back."""
+"""Single runs: trained from settings, saved in a folder, and read back."""

@@ -1,16 +1,15 @@
-"""What a run leaves behind: a folder that says how it was made, what came of it, and how to go on.
+"""The folder of a run: its settings, its records, and the checkpoint from which it resumes.
 
-    config.json       the config (a run that is started again must have the same, but for the epochs) and the environment it first
-                      ran in
-    log.jsonl         a line an epoch and seed, as soon as the epoch is done
-    timings.jsonl     the seconds of each epoch: apart, so that the log of a resumed run has the same bytes
-    checkpoint.npz    parameters, B, optimizer state, epoch: what Training.arrays returns; no pickle
+    config.json       the config (to resume, all settings but the epochs must be the same) and the environment of the first start
+    log.jsonl         one line per epoch and seed, written as soon as the epoch is done
+    timings.jsonl     the seconds of each epoch; in a file of their own, so that the log of a resumed run has the same bytes
+    checkpoint.npz    parameters, B, optimizer state, epoch (see Training.arrays); no pickle
     .lock             while a process writes to the folder
 
-An epoch is logged first and its checkpoint renamed into place after that. Whatever moment a run is cut off at, the
-folder is that of an earlier epoch plus at most some log lines beyond it, which are dropped on the way back in.
+An epoch is logged first, and then its checkpoint is renamed into place. Whenever a run is interrupted, the folder contains
+the checkpoint of an earlier epoch and at most some log lines beyond it, which are removed when the run resumes.
 
-The number of epochs says when a run ends, and nothing about any of them: a run of 2 is one of 3 that has not come to its end.
+The number of epochs affects only when a run ends: a run of 2 epochs is the beginning of a run of 3.
 """
 
 import json
@@ -37,9 +36,9 @@ class RunFolder(Locked):
     """The folder of one run, locked for this process until ``close`` (or the end of a ``with`` block).
 
     Args:
-        path: of the folder; made if it is not there.
-        config: a dict of JSON values that says what the run is; its `epochs` may be others than before (see ``extend``).
-        environment: a dict that says where it runs; kept from the first start.
+        path: of the folder, created if it does not exist.
+        config: a dict of JSON values that describes the run; its `epochs` may change (see ``extend``).
+        environment: a dict that describes machine and versions; written at the first start.
 
     Attributes:
         environment: that of the first start.
@@ -61,7 +60,7 @@ class RunFolder(Locked):
                 raise
 
     def _agree(self, config, environment):
-        """Write config.json, or check that the one there has the same config; return the environment it tells."""
+        """Write config.json, or check that the existing one has the same config; return its environment."""
         path = self.path / "config.json"
         if not path.exists():
             own = lambda name: name == LOCK or name.endswith(".partial")
@@ -78,21 +77,21 @@ class RunFolder(Locked):
             if there.get(name) != config.get(name) and (name != "epochs" or type(there.get(name)) is not int):
                 raise RecordError(
                     f"{self.path}: holds a run with {name} {there.get(name)!r}, not {config.get(name)!r}; "
-                    "give the same settings to go on with it, or name another folder"
+                    "give the same settings to resume it, or name another folder"
                 )
         return found["environment"]
 
     def load(self, expected, seeds):
-        """Return the arrays of the checkpoint (None where there is none yet), the log's rows up to its epoch, and epoch -> seconds.
+        """Return the arrays of the checkpoint (None without one), the rows of the log up to its epoch, and epoch -> seconds.
 
-        What the log has beyond that epoch, a torn line included, is cut off.
+        Log lines beyond that epoch, and an incomplete last line, are removed.
 
         Args:
             expected: name -> array with the shapes and dtypes that the checkpoint must have (``Training.arrays()``).
-            seeds: those that the run trains, in the order of its lines.
+            seeds: of the run, in the order of the lines.
 
         Raises:
-            RecordError: the checkpoint or the log is damaged, or has more epochs than `config`. Nothing is changed then.
+            RecordError: the checkpoint or the log is damaged, or has more epochs than `config`; the files are then unchanged.
         """
         path = self.path / "checkpoint.npz"
         with failures(self.path, "be continued"):
@@ -106,27 +105,27 @@ class RunFolder(Locked):
         return arrays, rows, {row["epoch"]: row.get("seconds") for row in timings}
 
     def _check_epochs(self, done, alive):
-        """Raise if this start wants fewer epochs than are `done`, or than a run had in which no seed is `alive`."""
+        """Raise if fewer epochs are requested than are `done`, or, if no seed is `alive`, than the run had."""
         wanted = self._config.get("epochs", done)
         least = done if alive else read_config(self.path)["config"].get("epochs", done)
         if wanted < least:
             raise RecordError(
-                f"{self.path}: holds a run of {least} epochs already, more than {wanted}; give at least as many to go on with "
+                f"{self.path}: holds a run of {least} epochs already, more than {wanted}; give at least as many to resume "
                 "it, or name another folder"
             )
 
     def extend(self):
-        """Let config.json have the `epochs` of this start, once what is there has been loaded."""
+        """Write the `epochs` of this start to config.json, after ``load``."""
         there, now = read_config(self.path)["config"], self._config.get("epochs")
         if there.get("epochs") != now:
             with failures(self.path, "be written"):
                 write_config(self.path / "config.json", there | {"epochs": now}, self.environment)
 
     def append(self, rows, seconds, epoch, arrays):
-        """Add the lines of one epoch to the logs, then put its checkpoint in place; on the disk when this returns.
+        """Append the lines of one epoch to the logs, then write its checkpoint; on the disk when this returns.
 
         Args:
-            rows: dicts, a line each.
+            rows: dicts, one per line.
             seconds: of the epoch.
             arrays: ``Training.arrays()``.
         """
@@ -143,13 +142,13 @@ def write_config(path, config, environment):
 
 
 def read_config(folder):
-    """Return the dict in config.json of a run folder; a RecordError says what is wrong with it."""
+    """Return the dict in config.json of a run folder; a RecordError if it is invalid."""
     path = Path(folder) / "config.json"
     with failures(path, "be read"):
         try:
             config = loads(path.read_bytes())
         except (ValueError, RecursionError):
-            raise RecordError(f"{path}: is not JSON; restore it, or start anew in another folder") from None
+            raise RecordError(f"{path}: is not JSON; restore it, or start again in another folder") from None
     if not isinstance(config, dict) or not all(
         isinstance(config.get(key), dict) for key in ("config", "environment")
     ):
@@ -160,6 +159,6 @@ def read_config(folder):
 
 
 def read_log(folder):
-    """Return the lines of log.jsonl as dicts, oldest first, up to a line that was cut off."""
+    """Return the lines of log.jsonl as dicts, oldest first, up to the first incomplete line."""
     with failures(folder, "be read"):
         return parse_lines(Path(folder) / "log.jsonl")[0]

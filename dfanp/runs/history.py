@@ -1,10 +1,12 @@
-"""The history of a run: for each seed one row per epoch, in logs, stores and progress files alike.
+"""The history of a run: one row per epoch and seed, in logs, stores and progress files.
 
-A row is a dict of JSON values: the `epoch`, then its measures (``dfanp.measures``), and the `alignment` where it was asked for. The
-last row of a seed that diverged has the `status` "diverged" in their place.
+A row is a dict of JSON values: the `epoch`, its measures (``dfanp.measures``), and the `alignment` if it was measured. The
+last row of a seed that diverged has the `status` "diverged" instead.
 """
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -14,29 +16,29 @@ from ..files.lines import parse_lines
 from ..measures import LAST, MEASURES, RESERVED
 
 MOST_COSINE = 1.001  # a cosine of float32 arrays, rounded
-LOSSES = ("train_loss", "test_loss")  # which every epoch has; a loss of regression has no accuracies
+LOSSES = ("train_loss", "test_loss")  # every epoch has them; regression has no accuracies
 
 
 class History:
     """The rows of one seed, oldest first.
 
     Args:
-        rows: good ones; ``History.checked`` takes any.
+        rows: valid rows; for others use ``History.checked``.
 
     Attributes:
         rows: a list of dicts.
     """
 
-    def __init__(self, rows=()):
+    def __init__(self, rows: Iterable[dict] = ()) -> None:
         self.rows = list(rows)
         self._layers = next((layers_of(row) for row in self.rows if row.get("alignment")), None)
 
     @classmethod
-    def checked(cls, rows):
-        """Return the History of rows that anybody may have written.
+    def checked(cls, rows: Iterable[Any]) -> "History":
+        """Return the History of rows from an untrusted source.
 
         Raises:
-            RecordError: one of them is not that of the next epoch, or no good one.
+            RecordError: a row is invalid, or not that of the next epoch.
         """
         history = cls()
         for row in rows:
@@ -44,11 +46,11 @@ class History:
                 raise RecordError(f"the row after epoch {len(history)} is damaged")
         return history
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def add(self, row):
-        """Append the row of the next epoch; return whether it is one. If not, nothing is appended."""
+    def add(self, row: Any) -> bool:
+        """Append the row of the next epoch if it is valid; return whether it is."""
         fits = not self.diverged and isinstance(row, dict) and is_epoch(row, len(self.rows) + 1) and is_measured(row)
         layers = layers_of(row) if fits else None
         if not fits or layers not in (None, self._layers or layers):
@@ -58,55 +60,55 @@ class History:
         return True
 
     @property
-    def diverged(self):
-        """Whether the last row says that the loss was not finite."""
+    def diverged(self) -> bool:
+        """Whether the seed diverged: its loss was not finite."""
         return bool(self.rows) and is_diverged(self.rows[-1])
 
     @property
-    def measured(self):
-        """The rows that have measures: all but that of an epoch that diverged."""
+    def measured(self) -> list[dict]:
+        """The rows with measures: all except that of an epoch that diverged."""
         return self.rows[:-1] if self.diverged else self.rows
 
-    def values(self, measure="test_accuracy"):
+    def values(self, measure: str = "test_accuracy") -> list[float]:
         """Return a measure of each epoch that has it."""
         return [row[measure] for row in self.rows if row.get(measure) is not None]
 
-    def last(self, measure="test_accuracy"):
-        """Return a measure of the last epoch that has it; None if none has."""
+    def last(self, measure: str = "test_accuracy") -> float | None:
+        """Return the last value of a measure; None if no epoch has it."""
         return next(iter(self.values(measure)[-1:]), None)
 
-    def mean(self, measure="test_accuracy", last=LAST):
-        """Return the mean of a measure over the `last` epochs that have it (all, if there are fewer); None if none has."""
+    def mean(self, measure: str = "test_accuracy", last: int = LAST) -> float | None:
+        """Return the mean of a measure over the `last` epochs that have it (or all, if fewer); None if no epoch has it."""
         values = self.values(measure)[-last:]
         return sum(values) / len(values) if values else None
 
-    def arrays(self):
+    def arrays(self) -> dict[str, np.ndarray]:
         """Return "epoch" and every measure -> array (epochs,), float64; NaN where an epoch has none."""
         names = dict.fromkeys(name for row in self.rows for name in row if name not in RESERVED)
         number = lambda value: math.nan if value is None else value
         found = {name: np.array([number(row.get(name)) for row in self.rows], np.float64) for name in names}
         return {"epoch": np.array([row["epoch"] for row in self.rows], np.int64)} | found
 
-    def frame(self):
+    def frame(self) -> Any:
         """Return ``arrays`` as a pandas DataFrame (pandas must be installed)."""
         import pandas
 
         return pandas.DataFrame(self.arrays())
 
 
-def by_seed(rows):
-    """Return seed -> History of the rows of a log, which are good."""
-    found = {}
+def by_seed(rows: Iterable[dict]) -> dict[Any, History]:
+    """Return seed -> History, for the valid rows of a log."""
+    found: dict[Any, list] = {}
     for row in rows:
         found.setdefault(row.get("seed"), []).append(row)
     return {seed: History(own_rows) for seed, own_rows in found.items()}
 
 
 def row_of(record):
-    """Return what a log tells of the Record of one run, a dict of JSON values."""
+    """Return the row for the Record of one run, a dict of JSON values."""
     if not math.isfinite(record.train_loss) or not math.isfinite(record.test_loss):
         return {"epoch": record.epoch, "status": "diverged"}
-    # JSON has no NaN: a cosine that overflowed is null.
+    # JSON has no NaN: a cosine that is not finite becomes null.
     finite = lambda number: number if math.isfinite(number) else None
     row = {"epoch": record.epoch}
     row |= {name: finite(value) for name, value in record.measures.items() if value is not None}
@@ -116,13 +118,13 @@ def row_of(record):
 
 
 def parse_log(path, seeds, epoch):
-    """Return the rows of epochs 1 to `epoch` and the bytes they take.
+    """Return the rows of epochs 1 to `epoch`, and the bytes they take.
 
     Raises:
-        RecordError: they are not a line for each epoch and seed (a seed that has diverged has none after that), or lines
-            follow that no single epoch cut off could have left.
+        RecordError: they are not one line per epoch and seed (up to the divergence of a seed), or further lines follow that
+            are not those of one interrupted epoch.
     """
-    remedy = "restore the log, or start anew in another folder"
+    remedy = "restore the log, or start again in another folder"
     rows, end = parse_lines(path)
     histories, place = {seed: History() for seed in seeds}, 0
     for number in range(1, epoch + 1):
@@ -132,13 +134,13 @@ def parse_log(path, seeds, epoch):
             row = rows[place] if place < len(rows) else {}
             if row.get("seed") != seed or not history.add(row):
                 raise RecordError(
-                    f"{path}: has no good line for epoch {number}, seed {seed}, but a checkpoint; {remedy}"
+                    f"{path}: has no valid line for epoch {number}, seed {seed}, which the checkpoint has; {remedy}"
                 )
             place += 1
     alive = sum(not history.diverged for history in histories.values())
     beyond = [row.get("epoch") for row in rows[place:]]
     if any(each != epoch + 1 for each in beyond) or len(beyond) > alive:
-        raise RecordError(f"{path}: goes beyond the checkpoint beside it, which is at epoch {epoch}; {remedy}")
+        raise RecordError(f"{path}: has lines beyond the checkpoint, which is of epoch {epoch}; {remedy}")
     content = path.read_bytes() if path.exists() else b""
     keep = sum(len(line) for line in content.splitlines(keepends=True)[:place])
     if len(content[end:].splitlines()) > 1:
@@ -147,7 +149,7 @@ def parse_log(path, seeds, epoch):
 
 
 def is_epoch(row, number):
-    """Whether a row is of the epoch `number`."""
+    """Whether a row is that of the epoch `number`."""
     return type(row.get("epoch")) is int and row["epoch"] == number
 
 
@@ -157,7 +159,7 @@ def is_diverged(row):
 
 
 def is_measured(row):
-    """Whether a row says that its seed diverged, or has the measures of an epoch, each in its range."""
+    """Whether a row is that of a diverged seed, or has the measures of an epoch, each in its range."""
     if is_diverged(row):
         return True
     known = [measure for measure in MEASURES.values() if measure.name in row or measure.name in LOSSES]
@@ -165,7 +167,7 @@ def is_measured(row):
 
 
 def in_range(value, measure):
-    """Whether a value is one that a measure can have; null stands for one of your own that was not finite."""
+    """Whether a value is possible for a measure; None is a value that was not finite, for measures that are not built in."""
     if value is None:
         return measure.of is not None
     return is_number(value) and measure.low <= value <= measure.high
@@ -183,5 +185,5 @@ def is_alignment(value):
 
 
 def layers_of(row):
-    """Return how many cosines of each kind a row has, None without any."""
+    """Return the numbers of cosines of each kind in a row; None without alignment."""
     return tuple(map(len, row["alignment"].values())) if row.get("alignment") else None

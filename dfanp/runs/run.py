@@ -1,10 +1,13 @@
-"""One run from its settings: build it, run it, keep its records, go on where it stopped."""
+"""A run from its settings: built, trained, recorded, and resumed."""
 
 import platform
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-import numpy.random  # noqa: F401  (now: a module of Cython swallows the Ctrl-C that comes while it is loaded)
+import numpy.random  # noqa: F401  (imported early: a Cython module swallows a Ctrl-C that arrives while it loads)
 
 from .. import baselines, optimizers, plugins
 from ..backend import Backend, check_threads, gpu_name
@@ -13,34 +16,37 @@ from ..feedback import Feedback
 from ..files.npz import read_checkpoint
 from ..kernels import KernelWarning
 from ..network import MLP
+from ..problems.images import Dataset
+from ..problems.settings import TrainingSettings
+from ..training import Record, Training
 from ..version import __version__
 from .folder import RunFolder
 from .history import row_of
 
 
-def build(settings, backend=None, dataset=None):
+def build(settings: TrainingSettings, backend: Backend | None = None, dataset: Dataset | None = None) -> Training:
     """Return the Training that `settings` describe, before its first epoch.
 
     Args:
         settings: of ``dfanp.settings``.
         backend: a ``Backend``; None resolves ``settings.device``.
-        dataset: a ``Dataset`` in place of theirs, already loaded.
+        dataset: the ``Dataset`` of the settings, if it is already loaded.
 
     Raises:
-        PluginError: they name a plugin that is not loaded.
-        ValueError: a setting is out of its range.
-        DataError: the data are not there.
-        BackendError: the device is not.
+        PluginError: the settings name a plugin that is not loaded.
+        ValueError: a setting is out of range.
+        DataError: the data are missing.
+        BackendError: the device cannot be used.
     """
     plugins.require(settings.plugins)
     backend = backend or Backend(settings.device, kernels=settings.kernels)
-    # A single run has no replica axis; its numbers are the same with one.
+    # A single run has no replica axis; with one, its numbers would be the same.
     seed = settings.seed if settings.repeats == 1 else settings.seeds
     return training_on(settings.problem(dataset or settings.dataset(), backend), settings, seed, settings.lr)
 
 
 def training_on(problem, settings, seed, lr):
-    """Return the Training that `settings` describe on `problem`, with their seed and learning rate, or R of both."""
+    """Return the Training that `settings` describe on `problem`, with this seed and learning rate, or R of each."""
     kind, hyperparameters = optimizers.parse(settings.opt)
     optimizer = kind(lr, weight_decay=settings.weight_decay, **hyperparameters)
     sizes = (problem.features, *settings.hidden, problem.outputs)
@@ -56,11 +62,11 @@ def training_on(problem, settings, seed, lr):
     return settings.training(network, problem, rule, optimizer, Feedback(settings.feedback), batch_size)
 
 
-def restored(settings, checkpoint=None, dataset=None):
-    """Return the network of a single run: as it began, or with the parameters in the file `checkpoint`.
+def restored(settings: TrainingSettings, checkpoint: str | Path | None = None, dataset: Dataset | None = None) -> MLP:
+    """Return the network of a single run: its initial one, or one with the parameters in the file `checkpoint`.
 
     Raises:
-        RecordError: the file is not a checkpoint of such a run. And as ``build``.
+        RecordError: the file is not a checkpoint of this run. And as ``build``.
     """
     training = build(settings, dataset=dataset)
     if checkpoint is not None:
@@ -69,24 +75,23 @@ def restored(settings, checkpoint=None, dataset=None):
 
 
 def check_lazy(settings):
-    """Raise unless the `settings` of a lazy baseline leave to it what it decides itself."""
+    """Raise if `settings` change what a lazy baseline determines itself."""
     decided = {"activation": "relu", "bias": False, "layers": "all", "align": False}
     for name, value in decided.items():
         if getattr(settings, name) != value:
             raise ValueError(
-                f"{name} must be left at {value!r}: the method {settings.method!r} decides it, "
-                f"got {shown(getattr(settings, name))}"
+                f"{name} must be {value!r} for the method {settings.method!r}, got {shown(getattr(settings, name))}"
             )
 
 
 def rows_of(record, training):
-    """Return what the log tells of an epoch: a dict for each replica (one for a single run)."""
+    """Return the rows of an epoch, one dict per replica (one for a single run)."""
     replicas = training.network.replicas
     return [row_of(record.replica(r) if replicas else record) for r in range(replicas or 1)]
 
 
-def environment(backend):
-    """Return a dict that says where a run runs: versions, machine, array library, BLAS threads, what no kernel computes."""
+def environment(backend: Backend) -> dict[str, Any]:
+    """Return a dict of versions, machine, array library, BLAS threads, and what the reference implementation computes."""
     found = {
         "dfanp": __version__,
         "python": platform.python_version(),
@@ -100,36 +105,47 @@ def environment(backend):
 
 
 class Run:
-    """A run that yields its log lines, epoch by epoch, and keeps them in a folder if one is named.
+    """A run that yields its log lines, epoch by epoch, and saves them in a folder if one is given.
 
     Args:
         settings: of ``dfanp.settings``.
-        out: a folder, or None. If it has a run with these settings, that is resumed where it stopped, on as many BLAS threads as
-            it began with, and ends with the same bytes as one never stopped. It may get other `epochs`, if no fewer than it has done.
-        threads: BLAS threads for a new run; None takes every core.
+        out: a folder, or None. If it holds a run with these settings, that run is resumed, with the number of BLAS threads of
+            its first start, and ends with the same bytes as an uninterrupted one. Its `epochs` may change, but not below
+            those done.
+        threads: BLAS threads of a new run; None takes every core.
         dataset: see ``build``.
 
     Attributes:
-        settings: as given, with the data's digest and the tier of the kernels.
+        settings: as given, with the digest of the data and the tier of the kernels.
         training: the ``Training``.
-        rows: all log lines so far, those of an earlier start included.
+        rows: all log lines so far, including those of earlier starts.
         seconds: epoch -> its time.
-        kept: how many epochs are in the folder (without one: done).
-        environment: see ``environment``; that of the first start.
-        changed: what of it is another now, name -> value.
+        saved: number of epochs in the folder (without a folder: done).
+        environment: that of the first start, see ``environment``.
+        changed: the values that differ now, name -> value.
 
     Raises:
         ValueError, DataError, BackendError: see ``build``.
         RecordError: see ``RunFolder``.
     """
 
-    def __init__(self, settings, out=None, threads=None, dataset=None):
-        self.folder, self.rows, self.seconds, self.kept, self.changed = None, [], {}, 0, {}
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        out: str | Path | None = None,
+        threads: int | None = None,
+        dataset: Dataset | None = None,
+    ) -> None:
+        self.folder: RunFolder | None = None
+        self.rows: list[dict] = []
+        self.seconds: dict[int, float] = {}
+        self.changed: dict[str, Any] = {}
+        self.saved = 0
         backend = Backend(settings.device, threads, settings.kernels)
         dataset = dataset or settings.dataset()
         self.training = build(settings, backend, dataset)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", KernelWarning)  # kept in the environment
+            warnings.simplefilter("ignore", KernelWarning)  # it is in the environment
             self.training.prepare()
         self.settings = replace(settings.agreed(dataset), kernels=backend.kernels.name)
         self.environment = environment(backend)
@@ -154,40 +170,42 @@ class Run:
         except ValueError as error:
             raise RecordError(f"{self.folder.path}: the run is corrupt ({error})") from None
         self.folder.extend()
-        self.kept = self.training.epoch
+        self.saved = self.training.epoch
 
-    def __enter__(self):
+    def __enter__(self) -> "Run":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def close(self):
-        """Give the folder back."""
+    def close(self) -> None:
+        """Release the lock of the folder."""
         if self.folder is not None:
             self.folder.close()
 
-    def epochs(self):
-        """Train what is left, yielding ``(record, rows)`` for each epoch once it is on the disk.
+    def epochs(self) -> Iterator[tuple[Record, list[dict]]]:
+        """Train the remaining epochs, yielding ``(record, rows)`` for each once it is on the disk.
 
-        A Run that was cut off inside an epoch, or could not write one, does not go on: make a new one of the same folder.
+        A Run that was interrupted within an epoch, or could not write one, cannot continue: create a new one with the same
+        folder.
         """
         training = self.training
         while training.epoch < self.settings.epochs and not training.diverged:
-            if training.epoch != self.kept:
-                raise RecordError(f"{self.folder.path}: epoch {training.epoch} was not written; open the run again")
+            if training.epoch != self.saved:
+                name = self.folder.path if self.folder else self.settings.name
+                raise RecordError(f"{name}: epoch {training.epoch} was not written; open the run again")
             running = [status == "ok" for status in self.statuses()]
             record = training.run_epoch()
-            told = zip(self.settings.seeds, rows_of(record, training), running, strict=True)
-            rows = [{"epoch": record.epoch, "seed": seed} | row for seed, row, was_running in told if was_running]
+            replicas = zip(self.settings.seeds, rows_of(record, training), running, strict=True)
+            rows = [{"epoch": record.epoch, "seed": seed} | row for seed, row, was_running in replicas if was_running]
             if self.folder is not None:
                 self.folder.append(rows, record.seconds, record.epoch, training.arrays())
-            self.kept = record.epoch
+            self.saved = record.epoch
             self.rows += rows
             self.seconds[record.epoch] = round(record.seconds, 6)
             yield record, rows
 
-    def statuses(self):
+    def statuses(self) -> list[str]:
         """Return "ok" or "diverged" for each seed."""
         status = self.training.status
         return [status] if isinstance(status, str) else status

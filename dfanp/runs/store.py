@@ -1,14 +1,14 @@
-"""What a sweep leaves behind: a folder of results that survives whatever happens to the processes that write it.
+"""The folder of a sweep: its results, which survive whatever happens to the processes that write them.
 
-    store.jsonl       a line a finished run: its key, config, status and records; appended, never changed
-    timings.jsonl     the seconds of each run, apart: equal sweeps have equal stores
-    failures.jsonl    a line each time that a run failed: told in tables, tried again at the next start
-    progress/         where unfinished runs go on: a checkpoint for each job (see dfanp.sweeps.progress)
-    checkpoints/      where asked for, the final arrays of each run, KEY.npz
+    store.jsonl       one line per finished run: its key, config, status and records; appended, never changed
+    timings.jsonl     the seconds of each run; in a file of their own, so that equal sweeps have equal stores
+    failures.jsonl    one line per failed run: shown in tables, and tried again at the next start
+    progress/         checkpoints from which unfinished runs resume, one per job (see dfanp.sweeps.progress)
+    checkpoints/      the final arrays of each run, KEY.npz, if requested
     .lock             while a process writes to the folder
 
-A run's key is the SHA-256 of its canonical config and of the schema: equal runs, equal keys, whoever computed them. One
-process at a time writes to a folder, the one that has its lock.
+A run's key is the SHA-256 of its canonical config and the schema: equal runs have equal keys on every machine. Only the
+process that has the lock writes to a folder.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from ..settings import present
 from .folder import canonical
 from .history import History
 
-SCHEMA = 1  # of a line, and of what a config means: a run of another schema is another run
+SCHEMA = 1  # of lines and of configs: a run with another schema is another run
 STATUSES = ("done", "diverged")
 
 
@@ -35,7 +35,7 @@ class Result(NamedTuple):
         key: see ``key_of``.
         config: a dict of JSON values.
         status: "done" or "diverged".
-        rows: a dict an epoch, as in the log of a run, without its seed (see ``History``).
+        rows: one dict per epoch, as in the log of a run, but without the seed (see ``History``).
     """
 
     key: str
@@ -44,12 +44,12 @@ class Result(NamedTuple):
     rows: list
 
     @property
-    def history(self):
+    def history(self) -> History:
         """The rows as a History."""
         return History(self.rows)
 
 
-def key_of(config):
+def key_of(config: dict) -> str:
     """Return the key of a run, 64 hexadecimal digits."""
     return hashlib.sha256(canonical({"schema": SCHEMA, "config": config}).encode()).hexdigest()
 
@@ -59,19 +59,19 @@ class Store(Locked):
 
     Args:
         path: of the folder.
-        write: whether to write to it: it is made if it is not there, and locked until ``close``.
+        write: whether to write to it; it is then created if it does not exist, and locked until ``close``.
 
     Attributes:
         results: key -> Result, oldest first.
-        failures: key -> (config, message), the last one of each run without a result.
+        failures: key -> (config, message), the last failure of each run without a result.
         seconds: key -> seconds.
-        former: key that a run had in an earlier version, under which its line and its final arrays were written -> its key.
+        former: key of a run in an earlier version, under which its line and its final arrays were written -> its key.
 
     Raises:
-        RecordError: the folder is no store, is damaged, is in use, or cannot be read or written.
+        RecordError: the folder is not a store, is damaged, is in use, or cannot be read or written.
     """
 
-    def __init__(self, path, write=False):
+    def __init__(self, path: str | Path, write: bool = False) -> None:
         self.path = Path(path)
         with failures(self.path, "be opened"):
             if write:
@@ -101,43 +101,43 @@ class Store(Locked):
             self.results.setdefault(result.key, result)
             if line["key"] != result.key:
                 self.former[line["key"]] = result.key
-        told = read_lines(self.path / "failures.jsonl")[0]
+        failed = read_lines(self.path / "failures.jsonl")[0]
         self.failures = {
             key_of(present(line["config"])): (present(line["config"]), str(line.get("error")))
-            for line in told
+            for line in failed
             if has_its_key(line) and key_of(present(line["config"])) not in self.results
         }
         timings = read_lines(self.path / "timings.jsonl")[0]
         timed = lambda line: isinstance(line.get("key"), str) and isinstance(line.get("seconds"), (int, float))
         self.seconds = {self.key(line["key"]): line["seconds"] for line in timings if timed(line)}
-        if write:  # a line that a kill or a full disk has torn: its run is done again
+        if write:  # an incomplete line after a kill or on a full disk; its run is repeated
             cut_off(path, keep)
             for name in ("failures.jsonl", "timings.jsonl"):
                 cut_off(self.path / name, read_lines(self.path / name)[1])
 
     def key(self, written):
-        """Return the key of the run that a file of this folder calls `written`."""
+        """Return the current key of a run whose key in the files of this folder is `written`."""
         return self.former.get(written, written)
 
-    def checkpoint(self, key):
-        """Return the path of the final arrays of a run; they need not be there."""
+    def checkpoint(self, key: str) -> Path:
+        """Return the path of the final arrays of a run, whether they exist or not."""
         names = [key, *(written for written, run in self.former.items() if run == key)]
         paths = [self.path / "checkpoints" / f"{name}.npz" for name in names]
         return next((path for path in paths if path.exists()), paths[0])
 
     def add(self, results, seconds):
-        """Keep finished runs, `seconds` each; they are on the disk when this returns."""
+        """Add finished runs that took `seconds` each; they are on the disk when this returns."""
         new = [result for result in results if result.key not in self.results]
         with failures(self.path, "be written"):
             append_whole(self.path / "store.jsonl", [result._asdict() for result in new])
-        with suppress(OSError):  # nobody misses a time
+        with suppress(OSError):  # times are not essential
             append_whole(self.path / "timings.jsonl", [{"key": r.key, "seconds": round(seconds, 6)} for r in new])
         for result in new:
             self.results[result.key], self.seconds[result.key] = result, seconds
             self.failures.pop(result.key, None)
 
     def fail(self, config, message):
-        """Keep that a run failed, and why."""
+        """Record that a run failed, and why."""
         key = key_of(config)
         self.failures[key] = (config, message)
         with failures(self.path, "be written"):
@@ -158,15 +158,15 @@ NAMES = (
 
 
 def has_its_key(line):
-    """Whether a line's object has a config, and the key of it."""
+    """Whether the object of a line has a config and its key."""
     try:
         return isinstance(line.get("config"), dict) and line.get("key") == key_of(line["config"])
-    except RecursionError:  # nested so deeply that it could be read, and just not written
+    except RecursionError:  # nested too deeply to be written, though it could be read
         return False
 
 
 def checked_result(line):
-    """Return the Result in a line's object, or None if it is none."""
+    """Return the Result in the object of a line, or None if it is invalid."""
     if (
         line.keys() != set(Result._fields)
         or not isinstance(line["config"], dict)
@@ -183,6 +183,6 @@ def checked_result(line):
 
 
 def current(result):
-    """Return a Result of an earlier version as this one has it: without settings that runs no longer have, and so of another key."""
+    """Return a Result of an earlier version in the current form: without obsolete settings, and thus with another key."""
     config = present(result.config)
     return result if config == result.config else result._replace(key=key_of(config), config=config)

@@ -1,7 +1,7 @@
 """Processes that train: this one, joblib's workers, or those of a Dask cluster.
 
-joblib's workers end when the process that started them has ended, be it killed: each has a thread that looks. The workers of a
-cluster were started by others; there a job looks whether it is still wanted (``cancelled``).
+A worker of joblib has a thread that ends it when the process that started it has ended, even if that was killed. The workers
+of a cluster do not belong to this process; there a job checks whether it was cancelled (``cancelled``).
 """
 
 import multiprocessing
@@ -14,11 +14,11 @@ import warnings
 from ..errors import BackendError
 from ..system import signals
 
-LOOK = 0.5  # seconds between two looks of a worker at whether its parent is still there
+LOOK = 0.5  # seconds between two checks of a worker whether its parent is alive
 
 
 class Crash(Exception):
-    """A worker died; the text says so in a line."""
+    """A worker died; the text is one line about it."""
 
 
 def run_jobs(task, jobs, workers, cluster=None, alone=False):
@@ -26,9 +26,9 @@ def run_jobs(task, jobs, workers, cluster=None, alone=False):
 
     Args:
         task: a function that can be pickled.
-        workers: processes; 1 is this one, unless `alone`.
-        cluster: the address of a Dask scheduler; workers None then takes all that it has.
-        alone: whether the jobs get a process of their own.
+        workers: number of processes; 1 means this one, unless `alone`.
+        cluster: the address of a Dask scheduler; workers None then takes all of its workers.
+        alone: whether each job runs in a separate process.
 
     Raises:
         Crash: a worker died.
@@ -43,17 +43,17 @@ def run_jobs(task, jobs, workers, cluster=None, alone=False):
 
 
 def begin_worker(parent):
-    """Begin a worker of the process `parent`, which alone decides when it ends: signals are ignored, and its death is noticed."""
+    """Initialise a worker of the process `parent`: it ignores signals, and ends when `parent` ends."""
     signals.ignore()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent):
-    """Wait until the process `parent` has ended, however it ended, and end this one at once.
+    """Wait until the process `parent` has ended, and end this one at once.
 
-    Nothing is saved by then: another sweep may already have the folder. Whatever file is half written has another name.
+    Nothing is saved: another sweep may already use the folder. Incomplete files have temporary names.
     """
-    if os.name == "nt":  # the number of the parent stays the same there when it has ended
+    if os.name == "nt":  # there os.getppid() does not change when the parent ends
         multiprocessing.parent_process().join()
     else:
         while os.getppid() == parent:
@@ -71,10 +71,10 @@ def _in_workers(task, jobs, workers):
     parallel = Parallel(return_as="generator_unordered", **options)
     ended = False
     try:
-        # Ctrl-C reaches every process of a terminal, and a batch system may signal all of a job: the workers leave it to this one.
+        # Ctrl-C reaches every process of a terminal, and batch systems signal all processes of a job; only this one handles it.
         with signals.held_back():
             _start_trackers()
-        with signals.held_back():  # some milliseconds: to start the workers, not to wait for them
+        with signals.held_back():  # only while the workers start, which takes milliseconds
             started = Parallel(return_as="generator", **options)(delayed(int)() for _ in range(workers))
         for _ in started:
             pass
@@ -88,7 +88,7 @@ def _in_workers(task, jobs, workers):
 
 
 def quietly(outcomes):
-    """Yield what a generator of joblib does, which warns where it is left early: the jobs that are cut off then are no waste."""
+    """Yield from a generator of joblib without its warning when it is closed early."""
     try:
         for outcome in outcomes:  # noqa: UP028  (yield from would close it before the block below)
             yield outcome
@@ -99,7 +99,7 @@ def quietly(outcomes):
 
 
 def _start_trackers():
-    """Start the processes in which multiprocessing and loky keep track of semaphores: when the former starts, it lets signals through."""
+    """Start the resource trackers of multiprocessing and loky in advance, because starting them unblocks signals."""
     if os.name == "posix":
         from multiprocessing import resource_tracker
 
@@ -110,14 +110,14 @@ def _start_trackers():
 
 
 def cancelled():
-    """Whether this is a task of a Dask cluster that nobody waits for any more: its client has ended or has given it up."""
+    """Whether this is a cancelled task of a Dask cluster: its client has ended or no longer needs it."""
     distributed = sys.modules.get("distributed")
     if distributed is None:
         return False
     try:
         worker = distributed.get_worker()
         return worker.state.tasks[worker.get_current_task()].state == "cancelled"
-    except (ValueError, KeyError):  # this is no worker of a cluster, or not the thread of its task
+    except (ValueError, KeyError):  # not a worker of a cluster, or not the thread of its task
         return False
 
 

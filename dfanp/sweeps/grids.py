@@ -1,30 +1,37 @@
-"""Grids: the values that a sweep gives to each setting, and all their combinations."""
+"""Grids: the values of each setting in a sweep, and all their combinations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from itertools import product as combinations
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from ..errors import shown
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+S = TypeVar("S", bound="DataclassInstance")
+T = TypeVar("T")
 MOST = 10_000  # values in the ranges of one text
 
 
-def values(text, convert):
-    """Return what a text such as ``1,2``, ``1e-4:4e-4:6`` or ``log:1e-4:1e-1:8`` stands for, a tuple without repetitions.
+def values(text: str, convert: Callable[[str], T]) -> tuple[T, ...]:
+    """Return what a text such as ``1,2``, ``1e-4:4e-4:6`` or ``log:1e-4:1e-1:8`` means, as a tuple without repetitions.
 
     Args:
-        text: values between commas; among them ``start:stop:count`` for so many numbers at equal distances, ends
-            included, or ``log:start:stop:count`` at equal quotients.
-        convert: makes a value of each part (and of each number of a range, as text).
+        text: values and ranges, separated by commas. A range is ``start:stop:count`` (equally spaced) or
+            ``log:start:stop:count`` (logarithmically spaced), both ends included.
+        convert: converts the text of each value, and of each number of a range.
 
     Raises:
-        ValueError: a range is none, all ranges together have more than MOST values, or from `convert`.
+        ValueError: a range is malformed, all ranges together have more than MOST values, or from `convert`.
     """
     if not isinstance(text, str):
         raise TypeError(f"text must be a str such as '1,2', got {shown(text)}")
-    parts, left = [], MOST
+    parts: list[str] = []
+    left = MOST
     for part in text.split(","):
         found = spaced(part, left) if ":" in part else [part.strip()]
         left -= len(found) if ":" in part else 0
@@ -33,7 +40,7 @@ def values(text, convert):
 
 
 def spaced(text, most=MOST):
-    """Return the numbers of a range, at most `most`, as texts that read back as the same floats, with ten digits at the most."""
+    """Return the numbers of a range, at most `most` of them, as texts with at most ten digits."""
     log = text.strip().startswith("log:")
     ends = text.strip().removeprefix("log:").split(":")
     wanted = f"{text!r} is not a range: write start:stop:count or log:start:stop:count, such as log:1e-4:1e-1:8"
@@ -53,16 +60,16 @@ def spaced(text, most=MOST):
     return texts
 
 
-def product(settings, **axes):
+def product(settings: S, **axes: Any) -> list[S]:
     """Return `settings` with every combination of the values of `axes`, the last axis fastest.
 
     Args:
-        settings: a dataclass such as ``dfanp.settings``.
-        axes: name of a field -> a value, or a list (or tuple, range or array) of them; of a field that is a tuple itself, such
-            as `hidden`, a list of tuples.
+        settings: a dataclass, such as those of ``dfanp.settings``.
+        axes: name of a field -> a value, or a list (tuple, range, array) of values; for a field that is a tuple, such as
+            `hidden`, a list of tuples.
 
     Raises:
-        ValueError: a name is no field.
+        ValueError: a name is not a field.
     """
     known = {field.name for field in fields(settings)}
     for name in axes:
@@ -73,14 +80,14 @@ def product(settings, **axes):
 
 
 def many(value, of_tuples):
-    """Return the values of an axis as a list of Python's own numbers."""
+    """Return the values of an axis as a list of Python numbers."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
     single = isinstance(value, str) or not isinstance(value, Sequence) or (of_tuples and isinstance(value, tuple))
     return [value] if single else list(value)
 
 
-def varied(configs):
+def varied(configs: Iterable[dict]) -> list[str]:
     """Return the names of the settings that differ among `configs` (dicts), in their order."""
     names = dict.fromkeys(name for config in configs for name in config)
     distinct = lambda name: {repr(config.get(name)) for config in configs}

@@ -1,4 +1,4 @@
-"""What a sweep is divided into: runs that are trained together, and how one process trains them."""
+"""The jobs of a sweep: runs that are trained together, by one process."""
 
 import time
 import warnings
@@ -25,37 +25,37 @@ from ..training import TEST_BATCH
 from .executors import cancelled
 from .progress import read_progress, write_final, write_progress
 
-SAVE_AFTER = 5.0  # seconds of training between two savings of a job's progress, at least
-SAVE_SHARE = 0.05  # of a job's time, at most, that saving takes
-JOBS_AT_LEAST = 8  # of a sweep that has as many runs: there may be so many workers
+SAVE_AFTER = 5.0  # minimum of seconds of training between two checkpoints of a job
+SAVE_SHARE = 0.05  # maximal share of a job's time that saving takes
+JOBS_AT_LEAST = 8  # minimal number of jobs of a sweep with as many runs, for as many workers
 MOST_JOINED = 16  # replicas of a job on the CPU
-MOST_ON_GPU = 256  # beyond that a card gains nothing, and an interrupted job loses more
-SHARE_OF_GPU = 0.7  # of its free memory, that a job may take by estimate
-JOINED_BYTES = {"numpy": 64 << 20}  # of their weights
-OTHERS_JOINED_BYTES = 2 << 20  # beyond a cache, the compiled tiers gain nothing
+MOST_ON_GPU = 256  # more gain no speed, and lose more work on an interrupt
+SHARE_OF_GPU = 0.7  # maximal share of its free memory for a job, by estimate
+JOINED_BYTES = {"numpy": 64 << 20}  # maximal size of the weights of a job
+OTHERS_JOINED_BYTES = 2 << 20  # beyond the cache, joining does not speed up the compiled tiers
 
 
 class Job(NamedTuple):
-    """Runs that are trained together: `settings`, alike but for seed and learning rate, and their keys."""
+    """Runs that are trained together: `settings`, which differ only in seed and learning rate, and their keys."""
 
     settings: tuple
     keys: tuple
 
     @property
     def name(self):
-        """What its files are called."""
+        """The name of its files."""
         return key_of({"job": list(self.keys)})
 
 
 class Outcome(NamedTuple):
-    """What came of a job: its Results, or why there are none.
+    """The outcome of a job: its Results, or why it has none.
 
     Attributes:
-        state: "done", "stopped" (it goes on from its progress), "divided" (it was too large for the memory: its halves are trained
-            instead) or "failed".
-        error: a line, of one that is divided or failed.
+        state: "done", "stopped" (it resumes from its checkpoint), "divided" (it was too large for the memory; its halves are
+            trained instead) or "failed".
+        error: one line, if it was divided or failed.
         seconds: of training, by this and earlier starts.
-        notes: a line for each kernel that was turned down (``Kernels.notes``).
+        notes: one line for each kernel that was rejected (``Kernels.notes``).
     """
 
     job: Job
@@ -67,10 +67,10 @@ class Outcome(NamedTuple):
 
 
 def resolved(settings, data_dir=None):
-    """Return each of `settings` with the data's digest, the device and the kernels that compute it.
+    """Return each of `settings` with the digest of its data and the names of its device and kernels.
 
     Raises:
-        DataError, BackendError, ValueError: a setting cannot be had here, or is out of its range.
+        DataError, BackendError, ValueError: a setting is not available here, or out of range.
     """
     found = []
     for each in settings:
@@ -101,14 +101,14 @@ def _free_bytes(device):
 
 
 def jobs_of(settings, data_dir=None):
-    """Return the Jobs that a list of resolved settings makes, in the order of the first run of each; equal ones once."""
+    """Return the Jobs for a list of resolved settings without duplicates, in the order of their first runs."""
     alike, unique = {}, dict.fromkeys(settings)
     for each in unique:
         alike.setdefault(replace(each, lr=1.0, seed=0), []).append(each)
     jobs = []
     for shape, runs in alike.items():
         most = most_joined(shape, shape.features(_dataset(shape.data, data_dir)))
-        if shape.device == "cpu":  # a GPU has one worker, which it should fill
+        if shape.device == "cpu":  # a GPU has a single worker, whose jobs should fill it
             most = min(most, ceil(len(unique) / JOBS_AT_LEAST))
         size = ceil(len(runs) / ceil(len(runs) / most))
         jobs += [job_of(runs[start : start + size]) for start in range(0, len(runs), size)]
@@ -122,17 +122,17 @@ def job_of(runs):
 
 
 def halves(job):
-    """Return a Job as two."""
+    """Return the two halves of a Job."""
     middle = ceil(len(job.keys) / 2)
     return [Job(job.settings[part], job.keys[part]) for part in (slice(middle), slice(middle, None))]
 
 
 def most_joined(settings, features):
-    """Return how many runs with these settings, on so many features, are worth joining; on a GPU, as many as its free memory holds."""
+    """Return the maximal number of runs with these settings in a job; on a GPU, as many as its free memory holds."""
     number = 4 if settings.dtype == "float32" else 8
     size = number * sum(a * b for a, b in pairwise((features, *settings.hidden, 1)))
     if settings.device != "cpu":
-        # Weights, gradient, state and what an update makes; the largest batch; the examples of this epoch and the next.
+        # Weights, gradient, state and temporaries of an update; the largest batch; the examples of this epoch and the next.
         slots = len(optimizers.parse(settings.opt)[0].slots)
         batch = number * max(TEST_BATCH, settings.batch_size or 0) * (features + 3 * sum(settings.hidden))
         each = size * (3 + slots) + batch + 3 * settings.bytes_of_examples(features)
@@ -141,40 +141,40 @@ def most_joined(settings, features):
         ):  # which computes in float64: weights, feedback and gradients, and the probe with what it leads to
             each += 8 * (3 * size // number + PROBE_SIZE * (features + 3 * sum(settings.hidden)))
         return max(1, min(MOST_ON_GPU, int(SHARE_OF_GPU * _free_bytes(settings.device) / each)))
-    if settings.method in BASELINES:  # each keeps a table of its own
+    if settings.method in BASELINES:  # each has its own tables of products
         return 1
     return max(1, min(MOST_JOINED, JOINED_BYTES.get(settings.kernels, OTHERS_JOINED_BYTES) // size))
 
 
 @lru_cache(maxsize=2)
 def _problem(settings, data_dir, threads):
-    """Return the problem of `settings` for runs in this process to share."""
+    """Return the problem of `settings`, shared by the runs of this process."""
     backend = Backend(settings.device, threads, settings.kernels)
     return settings.problem(_dataset(settings.data, data_dir), backend)
 
 
 def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=((), ())):
-    """Train a job in this process; return its Outcome. Nothing that a run can do wrong raises.
+    """Train a job in this process; return its Outcome. Failures of a run do not raise.
 
-    Between two epochs it looks for a file ``stop`` in the folder: with that it saves its progress and ends. On a cluster that no
-    longer wants it, it ends without.
+    After each epoch it checks for a file ``stop`` in the folder; if it exists, the job saves its progress and ends. A
+    cancelled job of a cluster ends without saving.
 
     Args:
         folder: of the sweep.
         threads: of the kernels; the numpy tier, whose last bits depend on it, takes 1.
-        keep: keys of the runs whose final arrays are kept.
-        definitions: what the process that asks has loaded: ``plugins.loaded``.
+        keep: keys of the runs whose final arrays are saved.
+        definitions: the plugins of the main process (``plugins.loaded``).
     """
     folder = Path(folder)
     marker = folder / "progress" / f"{job.name}.running"
     try:
         if (folder / "stop").exists() or cancelled():
             return Outcome(job, "stopped")
-        with suppress(OSError):  # a full disk: then a crash has fewer suspects, no more
+        with suppress(OSError):  # on a full disk, a crash cannot be attributed to this job
             marker.touch()
         plugins.load_all(definitions)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", KernelWarning)  # the Outcome has it among its notes
+            warnings.simplefilter("ignore", KernelWarning)  # it is in the notes of the Outcome
             return _train(job, folder, threads, data_dir, keep)
     except MemoryError as error:
         state = "divided" if len(job.keys) > 1 else "failed"
@@ -203,7 +203,7 @@ def _train(job, folder, threads, data_dir, keep):
     def save():
         nonlocal saved, cost
         began = time.monotonic()
-        with suppress(RecordError, OSError):  # on a full disk the run goes on, it only could not be resumed
+        with suppress(RecordError, OSError):  # on a full disk the run continues, but could not be resumed
             write_progress(path, training.arrays(), rows, seconds)
         saved = time.monotonic()
         cost = saved - began
@@ -216,7 +216,7 @@ def _train(job, folder, threads, data_dir, keep):
                 each.append(row)
         over = training.epoch == first.epochs or training.diverged
         if not over and ((asked := (folder / "stop").exists()) or cancelled()):
-            if asked:  # otherwise the folder may be another sweep's by now
+            if asked:  # a cancelled job must not write: another sweep may use the folder
                 save()
             return Outcome(job, "stopped", seconds=seconds)
         if not over and time.monotonic() - saved > max(SAVE_AFTER, cost / SAVE_SHARE):

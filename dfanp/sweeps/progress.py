@@ -1,4 +1,4 @@
-"""Where a job of a sweep stands: one file, renamed into place whole, with its arrays and its records so far."""
+"""The progress of a job of a sweep: a file with its arrays and records so far, written atomically."""
 
 import json
 import os
@@ -18,12 +18,12 @@ LARGEST = 1 << 26  # bytes of the records in a progress file
 def write_progress(path, arrays, rows, seconds):
     """Write ``Training.arrays()``, the rows of each replica and the seconds so far to `path`."""
     message = np.frombuffer(json.dumps({"rows": rows, "seconds": seconds}, allow_nan=False).encode(), np.uint8)
-    # A worker that outlived its sweep may write the same file: each has a name of its own until it is whole.
+    # A worker that outlived its sweep may write the same file, so temporary names contain the process id.
     write_whole(path, lambda file: np.savez(file, **arrays, told=message), f".{os.getpid()}")
 
 
 def read_progress(path, expected, replicas):
-    """Return the arrays (None where nothing is there yet), the rows of each of `replicas` and the seconds.
+    """Return the arrays (None without a file), the rows of each of `replicas`, and the seconds.
 
     Args:
         expected: ``Training.arrays()``.
@@ -40,13 +40,13 @@ def read_progress(path, expected, replicas):
                 size = archive.getinfo("told.npy").file_size
             if size > min(LARGEST, path.stat().st_size):
                 raise damaged
-            header = 128  # bytes that NumPy puts before so short an array
+            header = 128  # size of NumPy's header of such an array
             arrays = read_checkpoint(path, expected | {"told": np.zeros(size - header, np.uint8)})
             message = loads(arrays.pop("told").tobytes())
             rows, seconds = message["rows"], float(message["seconds"])
         except (OSError, MemoryError):
             raise
-        except Exception:  # zipfile raises a dozen kinds, and the rows may be anything
+        except Exception:  # zipfile raises many kinds, and the rows may be anything
             raise damaged from None
     epoch, alive = int(arrays["epoch"]), arrays["alive"]
     if not isinstance(rows, list) or len(rows) != replicas:
@@ -62,7 +62,7 @@ def read_progress(path, expected, replicas):
 
 
 def write_final(path, arrays, r):
-    """Write the arrays of replica r (None: of a single run) as those of the run alone."""
+    """Write the arrays of replica r (None: of a single run) as those of a solo run."""
     counts = ("epoch", "optimizer/step")
     if r is not None:
         alone = lambda name, array: array[r : r + 1] if name == "alive" else array[r]

@@ -1,15 +1,15 @@
-"""Many runs: in workers, joined where that is faster, resumed whatever happened; each comes out as if it had run alone.
+"""Sweeps: many runs in worker processes, joined where that is faster, and resumed after any interrupt.
 
-A sweep is a list of settings (``grids.product`` makes one) and a folder (``store.Store``). Runs that differ only in seed and
-learning rate are joined into jobs, replicas of one training, where a step of several costs less than several steps. How
-they are joined hangs on the settings alone, and results hang neither on that nor on the workers: on one tier the sweep has the
-same store.
+A sweep is a list of settings (see ``grids.product``) and a folder (``runs.store.Store``). Runs that differ only in seed and
+learning rate are joined into jobs, replicas of one training, if that is faster. How they are joined depends only on the
+settings, and the results depend neither on that nor on the workers: on the same tier, every start yields the same store.
 
-Only the process that started the sweep writes the store. A job that takes long keeps its progress in a file of its own, from
-which the next start goes on.
+Only the process that started the sweep writes the store. A long job saves its progress in a file, from which the next start
+resumes.
 """
 
 import weakref
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,10 @@ from .. import plugins
 from ..backend import default_threads, usable_cores
 from ..errors import RecordError
 from ..problems.folders import named_folder
-from ..runs.store import Store, key_of
+from ..problems.settings import TrainingSettings
+from ..runs.store import Result, Store, key_of
 from ..system import signals
-from .jobs import Outcome, halves, jobs_of, resolved, train
+from .jobs import Job, Outcome, halves, jobs_of, resolved, train
 
 
 class Sweep:
@@ -28,13 +29,13 @@ class Sweep:
 
     Args:
         settings: a list of ``dfanp.settings``, each with repeats 1.
-        path: of the folder; made if it is not there. What stands in it already is not run again.
-        workers: processes that train; 1 trains in this one. With `cluster`, tasks at once (None: all it has).
-        threads: of the kernels, in each worker; None divides the cores that this process may use, within the limits that are set
-            for it (``threads.default_threads``). The numpy tier takes 1, so that its bits do not depend on the workers.
+        path: of the folder, created if it does not exist. Runs whose results it contains are not trained again.
+        workers: number of processes; 1 trains in this one. With `cluster`, concurrent tasks (None: as many as it has workers).
+        threads: of the kernels in each worker; None divides the cores of this process among the workers
+            (``threads.default_threads``). The numpy tier uses 1, so that its bits do not depend on the workers.
         data_dir: see ``problems.load``.
-        keep: whether to keep the final arrays of each run; or those of `settings` to keep them of.
-        cluster: the address of a Dask scheduler whose workers see the folder under the same name.
+        keep: whether to save the final arrays of each run, or the list of settings for which to save them.
+        cluster: the address of a Dask scheduler, whose workers must see the folder under the same path.
 
     Attributes:
         store: the ``Store``.
@@ -46,7 +47,16 @@ class Sweep:
         ValueError, DataError, BackendError: see ``resolved``.
     """
 
-    def __init__(self, settings, path, workers=1, threads=None, data_dir=None, keep=False, cluster=None):
+    def __init__(
+        self,
+        settings: Sequence[TrainingSettings],
+        path: str | Path,
+        workers: int | None = 1,
+        threads: int | None = None,
+        data_dir: str | Path | None = None,
+        keep: bool | Sequence[TrainingSettings] = False,
+        cluster: str | None = None,
+    ) -> None:
         data_dir = named_folder(data_dir)  # workers may have another environment and current folder
         self.settings = resolved(settings, data_dir)
         self.jobs, self.workers, self.cluster = jobs_of(self.settings, data_dir), workers, cluster
@@ -65,49 +75,48 @@ class Sweep:
             self.close()
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> "Sweep":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def close(self):
-        """End what is still running, and give the folder back."""
+    def close(self) -> None:
+        """End running jobs, and release the lock of the folder."""
         outcomes = self._running()
         if outcomes is not None:
-            with suppress(ValueError):  # another thread is in it
+            with suppress(ValueError):  # it is running in another thread
                 outcomes.close()
         self.store.close()
 
-    def stop(self):
-        """Ask the running jobs to end after their epoch; ``outcomes`` then ends, and a new Sweep goes on from there."""
+    def stop(self) -> None:
+        """Ask the running jobs to end after their epoch. ``outcomes`` then ends, and a new Sweep resumes."""
         self.stopping = True
         (self.path / "stop").touch()
 
     @property
-    def pending(self):
-        """The Jobs with a run that has no result yet (or whose final arrays are wanted and not there)."""
-        kept = lambda key: key not in self.keep or self.store.checkpoint(key).exists()
-        lacks = lambda key: key not in self.store.results or not kept(key)
+    def pending(self) -> list[Job]:
+        """The Jobs with a run without a result (or without the final arrays that `keep` asks for)."""
+        saved = lambda key: key not in self.keep or self.store.checkpoint(key).exists()
+        lacks = lambda key: key not in self.store.results or not saved(key)
         return [job for job in self.jobs if any(map(lacks, job.keys))]
 
-    def results(self):
-        """Return the Results of this sweep's settings that are there, in their order."""
+    def results(self) -> list[Result]:
+        """Return the Results so far, in the order of the settings."""
         keys = dict.fromkeys(key_of(each.config()) for each in self.settings)
         return [self.store.results[key] for key in keys if key in self.store.results]
 
-    def outcomes(self):
-        """Run what is pending, yielding the Outcome of each job once it is on the disk, in the order in which they end.
+    def outcomes(self) -> Generator[Outcome, None, None]:
+        """Run the pending jobs, yielding the Outcome of each in the order in which they end, once it is on the disk.
 
-        A worker that dies takes others' work with it. The jobs that were running then are tried again, one at a time, each in a
-        process of its own; one that kills that too has failed. A job that is too large for the memory is divided, and its halves are
-        run.
+        If a worker dies, the jobs that were running are retried one at a time, each in a separate process; a job that crashes
+        that process, too, has failed. A job that is too large for the memory is divided into halves.
 
-        In the main thread SIGTERM and SIGHUP raise KeyboardInterrupt meanwhile, as Ctrl-C does, where nobody handles or ignores
-        them. However this ends, or its process, no worker goes on.
+        Meanwhile SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread, as Ctrl-C does, unless they are handled or
+        ignored already. No worker survives the end of this generator or of its process.
         """
         outcomes = self._outcomes()
-        self._running = weakref.ref(outcomes)  # who drops it ends it, too
+        self._running = weakref.ref(outcomes)  # dropping the generator ends it
         return outcomes
 
     def _outcomes(self):
@@ -144,12 +153,12 @@ class Sweep:
 
     @property
     def _task(self):
-        """A function of a job that trains it."""
+        """A function that trains a job."""
         shared = dict(threads=self.threads, data_dir=self.data_dir, keep=self.keep, definitions=plugins.loaded())
         return partial(train, folder=str(self.path), **shared)
 
     def _keep(self, outcome):
-        """Write what came of a job, and return it: as failed, if it cannot be written."""
+        """Write the outcome of a job and return it; as failed, if it cannot be written."""
         job = outcome.job
         if outcome.state == "done":
             try:

@@ -1,1 +1,1 @@
-"""What the library needs of Python and of the operating system: lazy imports, signals, threads."""
+"""Python and the operating system: lazy imports, signals, threads."""

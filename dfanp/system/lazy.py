@@ -1,4 +1,4 @@
-"""Modules that are imported at their first use: the command line reads the settings of a run without NumPy."""
+"""Modules that are imported at their first use, so that the command line reads settings without NumPy."""
 
 import importlib
 import importlib.util
@@ -7,7 +7,7 @@ from types import ModuleType
 
 
 class Lazy(ModuleType):
-    """A module with the attributes of the module of its name, which is imported when the first of them is read."""
+    """A stand-in for the module of the same name, which it imports at the first access of an attribute."""
 
     def __getattr__(self, attribute):
         name = self.__name__

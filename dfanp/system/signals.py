@@ -1,6 +1,6 @@
-"""The signals that ask a process to end: Ctrl-C, and what ``kill``, a batch system or a terminal that closes sends.
+"""The signals that ask a process to end: Ctrl-C, and those from ``kill``, a batch system or a terminal that closes.
 
-A signal that is ignored when a process starts stays ignored: that is how ``nohup`` and a shell's background jobs ask for it.
+A signal that is ignored when a process starts stays ignored, as ``nohup`` and background jobs of a shell require.
 """
 
 import signal
@@ -11,35 +11,40 @@ STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", 
 
 @contextmanager
 def handled(handler, unhandled=False):
-    """Call ``handler(signum, frame)`` for each of STOPS that is not ignored, or of these only for the `unhandled` ones.
+    """Within the block, ``handler(signum, frame)`` handles each of STOPS that is not ignored.
 
-    Only the main thread can have it so; elsewhere nothing changes.
+    In another thread than the main one nothing changes.
+
+    Args:
+        unhandled: whether to leave signals alone that have a handler already.
     """
     before = {each: signal.getsignal(each) for each in STOPS}
-    kept = (signal.SIG_IGN, None)  # None: C code handles it
-    ours = {each: old for each, old in before.items() if old == signal.SIG_DFL or not unhandled and old not in kept}
+    unchanged = (signal.SIG_IGN, None)  # None: C code handles it
+    own = {
+        each: old for each, old in before.items() if old == signal.SIG_DFL or not unhandled and old not in unchanged
+    }
     with suppress(ValueError):  # not the main thread
-        for each in ours:
+        for each in own:
             signal.signal(each, handler)
     try:
         yield
     finally:
         with suppress(ValueError):
-            for each, old in ours.items():
+            for each, old in own.items():
                 if signal.getsignal(each) is handler:
                     signal.signal(each, old)
 
 
 def as_ctrl_c():
-    """Return a context in which all of STOPS raise KeyboardInterrupt, but for those that somebody handles or has ignored."""
+    """Return a context in which all of STOPS raise KeyboardInterrupt, except those that are handled or ignored already."""
     return handled(signal.default_int_handler, unhandled=True)
 
 
 @contextmanager
 def held_back():
-    """Hold back all of STOPS: in this thread until the end of the block, and for good in the processes that it starts meanwhile.
+    """Block all of STOPS in this thread until the end of the block, and permanently in processes started within it.
 
-    None is lost: here it is handled afterwards. (On Windows this does nothing.)
+    A blocked signal is handled after the block. (On Windows this does nothing.)
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -52,6 +57,6 @@ def held_back():
 
 
 def ignore():
-    """Ignore all of STOPS in this process for good."""
+    """Ignore all of STOPS in this process, permanently."""
     for each in STOPS:
         signal.signal(each, signal.SIG_IGN)

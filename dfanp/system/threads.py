@@ -1,4 +1,4 @@
-"""What the threads of a process share: its processors, the limits that others set, and settings that hold for all of them."""
+"""Resources shared by the threads of a process: its processors, their limits, and process-wide settings."""
 
 import os
 import re
@@ -11,16 +11,16 @@ from threading import Condition, RLock, local
 from typing import NamedTuple
 
 LIMITS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT")  # variables that batch systems, joblib and Dask set
-# NumPy's own OpenBLAS has no more threads, on any machine: that many are not a limit that somebody set.
+# The maximum of NumPy's own OpenBLAS on any machine: this number is not a limit set by the user.
 MOST_OF_BLAS = 64
-FORK_WAITS = 60  # seconds, at most, for trainings in other threads to end their epoch
+FORK_WAITS = 60  # seconds to wait for trainings in other threads to finish their epoch
 
 
 def default_threads(most=None):
-    """Return how many threads to use where nobody says: a core each, within all limits that are set for this process.
+    """Return the default number of threads: one per core, within all limits of this process.
 
-    These are its processors (``usable_cores``), OMP_NUM_THREADS, the present limit of NumPy's BLAS (of threadpoolctl, or of a
-    variable such as OPENBLAS_NUM_THREADS), and `most`, of the kernels, unless it is None.
+    The limits are its processors (``usable_cores``), OMP_NUM_THREADS, the current limit of NumPy's BLAS (set by threadpoolctl
+    or a variable such as OPENBLAS_NUM_THREADS), and `most`, that of the kernels, unless it is None.
     """
     limits = [usable_cores(), most, *(first_number(os.environ.get(name)) for name in LIMITS)]
     limits += [threads for threads in (*blas().shared.outside(), *numbers_of(blas().own)) if threads < MOST_OF_BLAS]
@@ -28,13 +28,13 @@ def default_threads(most=None):
 
 
 def first_number(text):
-    """Return the first of the whole numbers, separated by commas, of OMP_NUM_THREADS; None unless it is one above 0."""
+    """Return the first of the comma-separated numbers in OMP_NUM_THREADS; None unless it is a whole number above 0."""
     found = re.match(r"\s*\+?(\d+)\s*(,|$)", text or "")
     return int(found[1]) or None if found else None
 
 
 def usable_cores():
-    """Return how many processors this process may use: those it may run on, within the quota of its container."""
+    """Return the number of processors of this process: those it may run on, within the quota of its container."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     quota = cpu_quota()
     return cores if quota is None else max(1, min(cores, ceil(quota)))
@@ -42,9 +42,10 @@ def usable_cores():
 
 @cache
 def cpu_quota(root="/"):
-    """Return how many processors' time Linux's control groups leave this process, such as 1.5; None without a quota.
+    """Return the CPU quota of this process by Linux's control groups, in processors, such as 1.5; None without a quota.
 
-    Both versions are read, of the process's own group and of those around it. A container may see its own group as the root.
+    Both versions of control groups are read, for the group of the process and its parents. A container may see its own group
+    as the root.
     """
     root, quotas = Path(root), []
     try:
@@ -67,40 +68,40 @@ def quota_of(group):
             quota, period = map(int, " ".join((group / name).read_text(encoding="utf-8") for name in names).split())
             if quota > 0 and period > 0:
                 return quota / period
-        except (OSError, ValueError):  # not of this version; "max", which is no quota
+        except (OSError, ValueError):  # the other version; or "max", which means no quota
             continue
     return None
 
 
 def free_in_children(lock):
-    """Return a lock of which a child of fork has a free one, whichever thread holds it in the parent: the fork waits for that one."""
+    """Return a lock that is free in a forked child, because the fork waits for the thread that holds it."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
     return lock
 
 
 def once(make):
-    """Return a function that keeps what ``make(*arguments)`` returned for the same arguments; made by one thread, and others wait."""
-    kept, lock = cache(make), free_in_children(RLock())
+    """Return `make` with a cache: one thread computes a result, and others wait for it."""
+    cached, lock = cache(make), free_in_children(RLock())
 
     @wraps(make)
     def get(*arguments):
         with lock:
-            return kept(*arguments)
+            return cached(*arguments)
 
     return get
 
 
 class ProcessSetting:
-    """A setting of the whole process, such as BLAS's number of threads, that threads take for some time and then put back.
+    """A process-wide setting, such as the number of BLAS threads, that threads hold for some time and then restore.
 
-    Threads that want the same value hold it together. One that wants another waits until they let go, and those that ask later
-    wait behind it. The last to let go restores what was set before the first.
+    Threads that need the same value hold it together. A thread that needs another value waits until they release it, and
+    later threads queue behind it. The last to release it restores the original value.
 
     Args:
-        get, put: ``get()`` returns what is set, ``put(value)`` sets it.
-        restore: ``restore(value)`` sets what was there before, where that takes more than ``put``.
-        delays_fork: ``delays_fork(value)`` says whether a fork should wait for the threads that hold a value.
+        get, put: ``get()`` returns the value, ``put(value)`` sets it.
+        restore: ``restore(value)`` restores the original value, if that takes more than ``put``.
+        delays_fork: ``delays_fork(value)``: whether a fork should wait for the threads that hold a value.
     """
 
     def __init__(self, get, put, restore=None, delays_fork=lambda value: False):
@@ -112,29 +113,29 @@ class ProcessSetting:
             os.register_at_fork(**parent, after_in_child=self._in_child)
 
     def outside(self):
-        """Return the value that others have set, whatever is held at present."""
+        """Return the original value, even while another one is held."""
         with self.turn:
             return self.get() if self.before is None else self.before
 
     def held(self, value):
-        """Return a context in which the setting is `value`; what the calling thread held around it, it holds again afterwards."""
+        """Return a context in which the setting is `value`; afterwards the calling thread holds its previous value again."""
         return Holding(self, value)
 
     def change(self, value):
-        """Let the calling thread hold `value` (None: nothing); return what it held.
+        """Make the calling thread hold `value` (None: nothing); return its previous value.
 
-        It holds one value at a time, so no two threads can wait for each other.
+        It holds one value at a time, so there can be no deadlock.
         """
         held = getattr(self.own, "value", None)
         if held != value:
             with self.turn:
                 if held is not None:
-                    self._let_go()
+                    self._release()
                 if value is not None:
                     self._take(value)
         return held
 
-    def _let_go(self):
+    def _release(self):
         self.own.value, self.holders = None, self.holders - 1
         if not self.holders:
             self.restore(self.before)
@@ -167,14 +168,14 @@ class ProcessSetting:
             self._wait(lambda: self.holders <= mine, FORK_WAITS)
 
     def _in_child(self):
-        # What other threads held stays set until the next to let go restores it: BLAS's own locks may not be free right now.
+        # The value of other threads stays set until the next release restores it: the locks of BLAS may not be free now.
         self.holders = int(getattr(self.own, "value", None) is not None)
         self.queue.clear()
         self.turn.release()
 
 
 class Holding:
-    """The context of ``ProcessSetting.held``: a class, since a generator would take longer than BLAS takes to be set."""
+    """The context of ``ProcessSetting.held``: a class, because a generator would take longer than the setting itself."""
 
     __slots__ = ("setting", "value", "outer")
 
@@ -189,12 +190,12 @@ class Holding:
 
 
 class Blas(NamedTuple):
-    """NumPy's BLAS, as threadpoolctl controls it: mostly one library; more where SciPy or others have brought their own.
+    """NumPy's BLAS, as threadpoolctl controls it: usually one library, more if SciPy or others have their own.
 
     Attributes:
         shared: the ProcessSetting of the libraries with one number of threads for the whole process, a tuple of numbers.
-        own: controllers of the libraries in which each thread has a number of its own.
-        of_shared: how many numbers ``shared`` has.
+        own: controllers of the libraries with a separate number for each thread.
+        of_shared: length of the tuple in ``shared``.
     """
 
     shared: ProcessSetting
@@ -204,7 +205,7 @@ class Blas(NamedTuple):
 
 @once
 def blas_pools():
-    """Return the controller of NumPy's BLAS; to find it takes a millisecond, so that is done once."""
+    """Return the controller of NumPy's BLAS; cached, because finding it takes a millisecond."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
@@ -228,20 +229,20 @@ def blas():
         put(numbers)
         give_up_control(shared)
 
-    # While it multiplies on several threads, OpenBLAS may hang in a fork, in parent or child.
+    # A fork during a multithreaded product of OpenBLAS may hang, in parent or child.
     setting = ProcessSetting(lambda: numbers_of(shared), put, restore, lambda numbers: max(numbers, default=1) > 1)
     return Blas(setting, own, len(shared))
 
 
 def give_up_control(libraries, force=False):
-    """Let any thread set the number of OpenBLAS: from 3.8 on, threadpoolctl lets only the first that does, until that one gives it up."""
+    """Allow any thread to set the number of OpenBLAS: since 3.8, threadpoolctl permits only the first that does so."""
     for library in libraries:
         if hasattr(library, "clear_controlling_thread"):
             library.clear_controlling_thread(force)
 
 
 def has_number_of_each_thread(library):
-    """Whether threadpoolctl sets the number of a BLAS for the calling thread alone: of MKL, and of OpenBLAS on OpenMP, from 3.8 on."""
+    """Whether threadpoolctl sets the number for the calling thread only: for MKL, and since 3.8 for OpenBLAS with OpenMP."""
     openmp = getattr(library, "threading_layer", None) == "openmp" and hasattr(library, "clear_controlling_thread")
     return openmp or "MKL_Set_Num_Threads_Local" in library.check_symbols
 
@@ -252,7 +253,7 @@ def numbers_of(libraries):
 
 
 def blas_on(threads):
-    """Return a context in which BLAS has so many threads; threads of Python that want different numbers take turns."""
+    """Return a context in which BLAS has this many threads; Python threads that need different numbers take turns."""
     shared, own, of_shared = blas()
     held = shared.held((threads,) * of_shared)
     return with_own(held, own, threads) if own else held
@@ -260,7 +261,7 @@ def blas_on(threads):
 
 @contextmanager
 def with_own(held, libraries, threads):
-    """Enter the context `held`, in which the calling thread has so many threads of some libraries too."""
+    """Enter the context `held`, and set the number for the calling thread in `libraries`."""
     with held:
         before = numbers_of(libraries)
         try:

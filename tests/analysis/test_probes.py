@@ -49,15 +49,15 @@ def test_probes_find_what_is_there_and_only_that(rng):
     cluster = rng.integers(0, 2, 400)
     h = rng.normal(size=(400, 6))
     h[:, 0] += 20 * cluster
-    told = probes.measured(Represented(h, {"cluster": cluster, "tossed": rng.integers(0, 2, 400)}))
-    assert min(told["cluster"][probe] for probe in ("linear", "neighbours", "leading")) > 0.99
-    assert max(told["tossed"][probe] for probe in ("linear", "neighbours", "leading")) < 0.62
-    assert 0.9 < told["variance"][0] < 1 and sum(told["variance"]) <= 1.0001
+    found = probes.measured(Represented(h, {"cluster": cluster, "tossed": rng.integers(0, 2, 400)}))
+    assert min(found["cluster"][probe] for probe in ("linear", "neighbours", "leading")) > 0.99
+    assert max(found["tossed"][probe] for probe in ("linear", "neighbours", "leading")) < 0.62
+    assert 0.9 < found["variance"][0] < 1 and sum(found["variance"]) <= 1.0001
 
 
 def test_a_label_with_one_value_tells_nothing(rng):
-    told = probes.measured(Represented(rng.normal(size=(50, 3)), {"same": np.ones(50, int)}))
-    assert list(told) == ["variance"]
+    found = probes.measured(Represented(rng.normal(size=(50, 3)), {"same": np.ones(50, int)}))
+    assert list(found) == ["variance"]
 
 
 def test_planes(rng):
@@ -93,10 +93,10 @@ DEAD = {
 def test_dead_units(h):
     """Nothing warns, and every number is finite."""
     seen = Represented(h, {"parity": np.arange(60) % 2})
-    told = probes.measured(seen)
-    variance = told["variance"]
+    found = probes.measured(seen)
+    variance = found["variance"]
     assert sum(variance) == pytest.approx(1) or (variance == [0] * len(variance) and np.ptp(h, axis=0).max() < 2)
-    assert all(0 <= accuracy <= 1 for accuracy in told["parity"].values())
+    assert all(0 <= accuracy <= 1 for accuracy in found["parity"].values())
     for kind in ("pca", "tsne"):
         points, _ = probes.plane(seen, kind)
         assert points.shape == (60, 2) and np.isfinite(points).all()
@@ -109,8 +109,8 @@ def test_very_large_and_very_small_representations(rng, scale):
     """As runs leave them that are about to diverge: what is measured does not depend on the scale."""
     cluster = rng.integers(0, 2, 100)
     h = rng.normal(size=(100, 4)) + 3 * cluster[:, None]
-    told = [probes.measured(Represented(h * by, {"cluster": cluster})) for by in (1, scale)]
-    assert told[0] == told[1]
+    found = [probes.measured(Represented(h * by, {"cluster": cluster})) for by in (1, scale)]
+    assert found[0] == found[1]
     for kind in ("pca", "tsne"):
         points, _ = probes.plane(Represented(h * scale, {"cluster": cluster}), kind)
         assert np.isfinite(points).all() and np.ptp(points[:, 0]) > 0

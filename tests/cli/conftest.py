@@ -11,13 +11,15 @@ from dfanp import plugins, registry
 from dfanp.experiments import published  # noqa: F401  (every command registers its things)
 from dfanp.problems import folders
 
+FONTS = matplotlib.get_cachedir()  # with a list of fonts, which takes seconds to make
+
 
 @pytest.fixture(autouse=True)
 def empty_cache(monkeypatch, tmp_path):
     """No test sees, or writes to, the cache of whoever runs it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "matplotlib").symlink_to(matplotlib.get_cachedir())  # a list of fonts, seconds to make
+    (tmp_path / "cache" / "matplotlib").symlink_to(FONTS)
     monkeypatch.setattr(folders, "cache", lambda: tmp_path / "cache" / "dfanp")
 
 

@@ -42,7 +42,7 @@ def test_a_value_that_a_command_cannot_compute_with_is_one_line(dfanp, monkeypat
     def refuses(*args):
         raise kind("two\nlines")
 
-    monkeypatch.setattr("dfanp.runs.saved.Kept", refuses)
+    monkeypatch.setattr("dfanp.runs.saved.SavedRun", refuses)
     if kind is KeyError:  # a fault of ours, whose traceback is to be sent in
         with pytest.raises(KeyError):
             dfanp("represent", tmp_path)

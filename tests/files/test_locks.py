@@ -77,7 +77,7 @@ def test_a_lock_that_is_removed_while_it_is_taken_is_taken_again(tmp_path, monke
 
 
 @pytest.mark.parametrize("number", [errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENOLCK])
-def test_a_file_system_without_locks_is_told_of_and_written_to(tmp_path, monkeypatch, number):
+def test_a_file_system_without_locks_is_reported_and_written_to(tmp_path, monkeypatch, number):
     monkeypatch.setattr(fcntl, "flock", failing(number))
     with (
         pytest.warns(RecordWarning, match=f"cannot be locked .{os.strerror(number)}., so another process"),

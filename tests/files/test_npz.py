@@ -33,7 +33,7 @@ def test_a_header_as_numpy_writes_it():
         ("", "Cannot parse header"),
     ],
 )
-def test_a_header_that_is_none_is_told_in_one_line(header, message):
+def test_a_header_that_is_none_is_reported_in_one_line(header, message):
     with pytest.raises(ValueError, match=message) as caught:
         npz.read_header(member(header), "W")
     assert "\n" not in str(caught.value)

@@ -86,7 +86,7 @@ def test_a_link_to_nothing_makes_its_target(tmp_path):
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_bytes() == b"new"
 
 
-def test_links_in_a_circle_are_told(tmp_path):
+def test_links_in_a_circle_are_reported(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(OSError) as caught:

@@ -200,11 +200,11 @@ def run_words(line, folder):
         code = main.run(line)
         for stream in (out, err):
             stream.flush()
-    told = [stream.buffer.getvalue().decode("utf-8") for stream in (out, err)]
+    printed = [stream.buffer.getvalue().decode("utf-8") for stream in (out, err)]
     assert code in (0, 1, 2), f"exit code {code}"
-    assert not any("Traceback" in text for text in told), told
-    last = told[1].splitlines()[-1:]
-    assert code != 2 or (last and last[0].startswith("dfanp: ")), f"exit code 2, and no complaint: {told}"
+    assert not any("Traceback" in text for text in printed), printed
+    last = printed[1].splitlines()[-1:]
+    assert code != 2 or (last and last[0].startswith("dfanp: ")), f"exit code 2, and no complaint: {printed}"
     return code
 
 

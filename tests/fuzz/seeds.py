@@ -95,8 +95,8 @@ def checkpoint():
 def progress():
     """Of a job with two replicas, one of which has diverged."""
     rows = [[row(1)], [{"epoch": 1, "status": "diverged"}]]
-    told = np.frombuffer(json.dumps({"rows": rows, "seconds": 1.5}).encode(), np.uint8)
-    whole = npz(EXPECTED | {"epoch": np.array(1), "alive": np.array([True, False]), "told": told})
+    message = np.frombuffer(json.dumps({"rows": rows, "seconds": 1.5}).encode(), np.uint8)
+    whole = npz(EXPECTED | {"epoch": np.array(1), "alive": np.array([True, False]), "told": message})
     return [b"\0" + whole, members(whole), members(whole, b"\3")]
 
 

@@ -34,9 +34,9 @@ def test_texts_are_text_wherever_they_stand():
     made = text(
         element("p", HOSTILE, element("b", HOSTILE), HOSTILE, None, title=HOSTILE, aria_label="a", class_="c")
     )
-    parsed, told = Parsed(made), pages.printable(HOSTILE)
-    assert parsed.elements == [("p", {"title": told, "aria-label": "a", "class": "c"}), ("b", {})]
-    assert parsed.text.replace("\n", "") == 3 * told
+    parsed, shown = Parsed(made), pages.printable(HOSTILE)
+    assert parsed.elements == [("p", {"title": shown, "aria-label": "a", "class": "c"}), ("b", {})]
+    assert parsed.text.replace("\n", "") == 3 * shown
     made.encode()  # no half of a character is left
     assert "\x00" not in made and "\u202e" not in made
 

@@ -75,9 +75,9 @@ def test_what_matplotlib_cannot_draw_is_one_line_and_leaves_nothing(tmp_path, mo
     monkeypatch.setattr(Figure, "savefig", fails)
     log = logging.getLogger("matplotlib")
     before = log.level, dict(matplotlib.rcParams)
-    with pytest.raises(DfanpError) as told:
+    with pytest.raises(DfanpError) as caught:
         PICTURES[name](tmp_path / "a.png")
-    assert str(told.value) == f"{tmp_path / 'a.png'}: cannot be drawn (RuntimeError: a font)"
+    assert str(caught.value) == f"{tmp_path / 'a.png'}: cannot be drawn (RuntimeError: a font)"
     assert list(tmp_path.iterdir()) == [] and (log.level, dict(matplotlib.rcParams)) == before
 
 

@@ -89,7 +89,7 @@ def test_two_runs(pair):
     for plot in page.all("svg"):
         assert plot.get("aria-hidden") == "true" or (plot["role"] == "img" and len(plot["aria-label"]) > 60)
     drawn = [plot["aria-label"] for plot in page.all("svg") if "aria-label" in plot]
-    assert len(drawn) == 4 + 2 + 4 + 2  # curves, alignment, weights before and after, what mistakes hang on
+    assert len(drawn) == 4 + 2 + 4 + 2  # curves, alignment, weights before and after, mistakes
     last, _ = runs[1].last()
     assert any(label.startswith("Test accuracy") and f"{last:.3f} ± " in label for label in drawn)
     assert sum("cosine of trained and initial ones" in label for label in drawn) == 4
@@ -106,7 +106,7 @@ def test_equal_folders_make_equal_bytes_whatever_a_matplotlibrc_says(pair, tmp_p
         assert (tmp_path / "usual.html").read_bytes() == (tmp_path / "hostile.html").read_bytes()
 
 
-def test_a_figure_that_cannot_be_drawn_is_told_and_no_page_is_left(pair, tmp_path, monkeypatch):
+def test_a_figure_that_cannot_be_drawn_is_reported_and_no_page_is_left(pair, tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
     def fails(*args, **more):
@@ -118,7 +118,7 @@ def test_a_figure_that_cannot_be_drawn_is_told_and_no_page_is_left(pair, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_numbers_that_no_picture_holds_are_told(pair, tmp_path):
+def test_numbers_that_no_picture_holds_are_reported(pair, tmp_path):
     """As a run in float64 leaves them before it diverges; they are no damage."""
     shutil.copytree(pair[1], tmp_path / "huge")
     log = tmp_path / "huge" / "log.jsonl"
@@ -142,37 +142,40 @@ def test_nothing_comes_from_elsewhere_and_nothing_runs(pair):
 
 def test_the_confusion_is_that_of_the_log(pair):
     for run in run_report.read(pair):
-        assert [look.seed for look in run.looks] == [0, 1] and run.missing is None
-        for look in run.looks:
-            assert look.answers.accuracy == pytest.approx(run.logged(look.seed, 2), abs=1e-12)
+        assert [seed_report.seed for seed_report in run.seed_reports] == [0, 1] and run.missing is None
+        for seed_report in run.seed_reports:
+            assert seed_report.predictions.accuracy == pytest.approx(run.logged(seed_report.seed, 2), abs=1e-12)
     page, _ = page_of(*pair)
-    total = sum(look.answers.counts() for look in run.looks)
+    total = sum(seed_report.predictions.counts() for seed_report in run.seed_reports)
     for count in total.ravel():
         assert f"{count} (" in page.text
-    assert total.sum() == 2 * 210 and "The log tells another accuracy" not in page.text
+    assert total.sum() == 2 * 210 and "The log has another accuracy" not in page.text
 
 
-def test_a_log_of_another_run_is_told(pair, tmp_path):
+def test_a_log_of_another_run_is_reported(pair, tmp_path):
     shutil.copytree(pair[1], tmp_path / "mixed")
     rows = [json.loads(line) for line in (tmp_path / "mixed" / "log.jsonl").read_text().splitlines()]
     rows[-1]["test_accuracy"] = 0.125
     (tmp_path / "mixed" / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     page, _ = page_of(tmp_path / "mixed")
-    assert "The log tells another accuracy: seed 1 " in page.text and "not 0.125" in page.text
+    assert "The log has another accuracy: seed 1 " in page.text and "not 0.125" in page.text
 
 
 def test_where_rounding_decides_the_page_says_so(pair):
     """One answer more or less is a note where an output is in doubt, and a warning where none is."""
-    for close, told, kind in (
-        (1, "the order of their sums decides", "note"),
-        (0, "The log tells another accuracy", "warn"),
+    for close, message, kind in (
+        (1, "the order of summation decides", "note"),
+        (0, "The log has another accuracy", "warn"),
     ):
         (run,) = run_report.read(pair[:1])
         (line,) = [row for row in run.rows if (row["seed"], row["epoch"]) == (1, 2)]
         line["test_accuracy"] += 1 / 210
-        run.looks = [look._replace(answers=look.answers._replace(close=close)) for look in run.looks]
+        run.seed_reports = [
+            seed_report._replace(predictions=seed_report.predictions._replace(close=close))
+            for seed_report in run.seed_reports
+        ]
         (found,) = networks.against_the_log(run)
-        assert told in found.text and "seed 1" in found.text and found.get("class") == kind
+        assert message in found.text and "seed 1" in found.text and found.get("class") == kind
 
 
 def test_equal_runs_equal_bytes(pair, tmp_path):
@@ -186,8 +189,8 @@ def test_equal_runs_equal_bytes(pair, tmp_path):
 
 def test_settings_that_differ_come_first(pair, tmp_path):
     page, _ = page_of(*pair, train(tmp_path / "sgd", opt="sgd", repeats=2, align=True))
-    told = page.text[page.text.index("Settings that differ") :]
-    differ, rest = told.split("All settings", 1)
+    text = page.text[page.text.index("Settings that differ") :]
+    differ, rest = text.split("All settings", 1)
     assert (
         re.findall(r"^[a-z_]+", differ.replace("setting", ""), re.M)
         and "opt" in differ
@@ -207,8 +210,8 @@ def test_names_tell_runs_apart(tmp_path):
 @pytest.mark.parametrize("method, k", [("ntk", 2), ("fourier", 1), ("relu", 2)])
 def test_lazy_baselines(tmp_path, method, k):
     page, (run,) = page_of(train(tmp_path / method, method=method, k=k, opt="sgd"))
-    assert run.looks[0].answers.accuracy == pytest.approx(run.logged(0, 2))
-    assert ("leaves as they are drawn" in page.text) == (method != "ntk") and ("behind the gate" in page.text) == (
+    assert run.seed_reports[0].predictions.accuracy == pytest.approx(run.logged(0, 2))
+    assert ("which are not trained" in page.text) == (method != "ntk") and ("behind the gate" in page.text) == (
         method == "ntk"
     )
 
@@ -218,18 +221,18 @@ def test_a_deep_network_and_one_whose_weights_are_drawn_anew(tmp_path):
     again = train(tmp_path / "again", PublishedParity, redraw=1)
     page, runs = page_of(deep, again)
     for run in runs:
-        assert run.looks[0].answers.accuracy == pytest.approx(run.logged(0, 2))
+        assert run.seed_reports[0].predictions.accuracy == pytest.approx(run.logged(0, 2))
     one, two = (
-        runs[1].looks[0].initial.W[0],
+        runs[1].seed_reports[0].initial.W[0],
         dfanp.MLP((128, 16, 1), seed=1).W[0],
     )  # its second epoch began from seed 1
     assert one.tolist() == two.tolist()
-    assert "Cosine of B with the weights that BP would use, layer 2" in page.text
+    assert "Weight alignment, layer 2" in page.text
 
 
 def test_a_test_set_that_lacks_some_digits(tmp_path):
     page, (run,) = page_of(train(tmp_path / "few", test_size=5, repeats=2))
-    assert sum(look.answers.counts().sum() for look in run.looks) == 10 and "–" in page.text
+    assert sum(seed_report.predictions.counts().sum() for seed_report in run.seed_reports) == 10 and "–" in page.text
 
 
 def test_disks(tmp_path):
@@ -239,12 +242,12 @@ def test_disks(tmp_path):
         train(tmp_path / "ntk", SyntheticSettings, method="ntk"),
     )
     for run in runs:
-        assert run.looks[0].answers.accuracy == pytest.approx(run.logged(0, 3))
-    each = runs[0].looks[0].answers
+        assert run.seed_reports[0].predictions.accuracy == pytest.approx(run.logged(0, 3))
+    each = runs[0].seed_reports[0].predictions
     wrong = each.wrong[each.disks == 4].mean()
     assert f"1: {wrong:.3f}" in page.text and "121 disks would be too large" in page.text
     assert sum("the lines on which hidden units" in plot.get("aria-label", "") for plot in page.all("svg")) == 2 + 1
-    assert "no picture of its weights" in page.text
+    assert "Its weights are not shown" in page.text
 
 
 def test_a_seed_that_diverged(tmp_path):
@@ -266,7 +269,7 @@ def test_a_run_under_way(tmp_path):
     with open(folder / "log.jsonl", "a") as log:
         log.write(json.dumps(line) + "\n")  # of seed 0; that of seed 1 is not written yet
     page, (run,) = page_of(folder)
-    assert "stopped at epoch 1" in page.text and run.epoch == 1 and run.looks[0].epoch == 1
+    assert "stopped at epoch 1" in page.text and run.epoch == 1 and run.seed_reports[0].epoch == 1
     (folder / "checkpoint.npz").unlink()
     page, (run,) = page_of(folder)
     assert "has not finished an epoch yet" in page.text and len(page.all("svg")) == 4
@@ -276,24 +279,24 @@ def test_a_run_under_way(tmp_path):
 
 
 def changed(folder, change):
-    told = json.loads((folder / "config.json").read_text())
-    change(told)
-    (folder / "config.json").write_text(json.dumps(told))
+    content = json.loads((folder / "config.json").read_text())
+    change(content)
+    (folder / "config.json").write_text(json.dumps(content))
     return folder
 
 
 def test_data_that_are_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = changed(train(tmp_path / "run"), lambda told: told["config"].update(data="mnist"))
+    folder = changed(train(tmp_path / "run"), lambda content: content["config"].update(data="mnist"))
     page, (run,) = page_of(folder)
-    assert "the data set mnist as the run had it is not here" in run.missing and run.missing in page.text
+    assert "the data set mnist of the run is not available" in run.missing and run.missing in page.text
     assert len(page.all("svg")) == 4 and str(tmp_path) not in page.text
 
 
 def test_a_forged_config_is_text(tmp_path):
-    def forge(told):
-        told["config"] |= {"opt": SCRIPT, "method": SCRIPT, "feedback": SCRIPT, "data_sha256": SCRIPT}
-        told["environment"] |= {SCRIPT: SCRIPT, "nested": {"a": [SCRIPT]}, "half": "\ud800"}
+    def forge(content):
+        content["config"] |= {"opt": SCRIPT, "method": SCRIPT, "feedback": SCRIPT, "data_sha256": SCRIPT}
+        content["environment"] |= {SCRIPT: SCRIPT, "nested": {"a": [SCRIPT]}, "half": "\ud800"}
 
     folder = changed(train(tmp_path / "<script>x", align=True), forge)
     shutil.copytree(folder, tmp_path / "other")
@@ -308,14 +311,14 @@ def test_a_forged_config_is_text(tmp_path):
 )  # fmt: skip
 def test_a_config_that_no_run_has(pair, tmp_path, change):
     shutil.copytree(pair[0], tmp_path / "run")
-    changed(tmp_path / "run", lambda told: told["config"].update(change))
+    changed(tmp_path / "run", lambda content: content["config"].update(change))
     with pytest.raises(dfanp.RecordError, match=f"config.json: {next(iter(change))} "):
         run_report.read([tmp_path / "run"])
 
 
 def test_a_number_that_no_float_has(pair, tmp_path):
     shutil.copytree(pair[0], tmp_path / "run")
-    changed(tmp_path / "run", lambda told: told["config"].update(lr=10**400))
+    changed(tmp_path / "run", lambda content: content["config"].update(lr=10**400))
     with pytest.raises(dfanp.RecordError, match="config.json: is not JSON"):
         run_report.read([tmp_path / "run"])
 

@@ -118,7 +118,7 @@ def test_a_damaged_log_is_refused_and_kept(run, second):
 def test_a_log_without_its_checkpoint_is_not_thrown_away(run):
     (run / "checkpoint.npz").unlink()
     before = contents(run)
-    with pytest.raises(RecordError, match="goes beyond the checkpoint beside it, which is at epoch 0"):
+    with pytest.raises(RecordError, match="has lines beyond the checkpoint, which is of epoch 0"):
         reopen(run)
     assert contents(run) == before
 
@@ -307,7 +307,7 @@ def test_damaged_checkpoint_is_refused_or_whole(run, data):
         path.write_bytes(whole)
 
 
-def test_a_compression_that_takes_what_it_is_told_to_is_refused(run):
+def test_a_compression_that_takes_the_memory_that_it_declares_is_refused(run):
     """The header of an LZMA member may ask for a dictionary of 4 GiB; NumPy writes none."""
     path = run / "checkpoint.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
@@ -327,14 +327,14 @@ def test_a_compression_that_takes_what_it_is_told_to_is_refused(run):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "content",
     [
         '{"schema": "a\\nb", "config": {}, "environment": {}}',
         '{"schema": 1, "config": {"a\\nb": 1}, "environment": {}}',
     ],
 )
-def test_a_forged_config_is_told_in_one_line(run, told):
-    (run / "config.json").write_text(told)
+def test_a_forged_config_is_reported_in_one_line(run, content):
+    (run / "config.json").write_text(content)
     with pytest.raises(RecordError) as caught:
         reopen(run)
     assert "\n" not in str(caught.value)
@@ -352,7 +352,7 @@ def test_a_forged_config_is_told_in_one_line(run, told):
 def test_measures_that_no_epoch_has_are_refused(run, forged):
     first = (run / "log.jsonl").read_bytes().splitlines(keepends=True)[0]
     (run / "log.jsonl").write_bytes(first + json.dumps(row(2) | forged).encode() + b"\n")
-    with pytest.raises(RecordError, match="no good line for epoch 2"):
+    with pytest.raises(RecordError, match="no valid line for epoch 2"):
         reopen(run)
 
 
@@ -360,7 +360,7 @@ def test_epochs_have_equally_many_cosines(run):
     aligned = [row(1) | {"alignment": {"feedback": [0.5] * n, "gradient": [0.5, 1.0]}} for n in (1, 2)]
     aligned[1]["epoch"] = 2
     (run / "log.jsonl").write_text("".join(json.dumps(each) + "\n" for each in aligned))
-    with pytest.raises(RecordError, match="no good line for epoch 2"):
+    with pytest.raises(RecordError, match="no valid line for epoch 2"):
         reopen(run)
 
 

@@ -191,7 +191,7 @@ def test_repeats_are_the_solo_runs(settings, do):
         assert do(replace(settings, seed=seed)).rows == [row for row in joint.rows if row["seed"] == seed]
 
 
-def test_diverged_seeds_are_told_and_a_restart_does_not_train_them(tmp_path, settings, do):
+def test_diverged_seeds_are_reported_and_a_restart_does_not_train_them(tmp_path, settings, do):
     settings = replace(settings, opt="sgd", lr=1e30, method="bp", repeats=2)
     with np.errstate(all="raise"):
         run = do(settings, tmp_path / "run")
@@ -213,7 +213,7 @@ def test_a_run_that_was_cut_off_goes_on_only_from_its_folder(tmp_path, settings,
         with pytest.raises(KeyboardInterrupt):
             next(epochs)
         monkeypatch.undo()
-        assert run.kept == 1
+        assert run.saved == 1
         with pytest.raises(dfanp.RecordError, match="epoch 2 was not written; open the run again"):
             next(run.epochs())
     assert do(settings, tmp_path / "run").rows == do(settings).rows
@@ -227,7 +227,7 @@ def test_other_data_under_the_same_name_are_refused(tmp_path, settings, do):
         Run(settings, tmp_path / "run", dataset=other)
 
 
-def test_what_changed_since_the_first_start_is_told(tmp_path, settings, do):
+def test_what_changed_since_the_first_start_is_reported(tmp_path, settings, do):
     do(settings, tmp_path / "run", threads=1)
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     config["environment"]["numpy"] = "1.0"

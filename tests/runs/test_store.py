@@ -124,7 +124,7 @@ def test_a_torn_end_is_cut_off_and_done_again(tmp_path_factory, cut, garbage):
         lambda line: [1, 2],
     ],
 )
-def test_a_forged_line_is_told(folder, forge):
+def test_a_forged_line_is_reported(folder, forge):
     path = folder / "store.jsonl"
     first, *others = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(json.dumps(forge(json.loads(first))).encode() + b"\n" + b"".join(others))

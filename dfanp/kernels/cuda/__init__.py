@@ -1,4 +1,4 @@
-"""The cuda tier: the kernels of cuda.cu and cuda_pass.cu, on CuPy's arrays. Products that these have not are left to cuBLAS.
+"""The cuda tier: the kernels of cuda.cu and cuda_pass.cu, on CuPy's arrays. Other products are left to cuBLAS.
 
 A network with one hidden layer and one output is trained by the kernel of cuda_pass.cu, which keeps its weights on the multiprocessors
 for all steps of a launch; any other one step by step, in some ten launches. Nothing here waits for the device.
@@ -21,8 +21,8 @@ from .shapes import shape_of
 
 THREADS = 256  # of the kernels in cuda.cu
 MOST = 16  # parameters of one update
-TEST_BATCH = 128  # examples of a step that only tests
-LONGEST_LAUNCH = 1e9  # cycles by estimate, about half a second: then Python sees an interrupt
+TEST_BATCH = 128  # examples per step of a test
+LONGEST_LAUNCH = 1e9  # estimated cycles, about half a second, so that Python can handle interrupts
 
 FLOAT, DOUBLE = np.dtype("float32"), np.dtype("float64")
 
@@ -60,18 +60,18 @@ Pass = mirror.struct(
 
 
 def sizes_of(**structs):
-    """Return the macros with which the compiler checks that each struct is as large as here."""
+    """Return the macros with which the compiler checks the size of each struct."""
     return {"CHECK_SIZES": 1} | {f"SIZE_OF_{name.upper()}": ctypes.sizeof(each) for name, each in structs.items()}
 
 
 @cache
 def card_of(cupy):
-    """Return the Card of CuPy's device, with the kernels that are compiled already."""
+    """Return the Card of CuPy's device, with the kernels compiled so far."""
     return Card(cupy)
 
 
-class Words:
-    """A Bank's images on the device, each as words of four pixels: ``array`` (images, words); the last word is filled up with zeros."""
+class PackedImages:
+    """A Bank's images on the device, each as words of four pixels: ``array`` (images, words); the last word is padded with zeros."""
 
     def __init__(self, bank, card):
         pixels = np.asarray(bank.backend.to_host(bank.raw))
@@ -96,7 +96,7 @@ class Cuda(Tier):
 
     @staticmethod
     def why_not():
-        """Return None if CuPy and its compiler load, else why not."""
+        """Return None if CuPy and its compiler load, else the reason."""
         try:
             from cupy.cuda import nvrtc
 
@@ -125,7 +125,7 @@ class Cuda(Tier):
         self.card.launch("cuda.cu", name, defines, argument, blocks, THREADS, shared)
 
     def dense(self, X):
-        """Return StackedDigits as an array, gathered and normalised in one launch and kept; an array as it is."""
+        """Return StackedDigits as an array, gathered and normalised in one launch, and cached; an array is returned unchanged."""
         if not isinstance(X, StackedDigits):
             return X
         if X._dense is None:
@@ -209,7 +209,8 @@ class Cuda(Tier):
         W0, W1 = network.W
         if dtype_of(W0) != FLOAT:
             return None
-        (*replicas, D, H), (R, *_), total = W0.shape, (*W0.shape[:-2], 1), y.shape[-2]
+        (*replicas, D, H), total = W0.shape, y.shape[-2]
+        R = replicas[0] if replicas else 1
         digits = isinstance(X, StackedDigits)
         K, pixels = (X.picks.shape[-1], X.bank.raw.shape[1]) if digits else (1, D)
         batch = min(TEST_BATCH if learning is None else batch_size, total)
@@ -224,7 +225,7 @@ class Cuda(Tier):
         p.W0, p.W1, p.y, p.totals = map(self.address, (W0, W1, y, totals))
         if digits:
             bank, X = X.bank, self.contiguous(X.picks)
-            images = bank.prepared(self.name, lambda bank: Words(bank, self.card)).array
+            images = bank.prepared(self.name, lambda bank: PackedImages(bank, self.card)).array
             p.bank, p.picks = self.address(images), self.address(X)
             p.scale, p.shift = 1 / bank.std, -bank.mean / bank.std
         else:
@@ -252,7 +253,7 @@ class Cuda(Tier):
         return totals if replicas else totals[:, 0]
 
     def launch_pass(self, p, macros, shape):
-        """Launch the pass `p` as often as its length asks for; whether it could be."""
+        """Launch the pass `p` as often as its length requires; return whether it was possible."""
         kernel = "cuda_pass.cu", "pass", macros
         teams = self.card.blocks_at_once(*kernel, shape.threads, shape.bytes) // shape.blocks
         if teams == 0:
@@ -297,7 +298,7 @@ class CudaTF32(Cuda):
     """The same with every product by cuBLAS, step by step, its float32 factors rounded to TF32 (10 bits of mantissa)."""
 
     name = "cuda-tf32"
-    fused_epoch = None
+    fused_epoch = None  # type: ignore[assignment]
     tolerance = {"float32": 3e-2, "float64": 1e-9}
 
     def precision(self):

@@ -1,4 +1,4 @@
-"""CuPy's device as the cuda tier sees it: memory, sizes, and the launch of a kernel whose only argument is a struct."""
+"""CuPy's device for the cuda tier: memory, sizes, and launches of kernels whose only argument is a struct."""
 
 import ctypes
 from contextlib import contextmanager
@@ -26,15 +26,15 @@ SHAPE = (
 
 @cache
 def source(name):
-    """Return the text of a CUDA file, named from this folder, with the files that it includes in their places."""
+    """Return the text of a CUDA file, named from this folder, with the included files inserted."""
     lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
     return "\n".join(source(line.split('"')[1]) if line.startswith("#include") else line for line in lines)
 
 
 def options(file, defines):
     """Return the compiler's options for a file with `defines` (macro -> number)."""
-    # In a pass an update costs instructions, not bytes: exact quotients and roots would make the kernel a third longer (sm_90, RMSProp).
-    # These are within 2 units of the last place.
+    # In a pass the cost of an update is instructions, not bytes: exact quotients and roots would take a third longer (sm_90,
+    # RMSProp). These are within 2 units in the last place.
     fast = ("-prec-div=false", "-prec-sqrt=false") if file == "cuda_pass.cu" else ()
     return ("-std=c++17", *fast, *(f"-D{macro}={value}" for macro, value in defines.items()))
 
@@ -79,7 +79,7 @@ class Card:
             raise KernelFailure(f"{kernel} cannot be {what} on {self.title}: {first_line(error)}") from error
 
     def address(self, array):
-        """Return where the data of an array begin on the device."""
+        """Return the address of the data of an array on the device."""
         return array.data.ptr
 
     def strides(self, array):
@@ -91,7 +91,7 @@ class Card:
         return self.cupy.asarray(host)
 
     def empty(self, shape, dtype):
-        """Return an array on the device whose values are not set."""
+        """Return an uninitialised array on the device."""
         return self.cupy.empty(shape, dtype)
 
     def zeros(self, shape, dtype):
@@ -102,7 +102,7 @@ class Card:
         """Return kernel `name` of a file, compiled with `defines` (macro -> number)."""
         key = file, name, tuple(defines.items())
         if key not in self.kernels:
-            # The blocks of a pass wait for each other: all must be on the card at once, or the launch is refused.
+            # The blocks of a pass wait for each other: all must be resident at once, or the launch is refused.
             together = name == "pass"
             code = {"code": source(file), "options": options(file, defines)}
             with self.starting("compiled", name, defines):
@@ -111,7 +111,7 @@ class Card:
         return self.kernels[key]
 
     def blocks_at_once(self, file, name, defines, threads, shared):
-        """Return how many blocks of a kernel are on the card at once, and may wait for each other."""
+        """Return the number of resident blocks of a kernel; 0 if blocks cannot wait for each other."""
         if not self.cooperative:
             return 0
         kernel = self.kernel(file, name, defines)
@@ -120,7 +120,7 @@ class Card:
         return self.multiprocessors * count(kernel.kernel.ptr, threads, shared)
 
     def launch(self, file, name, defines, struct, blocks, threads, shared=0):
-        """Launch kernel `name` with `struct`, of ctypes, as its only argument; nothing is waited for."""
+        """Launch kernel `name` with `struct`, of ctypes, as its only argument, asynchronously."""
         argument = np.frombuffer(bytes(struct), np.dtype((np.void, ctypes.sizeof(struct))))
         kernel = self.kernel(file, name, defines)
         with self.starting("launched", name, defines):

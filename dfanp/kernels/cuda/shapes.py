@@ -4,7 +4,7 @@ from functools import cache
 from math import ceil
 from typing import NamedTuple
 
-MOST_THREADS = 512  # of a block: each has a tile of W and its state in registers
+MOST_THREADS = 512  # of a block; each has a tile of W and of its state in registers
 
 
 class Shape(NamedTuple):
@@ -34,7 +34,7 @@ class Shape(NamedTuple):
 
 @cache
 def shape_of(multiprocessors, shared, words, H, n, dense, states, learn_W0):
-    """Return the Shape whose step takes the fewest cycles by estimate; None if none fits.
+    """Return the Shape with the fewest estimated cycles per step; None if none fits.
 
     It is the same for one replica and for many: so a replica has the bytes of its run alone.
 
@@ -61,7 +61,7 @@ def shapes(multiprocessors, shared, words, H, n, dense, states, learn_W0):
         groups = ceil(H / columns)
         for ranks in range(1, multiprocessors // groups + 1):
             part = ceil(words / ranks)
-            if ceil(words / part) < ranks:  # the last one would have no words
+            if ceil(words / part) < ranks:  # the last rank would have no words
                 continue
             tiles = part * columns // 8
             each = ceil(tiles / MOST_THREADS)  # tiles of a thread
@@ -73,31 +73,30 @@ def shapes(multiprocessors, shared, words, H, n, dense, states, learn_W0):
             for buffers in (2, 1):
                 if size + buffers * batch <= shared:
                     cycles = cycles_of(part, columns, rows, threads, ranks, sets, fold, dense, each * learn_W0)
-                    more = 0 if buffers == 2 else 1500  # a copy that nothing hides
+                    more = 0 if buffers == 2 else 1500  # the time of a copy that is not hidden
                     everything = size + buffers * batch, cycles + more
                     yield Shape(part, columns, ranks, groups, threads, buffers, rows, *everything)
                     break
 
 
 def bytes_of(words, columns, rows, threads):
-    """Return the bytes of shared memory beside the batch: W, a, scratch and what there is by column or row."""
+    """Return the bytes of shared memory in addition to the batch: W, a, scratch, and data per column or row."""
     quads = columns // 4
     scratch = max(rows * quads, words * columns, max(1, threads // rows) * rows, 2 * threads)
     return 4 * (words * (4 * columns + 4) + rows * columns + scratch + 4 * columns + rows)
 
 
 def cycles_of(words, columns, rows, threads, ranks, sets, fold, dense, tiles):
-    """Return about how many cycles a step takes: instructions, bytes, barriers. Not measured, but enough to compare."""
+    """Return the estimated cycles of a step (instructions, bytes, barriers), good enough for comparisons."""
     warps, units = threads / 32, sets * columns // 8
-    at_once = warps / ceil(
-        warps / 4
-    )  # instructions of a cycle: four schedulers, of which one may have a warp more than another
+    # Instructions issued per cycle by a multiprocessor: it has four schedulers, and one may have a warp more than another.
+    at_once = warps / ceil(warps / 4)
     # For a word in X @ W a warp loads and unpacks 4 · fold inputs, loads 32 weights, and does 32 · fold multiply-adds.
     forward = words * units * (fold * 37 + 8) / at_once
     # For an example in X.T @ delta it loads and unpacks a word and two times four numbers, and does 32 multiply-adds.
     backward = rows * tiles * warps * 39 / at_once
-    # Bytes from the second-level cache, of which a multiprocessor gets some 24 a cycle: the batch, and what the ranks exchange.
+    # Bytes from the second-level cache (about 24 per cycle and multiprocessor): the batch, and the exchange of the ranks.
     moved = rows * words * (16 if dense else 4) + (4 * rows * columns * (ranks + 1) if ranks > 1 else 0)
-    # What is done for each number of h: f, delta, sums.
+    # Per number of h: f, delta, sums.
     elementwise = rows * columns / 4 / 32 * 120 / at_once
     return forward + backward + moved / 24 + elementwise + 2500 * (2 if ranks > 1 else 1) + 1500
