@@ -18,8 +18,7 @@ FONTS = matplotlib.get_cachedir()  # with a list of fonts, which takes seconds t
 def empty_cache(monkeypatch, tmp_path):
     """No test sees, or writes to, the cache of whoever runs it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "matplotlib").symlink_to(FONTS)
+    monkeypatch.setenv("MPLCONFIGDIR", FONTS)
     monkeypatch.setattr(folders, "cache", lambda: tmp_path / "cache" / "dfanp")
 
 
