@@ -115,7 +115,7 @@ def default_rate(data, method, opt, feedback="uniform"):
     feeds_back = method in rules.RULES and rules.get(method).feedback_shape is not None
     row = "dfa" if feeds_back else "bp"
     lr, source = rates[row][opt], SOURCES.get((name, row, opt), source)
-    if method in rules.RULES and rules.RULES.built_in(rules.get(method)) is None:
+    if method in rules.RULES and rules.get(method) not in (rules.bp, rules.fa, rules.dfa):
         source += f", for {'DFA' if feeds_back else 'BP'}: {method} may want another one"
     if feeds_back and feedback != "uniform" and opt in ("sgd", "momentum", "nesterov"):
         lr *= by_feedback[feedback] / by_feedback["uniform"]
