@@ -29,7 +29,7 @@ class ParitySettings(OfDataset, TrainingSettings):
     k: int = setting(3, "Number of digits side by side.", least=1, most=10)
     train_size: int = setting(60_000, "Number of training examples per epoch.", least=1, most=MOST)
     test_size: int = setting(10_000, "Number of test examples after each epoch.", least=1, most=MOST)
-    data: str = data_set("digits")
+    data: str = data_set("digits")  # type: ignore[misc]
     held_out: bool = False
     data_sha256: str | None = None
 

@@ -5,7 +5,7 @@ A problem is one file: its examples (see ``dfanp.problems``), and a subclass of 
 """
 
 from dataclasses import MISSING, asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
 
 import dfanp
 
@@ -101,7 +101,7 @@ class TrainingSettings:
     name: ClassVar[str]
     about: ClassVar[str] = "a problem"
     examples: ClassVar[tuple] = ()
-    data = cast(Any, None)  # the name of a data set, if the problem has one (see OfDataset)
+    data: ClassVar[Any] = None  # the name of a data set, if the problem has one (see OfDataset)
 
     def __init_subclass__(cls, **more):
         super().__init_subclass__(**more)

@@ -73,9 +73,9 @@ def test_tune_synthetic(dfanp, tmp_path):
 
 
 def test_options_have_the_names_of_the_library_too(dfanp):
-    own = "--rule bp --optimizer adam --seeds 2 --alignment".split()
-    short = "--method bp --opt adam --repeats 2 --align".split()
-    same = "--epochs 1 --n 20 --test-points 10 --hidden 4 --json --quiet".split()
+    own = ["--rule", "bp", "--optimizer", "adam", "--seeds", "2", "--alignment"]
+    short = ["--method", "bp", "--opt", "adam", "--repeats", "2", "--align"]
+    same = ["--epochs", "1", "--n", "20", "--test-points", "10", "--hidden", "4", "--json", "--quiet"]
     found = [json.loads(dfanp("synthetic", *names, *same).out) for names in (own, short)]
     assert found[0]["config"] == found[1]["config"]
     assert [len(each["runs"]) for each in found] == [2, 2]
