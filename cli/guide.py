@@ -1,4 +1,7 @@
-"""The how-to part of cli/README.md. It is written by hand; ``reference.py`` puts it above the reference of the commands."""
+"""The how-to part of cli/README.md.
+
+It is written by hand; ``reference.py`` puts it above the reference of the commands.
+"""
 
 GUIDE = """\
 ## Guides

@@ -97,7 +97,10 @@ class Interrupted(Exception):
 
 
 def main(args=None):
-    """Run the command line and exit. SIGTERM, and SIGHUP of a terminal that closes, end it as Ctrl-C does, unless they are ignored."""
+    """Run the command line and exit.
+
+    SIGTERM, and SIGHUP of a terminal that closes, end it as Ctrl-C does, unless they are ignored.
+    """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # commands report in one line what their user should know
     for name in (

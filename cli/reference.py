@@ -1,7 +1,7 @@
 """The reference of the command line, generated from the commands: ``python -m dfanp_cli.reference > cli/README.md``.
 
-The end of a command's docstring may have paragraphs that begin with one of SECTIONS. A paragraph that begins with an argument's name
-describes that argument.
+The end of a command's docstring may have paragraphs that begin with one of SECTIONS. A paragraph that begins with an
+argument's name describes that argument.
 """
 
 import inspect

@@ -67,8 +67,8 @@ class streams:
 class Draws:
     """Random arrays for a rule: each method of ``numpy.random.Generator``, drawn on the host and moved to the device.
 
-    ``draws.normal(size=(n, d))`` is (n, d), or with R seeds (R, n, d): replica r gets the draws of a solo run with its seed.
-    Floats have `dtype`; integers and booleans keep theirs.
+    ``draws.normal(size=(n, d))`` is (n, d), or with R seeds (R, n, d): replica r gets the draws of a solo run with
+    its seed. Floats have `dtype`; integers and booleans keep theirs.
 
     Args:
         seed: a whole number, or R of them.

@@ -48,7 +48,10 @@ class Reproduction:
         self.sweep.close()
 
     def records(self):
-        """Write the record of each experiment whose runs are complete; yield (experiment, mode, path), path None for others."""
+        """Write the record of each experiment whose runs are complete.
+
+        Yield (experiment, mode, path), path None for others.
+        """
         results = self.sweep.store.results
         for experiment, mode, series in self.tasks:
             if any(key_of(one.config()) not in results for each in series for one in each.settings):

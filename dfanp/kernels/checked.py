@@ -1,9 +1,10 @@
 """The kernels of a tier, as far as they agree with the reference implementation; elsewhere that implementation.
 
 Before a kernel first replaces the reference implementation in a process (for a combination of rule, activation, loss,
-optimizer with its text hyperparameters, and dtype), both compute the same few steps on a small example. If the results
-differ, the reference implementation is used. They differ if a line was edited, a subclass overrides a method, or a GPU or
-compiler computes something else. ``auto`` warns in one line; for a tier requested by name a difference is an error.
+optimizer with its text hyperparameters, and dtype), both compute the same few steps on a small example. If the
+results differ, the reference implementation is used. They differ if a line was edited, a subclass overrides a method,
+or a GPU or compiler computes something else. ``auto`` warns in one line; for a tier requested by name a difference is
+an error.
 """
 
 import warnings

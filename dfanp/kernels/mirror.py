@@ -1,6 +1,7 @@
 """The names shared by Python and the compiled kernels, read from arithmetic.h and cuda.cu, which define their order.
 
-A built-in thing is found by its name (``Registry.built_in``, ``Optimizer.kernel``); what is not in a list has no kernel.
+A built-in thing is found by its name (``Registry.built_in``, ``Optimizer.kernel``); what is not in a list has no
+kernel.
 """
 
 import ctypes

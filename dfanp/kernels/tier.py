@@ -61,8 +61,8 @@ class Tier:
         """Do one step of `optimizer` on several parameters.
 
         Args:
-            parameters: (gradient, theta, state, lr) of each; the gradient is an array or a WeightGradient; theta and its state
-                change in place.
+            parameters: (gradient, theta, state, lr) of each; the gradient is an array or a WeightGradient; theta and
+                its state change in place.
             t: see ``Optimizer.clock``.
             replicas: the length of the replica axis of all arrays, or None.
         """
@@ -78,8 +78,8 @@ class Tier:
             y: targets of that shape, or without R.
 
         Returns:
-            e, and the sum of the loss over the examples and the number of correct ones (0 for a loss without ``correct``),
-            float64 (2,) or (2, R).
+            e, and the sum of the loss over the examples and the number of correct ones (0 for a loss without
+            ``correct``), float64 (2,) or (2, R).
         """
         xp = self.xp
         each = loss.per_example(xp, z, y)

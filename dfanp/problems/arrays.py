@@ -76,7 +76,10 @@ class Arrays:
 
 
 def checked(X, y, name_X, name_y, loss, dtype):
-    """Return copies of X and y as 2-d arrays of `dtype` with equally many rows; a ValueError names the invalid one."""
+    """Return copies of X and y as 2-d arrays of `dtype` with equally many rows.
+
+    A ValueError names the invalid one.
+    """
     X, y = copied(X, name_X, dtype), copied(y, name_y, dtype)
     if y.ndim == 1:
         y = y[:, None]

@@ -66,8 +66,8 @@ SETTINGS = settings_of(ParitySettings)
 class Parity:
     """New examples every epoch: k independent permutations of the images side by side, target 1 if the sum is odd.
 
-    If an epoch has more examples than there are images, several permutations are concatenated. For k = 1 the images are in
-    their original order, as in the thesis.
+    If an epoch has more examples than there are images, several permutations are concatenated. For k = 1 the images
+    are in their original order, as in the thesis.
 
     Args:
         dataset: a ``Dataset`` (``dfanp.load("digits")``).

@@ -1,7 +1,7 @@
 """The settings of a run: data that determine its problem, network and training, and that records contain.
 
-A problem is one file: its examples (see ``dfanp.problems``), and a subclass of ``TrainingSettings`` that creates them.
-``dfanp.register`` adds its commands.
+A problem is one file: its examples (see ``dfanp.problems``), and a subclass of ``TrainingSettings`` that creates
+them. ``dfanp.register`` adds its commands.
 """
 
 from dataclasses import MISSING, asdict, dataclass, replace
@@ -153,8 +153,8 @@ class TrainingSettings:
             the same, without names that have the defaults of the class.
 
         Raises:
-            ValueError, DataError, BackendError: something requested by name is not available, or settings contradict each
-                other.
+            ValueError, DataError, BackendError: something requested by name is not available, or settings contradict
+                each other.
         """
         found = {name: values for name, values in given.items() if values}
         on = {kind: found.get(kind, ["auto"]) for kind in ("device", "kernels")}

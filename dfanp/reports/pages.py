@@ -1,7 +1,7 @@
 """HTML pages in one file: elements that escape their contents, and Matplotlib figures as inline SVG.
 
-A page loads nothing, which its content security policy enforces. Colours are variables, with a light and a dark set; in
-figures, black becomes the colour of the text.
+A page loads nothing, which its content security policy enforces. Colours are variables, with a light and a dark set;
+in figures, black becomes the colour of the text.
 """
 
 import io

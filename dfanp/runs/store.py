@@ -7,8 +7,8 @@
     checkpoints/      the final arrays of each run, KEY.npz, if requested
     .lock             while a process writes to the folder
 
-A run's key is the SHA-256 of its canonical config and the schema: equal runs have equal keys on every machine. Only the
-process that has the lock writes to a folder.
+A run's key is the SHA-256 of its canonical config and the schema: equal runs have equal keys on every machine. Only
+the process that has the lock writes to a folder.
 """
 
 import hashlib

@@ -65,8 +65,8 @@ def product(settings: S, **axes: Any) -> list[S]:
 
     Args:
         settings: a dataclass, such as those of ``dfanp.settings``.
-        axes: name of a field -> a value, or a list (tuple, range, array) of values; for a field that is a tuple, such as
-            `hidden`, a list of tuples.
+        axes: name of a field -> a value, or a list (tuple, range, array) of values; for a field that is a tuple, such
+            as `hidden`, a list of tuples.
 
     Raises:
         ValueError: a name is not a field.

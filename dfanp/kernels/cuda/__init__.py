@@ -1,7 +1,8 @@
 """The cuda tier: the kernels of cuda.cu and cuda_pass.cu, on CuPy's arrays. Other products are left to cuBLAS.
 
-A network with one hidden layer and one output is trained by the kernel of cuda_pass.cu, which keeps its weights on the multiprocessors
-for all steps of a launch; any other one step by step, in some ten launches. Nothing here waits for the device.
+A network with one hidden layer and one output is trained by the kernel of cuda_pass.cu, which keeps its weights on
+the multiprocessors for all steps of a launch; any other one step by step, in some ten launches. Nothing here waits
+for the device.
 """
 
 import ctypes
@@ -72,7 +73,10 @@ def card_of(cupy):
 
 
 class PackedImages:
-    """A Bank's images on the device, each as words of four pixels: ``array`` (images, words); the last word is padded with zeros."""
+    """A Bank's images on the device, each as words of four pixels: ``array`` (images, words).
+
+    The last word is padded with zeros.
+    """
 
     def __init__(self, bank, card):
         pixels = np.asarray(bank.backend.to_host(bank.raw))
@@ -126,7 +130,10 @@ class Cuda(Tier):
         self.card.launch("cuda.cu", name, defines, argument, blocks, THREADS, shared)
 
     def dense(self, X):
-        """Return StackedDigits as an array, gathered and normalised in one launch, and cached; an array is returned unchanged."""
+        """Return StackedDigits as an array, gathered and normalised in one launch, and cached.
+
+        An array is returned unchanged.
+        """
         if not isinstance(X, StackedDigits):
             return X
         if X._dense is None:
@@ -196,13 +203,15 @@ class Cuda(Tier):
         return e, totals
 
     def fused_epoch(self, activation, W0, W1, X, y, batch_size, learning=None):
-        """Do all steps of an epoch of a network with one hidden layer, one output, no biases and the loss "bce"; or test it.
+        """Do all steps of an epoch of a network with one hidden layer, one output, no biases and the loss "bce".
+
+        Without `learning`, test it.
 
         Arguments are those of ``Native.fused_epoch``.
 
         Returns:
-            loss and right answers, summed over the examples, float64 (2,) or (2, R) on the device. None in float64, or if the network or a batch
-            is too large for the card's multiprocessors.
+            loss and right answers, summed over the examples, float64 (2,) or (2, R) on the device. None in float64,
+            or if the network or a batch is too large for the card's multiprocessors.
         """
         if dtype_of(W0) != FLOAT:
             return None
@@ -270,7 +279,10 @@ class Cuda(Tier):
         return True
 
     def describe(self, p, macros, learning, R, H, steps):
-        """Write into the struct `p` and the `macros` what a ``Learning`` says; return the arrays that only p knows of."""
+        """Write into the struct `p` and the `macros` what a ``Learning`` says.
+
+        Return the arrays that only p knows of.
+        """
         optimizer, state, M, epoch = learning
         step = state.step + 1
         numbers = hyperparameters(optimizer, optimizer.clock(step, epoch))
