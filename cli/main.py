@@ -175,11 +175,18 @@ def run(args=None):
         from dfanp.errors import DfanpError
         from dfanp.plugins import blame
 
-        line = str(error) if isinstance(error, DfanpError) else blame(error)
+        line = str(error) if isinstance(error, DfanpError) else blame(error) or gpu_line(error)
         if line is None:
             raise
         complain(line)
         return 1
+
+
+def gpu_line(error):
+    """Return a line on an error of the GPU's; None for any other."""
+    from dfanp.backend import gpu_failure
+
+    return gpu_failure(error)
 
 
 def refused(error):

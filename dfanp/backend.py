@@ -93,6 +93,14 @@ def gpu_name(cupy: Any) -> str:
     return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
 
 
+def gpu_failure(error: BaseException) -> str | None:
+    """Return a line on an error raised by CuPy, the driver or a CUDA library; None for any other error."""
+    if type(error).__module__.split(".")[0] not in ("cupy", "cupy_backends"):
+        return None
+    remedy = "start again (after such an error a process cannot use the GPU), or use --device cpu"
+    return f"the GPU failed ({type(error).__name__}: {first_line(error)}); {remedy}"
+
+
 def check_threads(threads: Any) -> None:
     """Raise unless `threads` is a possible number of BLAS threads."""
     whole("threads", threads, most=MOST_THREADS)

@@ -51,7 +51,7 @@ def test_what_is_no_number_is_refused_by_name(registered, wrong):
 
 
 def test_the_four_of_the_library_are_not_replaced():
-    with pytest.raises(ValueError, match="'test_loss' is a built-in measure of dfanp"):
+    with pytest.raises(ValueError, match="'test_loss' is a built-in measure"):
         dfanp.register(dfanp.Measure("test_loss", lambda given: 0.0))
     for name in ("epoch", "seed", "status", "alignment", "seconds"):
         with pytest.raises(ValueError, match=f"'{name}' is another field of a record"):

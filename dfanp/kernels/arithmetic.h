@@ -1,7 +1,7 @@
 /* What optimizers.py and activations.py define, one number at a time.
  *
- * C and CUDA compile this file, and mirror.py reads its lists of names: the order of the optimizers, the activations and the
- * hyperparameters stands here alone. It includes nothing. Before including it, define
+ * C and CUDA compile this file, and mirror.py reads its lists of names: the order of the optimizers, the activations, the losses
+ * and the hyperparameters stands here alone. It includes nothing. Before including it, define
  *   REAL                       the floating-point type
  *   SQRT EXP TANH_OF            its functions
  *   FN                         how functions are declared ("static inline", "static __device__")
@@ -11,6 +11,7 @@
 #ifndef DFANP_ARITHMETIC_NAMES
 #define DFANP_ARITHMETIC_NAMES
 #define OPTIMIZERS(X) X(SGD) X(MOMENTUM) X(NESTEROV) X(ADAGRAD) X(ADADELTA) X(RMSPROP) X(ADAM)
+#define LOSSES(X) X(BCE) X(CROSS_ENTROPY) X(MSE)
 #define ACTIVATIONS(X) X(IDENTITY) X(RELU) X(LEAKY_RELU) X(TANH) X(SIGMOID)
 /* An optimizer; eps outside the root; Adadelta's accumulator without lr. */
 #define FLAGS(X) X(kind) X(outside) X(unscaled)
@@ -20,6 +21,7 @@
 #define LISTED(x) x,
 enum { OPTIMIZERS(LISTED) };
 enum { ACTIVATIONS(LISTED) };
+enum { LOSSES(LISTED) };
 #endif
 
 #define INT_FIELD(x) int x;

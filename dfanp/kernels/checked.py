@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import BackendError
 from ..inputs import Bank, StackedDigits, WeightGradient, dtype_name
 from .mirror import NUMBERS, number
-from .tier import Tier
+from .tier import KernelFailure, Tier
 
 # combination compared in this process -> None (agrees), how the kernel differs, or DECLINED (it has no such kernel)
 VERDICTS: dict = {}
@@ -137,19 +137,36 @@ class Kernels:
         key = type(self.tier), key
         if key not in VERDICTS:
             with np.errstate(all="ignore"):
-                mine, limit = compute(self.tier), self.tier.tolerance[dtype]
-                VERDICTS[key] = DECLINED if mine is None else difference(mine, compute(self.plain), limit)
+                try:
+                    mine, limit = compute(self.tier), self.tier.tolerance[dtype]
+                    VERDICTS[key] = DECLINED if mine is None else difference(mine, compute(self.plain), limit)
+                except KernelFailure as failure:
+                    VERDICTS[key] = failure
         if VERDICTS[key] is None and part is not None:
             VERDICTS.setdefault((type(self.tier), part), None)
         if VERDICTS[key] is None or VERDICTS[key] is DECLINED:
             return VERDICTS[key] is None
-        line = f"the {self.name} kernels do not compute {what} as the code defines it ({VERDICTS[key]})"
+        self.turn_down(what, VERDICTS[key])
+        return False
+
+    def turn_down(self, what, why):
+        """Say that the definition is computed in the place of a kernel.
+
+        Args:
+            what: for messages, what the kernel would have computed.
+            why: how it differs, or a KernelFailure.
+
+        Raises:
+            BackendError: the tier was asked for by name.
+        """
+        failed = isinstance(why, KernelFailure)
+        line = f"the {self.name} kernels {'cannot' if failed else 'do not'} compute {what}"
+        line += f" ({why})" if failed else f" as the code defines it ({why})"
         if self.by_name:
             raise BackendError(f"{line}; use --kernels auto or numpy (kernels='auto')")
         if line not in self.notes:
             self.notes.append(line)
-            warnings.warn(f"{line}: the definition is computed instead", KernelWarning, stacklevel=2)
-        return False
+            warnings.warn(f"{line}: the definition is computed instead", KernelWarning, stacklevel=3)
 
 
 def difference(mine, definition, limit):

@@ -1,8 +1,10 @@
 """The precision of cuBLAS in products of CuPy, which other code in the process may set, too."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 from ..system.threads import ProcessSetting, once
+
+TF32_TENSOR_OP_MATH = 3  # of cublasMath_t
 
 
 @once
@@ -16,5 +18,20 @@ def products(xp, tf32=False):
     """Return a context in which cuBLAS rounds the factors of float32 products to TF32, or uses the setting from outside of dfanp."""
     if not hasattr(getattr(xp, "_core", None), "_routines_linalg"):  # not CuPy
         return nullcontext()
-    setting = compute_type(xp)
-    return setting.held(xp._core._routines_linalg.COMPUTE_TYPE_TF32 if tf32 else setting.outside())
+    return rounded(xp, tf32)
+
+
+@contextmanager
+def rounded(cupy, tf32):
+    """Do ``products`` for CuPy. Products of matrices have a compute type; those of stacks of matrices ask cuBLAS' math mode."""
+    setting, linalg, cublas = compute_type(cupy), cupy._core._routines_linalg, cupy.cuda.cublas
+    handle = cupy.cuda.device.get_cublas_handle()  # of this thread
+    mode = cublas.getMathMode(handle)
+    with setting.held(linalg.COMPUTE_TYPE_TF32 if tf32 else setting.outside()):
+        if tf32:
+            cublas.setMathMode(handle, TF32_TENSOR_OP_MATH)
+        try:
+            yield
+        finally:
+            if tf32:
+                cublas.setMathMode(handle, mode)

@@ -1,4 +1,4 @@
-"""The names shared by Python and the compiled kernels, read from arithmetic.h and cuda.cu, which define their order.
+"""The names shared by Python and the compiled kernels, read from arithmetic.h, which defines their order.
 
 A built-in thing is found by its name (``Registry.built_in``, ``Optimizer.kernel``); what is not in a list has no
 kernel.
@@ -25,6 +25,7 @@ def listed(file, macro):
 
 OPTIMIZERS = listed("arithmetic.h", "OPTIMIZERS")
 ACTIVATIONS = listed("arithmetic.h", "ACTIVATIONS")
+LOSSES = listed("arithmetic.h", "LOSSES")
 FLAGS = listed("arithmetic.h", "FLAGS")
 NUMBERS = listed("arithmetic.h", "NUMBERS")
 

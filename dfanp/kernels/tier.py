@@ -6,18 +6,26 @@ from ..inputs import WeightGradient
 from .cublas import products
 
 
+class KernelFailure(Exception):
+    """A kernel could not be compiled, or not be launched. Nothing has changed; the message is one line."""
+
+
 class Learning(NamedTuple):
     """The arguments of a kernel that learns for an epoch.
 
     Attributes:
         optimizer, state: an ``Optimizer`` that the tier has a kernel for, and its ``State``.
-        M: the matrix that carries e back, (1, H) or (R, 1, H); None for W1.T.
+        rule: the name of the rule.
+        B: the feedback matrix of each hidden layer, lowest first; empty for a rule without B.
+        first: the lowest layer that is trained, counted from 0.
         epoch: 1, 2, …, for the optimizer's ``clock``.
     """
 
     optimizer: object
     state: object
-    M: object
+    rule: str
+    B: list
+    first: int
     epoch: int
 
 
@@ -30,8 +38,12 @@ class Tier:
         threads: of the kernels; a Backend sets it.
         blas_threads: number of BLAS threads beside them; None means as many.
         tolerance: dtype -> permitted difference from the reference implementation, relative to the largest number.
-        fused_epoch: all steps of an epoch in one call; None if the tier has no such kernel.
-        rules: names of the supported rules: their signal is e @ M with M = W1.T, or B for a rule with B.
+        fused_epoch: all steps of an epoch in one call; None if the tier has no such kernel. Its arguments: the
+            network, the name of its loss, X and y of the epoch, the mini-batch size, and a ``Learning``, or None to
+            test. Parameters, optimizer states and the step count change in place. It returns the loss summed over the
+            examples, each before its update, and the number of correct ones, float64 (2,) or (2, R); None if the
+            network is too large for it.
+        rules: names of the supported rules: bp, fa and dfa, whose signals are products with the weights or with B.
         activations, losses: names of the supported ones.
         optimizers: names of the supported ones (``Optimizer.kernel``).
     """
@@ -44,6 +56,16 @@ class Tier:
     activations: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     optimizers: tuple[str, ...] = ()
+
+    def takes(self, network, loss, trained):
+        """Whether ``fused_epoch`` is for such networks, as far as their shape and loss go.
+
+        Args:
+            loss: the name of a loss of dfanp, or None for any other.
+            trained: names of the parameters that are trained; None to test.
+        """
+        known = self.fused_epoch is not None and loss in self.losses and len(network.sizes) > 2
+        return known and (trained is None or set(trained) <= set(network.parameters))
 
     def most_threads(self):
         """Return the maximal number of threads of the kernels by the limits of the process; None without a limit."""

@@ -17,6 +17,7 @@ from ..errors import RecordError
 from ..kernels import KernelWarning
 from ..problems import load
 from ..problems.folders import named_folder
+from ..problems.parity import PROBE_SIZE
 from ..runs.history import is_diverged
 from ..runs.run import rows_of, training_on
 from ..runs.store import Result, key_of
@@ -136,6 +137,10 @@ def most_joined(settings, features):
         slots = len(optimizers.parse(settings.opt)[0].slots)
         batch = number * max(TEST_BATCH, settings.batch_size or 0) * (features + 3 * sum(settings.hidden))
         each = size * (3 + slots) + batch + 3 * settings.bytes_of_examples(features)
+        if (
+            settings.align
+        ):  # which computes in float64: weights, feedback and gradients, and the probe with what it leads to
+            each += 8 * (3 * size // number + PROBE_SIZE * (features + 3 * sum(settings.hidden)))
         return max(1, min(MOST_ON_GPU, int(SHARE_OF_GPU * _free_bytes(settings.device) / each)))
     if settings.method in BASELINES:  # each has its own tables of products
         return 1

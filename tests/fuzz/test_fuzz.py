@@ -151,7 +151,7 @@ def test_each_check_can_fail(planted, message, tmp_path):
     folder = tmp_path / "inside"
     folder.mkdir()
     with pytest.raises(Finding, match=message):
-        guarded(Target(planted, (ValueError,), list), b"data", folder, timeout=0.5)
+        guarded(Target(planted, (ValueError,), list), b"data", folder, timeout=2)
     assert not (tmp_path / "outside").exists()
 
 

@@ -17,7 +17,9 @@ from dfanp.kernels.numpy import Plain
 from .emulated import EmulatedCard, need_emulator, with_tier
 
 WRONG = {"float32": 1.01, "float64": 1 + 1e-6}  # times what it should be
-FUSED, STEPS = (7,), (7, 5)  # hidden widths of a network whose epochs are one call, and of one that goes step by step
+# Of a Training whose epochs are one call, and of one that goes step by step: its rule is the user's own.
+FUSED = dict(hidden=(7,))
+STEPS = dict(hidden=(7, 5), rule=dfanp.Rule("own", lambda at: at.e @ at.B, dfanp.rules.output))
 
 
 def planted(tier, operation, factor):
@@ -71,16 +73,16 @@ CASES = [
     ("cuda", "update_all", STEPS, "the updates of RMSProp", "W0"),
 ]
 wrong_kernels = pytest.mark.parametrize(
-    "tier, operation, hidden, what, where", CASES, ids=[f"{tier}-{operation}" for tier, operation, *_ in CASES]
+    "tier, operation, setting, what, where", CASES, ids=[f"{tier}-{operation}" for tier, operation, *_ in CASES]
 )
 dtypes = pytest.mark.parametrize("dtype", WRONG)
 
 
 @wrong_kernels
 @dtypes
-def test_a_wrong_kernel_that_was_asked_for_is_an_error(make_training, dtype, tier, operation, hidden, what, where):
+def test_a_wrong_kernel_that_was_asked_for_is_an_error(make_training, dtype, tier, operation, setting, what, where):
     backend = backend_with(planted(tier, operation, WRONG[dtype]), tier, by_name=True)
-    training = make_training(hidden=hidden, dtype=dtype, backend=backend)
+    training = make_training(**setting, dtype=dtype, backend=backend)
     before = {name: theta.copy() for name, theta in training.network.parameters.items()}
     why = rf"^the {tier} kernels do not compute {what} as the code defines it \({where} differs by .* of its size\)"
     with pytest.raises(dfanp.BackendError, match=why + r"; use --kernels auto or numpy \(kernels='auto'\)$"):
@@ -91,15 +93,15 @@ def test_a_wrong_kernel_that_was_asked_for_is_an_error(make_training, dtype, tie
 @wrong_kernels
 @dtypes
 def test_auto_computes_the_definition_in_the_place_of_a_wrong_kernel(
-    make_training, dtype, tier, operation, hidden, what, where
+    make_training, dtype, tier, operation, setting, what, where
 ):
     """With one warning and one note; in the same process the kernel is not even tried again."""
     kind = planted(tier, operation, WRONG[dtype])
-    definition = make_training(hidden=hidden, dtype=dtype, backend=dfanp.Backend("cpu", kernels="numpy"))
+    definition = make_training(**setting, dtype=dtype, backend=dfanp.Backend("cpu", kernels="numpy"))
     right = list(definition.epochs(2))
     for start in range(2):
         calls, backend = kind.calls, backend_with(kind, tier, by_name=False)
-        training = make_training(hidden=hidden, dtype=dtype, backend=backend)
+        training = make_training(**setting, dtype=dtype, backend=backend)
         with pytest.warns(KernelWarning) as warned:
             records = list(training.epochs(2))
         (note,) = backend.kernels.notes
@@ -163,21 +165,23 @@ def test_each_combination_is_compared_once_in_a_process(make_training, compared)
     assert more(rule="bp") == 1 and more(layers="output") == 1
     assert more(dtype="float64") == 1 and more(seed=(0, 1)) == 1
     assert more(seed=(0, 1), optimizer=dfanp.RMSProp((0.01, 0.02))) == 1
-    assert more(hidden=STEPS) == 2  # the products, and the updates
-    assert more(hidden=(6, 5, 4), bias=True) == 0
-    assert more(hidden=STEPS, optimizer=dfanp.Adam(0.01)) == 1
+    assert more(hidden=(7, 5)) == 1 and more(hidden=(9, 4)) == 0 and more(bias=True) == 1
+    assert more(hidden=(6, 5, 4)) == 1 and more(hidden=(6, 5, 4, 3)) == 0  # as deep as it is compared
+    assert more(**STEPS) == 2  # the products, and the updates
+    assert more(**STEPS | dict(hidden=(6, 5, 4))) == 0
+    assert more(**STEPS, optimizer=dfanp.Adam(0.01)) == 1
     tests = [
         key
         for _, key in checked.VERDICTS
         if key[0] == "epoch" and not any(isinstance(part, dfanp.Rule) for part in key)
     ]
     assert all(verdict is None for verdict in checked.VERDICTS.values())
-    assert len(checked.VERDICTS) == len(compared) + len(tests) and len(tests) == 4
+    assert len(checked.VERDICTS) == len(compared) + len(tests) and len(tests) == 7
 
 
 def test_the_definition_is_compared_with_nothing(make_training, compared):
-    for hidden in (FUSED, STEPS):
-        make_training(hidden=hidden, backend=dfanp.Backend("cpu", kernels="numpy")).run_epoch()
+    for setting in (FUSED, STEPS):
+        make_training(**setting, backend=dfanp.Backend("cpu", kernels="numpy")).run_epoch()
     assert not compared and not checked.VERDICTS
 
 
@@ -220,7 +224,7 @@ def test_arrays_are_multiplied_as_they_are(rng):
         backend.kernels.gradient(WeightGradient(digits, rng.normal(size=(9, 2))))
 
 
-@pytest.mark.parametrize("struct", ["Bank", "Batch", "HYPERPARAMETERS", "PASSES"])
+@pytest.mark.parametrize("struct", ["Bank", "Batch", "HYPERPARAMETERS", "LAYERS", "PASSES"])
 def test_a_library_built_from_other_code_is_not_used(monkeypatch, struct):
     """Found by the sizes of the structs that Python fills: with one of them it would read beside the numbers that are meant."""
     if kernels.why_not("native"):

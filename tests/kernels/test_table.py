@@ -1,6 +1,6 @@
 """Every entry of the kernel table against the definition in float64: operation × tier × optimizer, at odd sizes."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import product
 from types import SimpleNamespace
 
@@ -351,6 +351,118 @@ def test_fused_epoch_in_slices_and_step_by_step(rng, tier, monkeypatch):
     monkeypatch.setattr(f"dfanp.kernels.{tier}.ROOM_OVER_WEIGHTS", 0)
     _, stepwise = trained(backend, "float32", X, y, 70, SMOOTH)
     np.testing.assert_allclose([r.test_loss for r in stepwise], [r.test_loss for r in whole], rtol=1e-5)
+
+
+# What a network of any shape is made of; each row has one of each.
+ANY_MLP = """
+hidden    outputs loss          rule activation optimizer  dtype   bias seed layers  level
+7         1       bce           bp   tanh       sgd        float64 yes  one  all     best
+70        3       bce           dfa  relu       adam       float32 yes  one  all     best
+5,4       10      cross-entropy bp   sigmoid    rmsprop    float64 yes  one  all     best
+65,7      17      cross-entropy fa   tanh       adam       float32 yes  all  all     best
+130,64    1       bce           dfa  relu       rmsprop    float32 no   all  all     best
+64,130    3       mse           bp   leaky-relu momentum   float64 no   all  all     _v3
+9,100,5   10      cross-entropy dfa  tanh       adadelta   float64 yes  one  all     best
+9,100,5   1       mse           fa   identity   nesterov   float64 yes  one  all     plain
+66,8,130  1       bce           bp   sigmoid    adagrad    float32 no   one  all     best
+7,6,5,4   3       cross-entropy bp   tanh       adam       float64 yes  all  all     _v4
+7,6,5,4   3       bce           fa   relu       sgd        float32 yes  one  all     _v4_wide
+70,9      40      cross-entropy dfa  tanh       sgd        float32 yes  all  output  best
+9,70      1       bce           bp   relu       rmsprop    float64 no   one  output  best
+"""
+
+
+@pytest.mark.parametrize("tier", ["native"])
+@pytest.mark.parametrize("row", ANY_MLP.split("\n")[2:-1])
+@pytest.mark.parametrize("stacked", [True, False])
+def test_fused_epoch_of_any_mlp(rng, tier, row, stacked):
+    """Depth, biases, outputs, losses, rules, optimizers, replicas, on stacked digits and on arrays."""
+    from dfanp.kernels import native
+
+    hidden, outputs, loss, rule, activation, optimizer, dtype, bias, seed, layers, level = row.split()
+    backend, replicas, definition = (
+        backend_of(tier),
+        () if seed == "one" else (2,),
+        dfanp.Backend("cpu", kernels="numpy"),
+    )
+    if level != "best":
+        level = level.removeprefix("plain")
+        if level not in native.levels():
+            pytest.skip(f"this processor has no {level}")
+        backend.kernels.tier = native.Native(level=level)
+        backend.kernels.tier.threads = 2
+    n, kind = 45, OPTIMIZERS[optimizer]
+    X = (
+        digits(rng, 2, 200, n, dtype, backend, replicas)
+        if stacked
+        else rng.standard_normal((*replicas, n, 70)).astype(dtype)
+    )
+    y = rng.integers(0, max(2, int(outputs)), (*replicas, n))
+    y = np.eye(int(outputs))[y] if outputs != "1" else y[..., None]
+    numbers = {"eps": 1e-2} if hasattr(kind, "eps") else {}
+    optimizer = kind((0.01, 0.02) if replicas else 0.02, weight_decay=0.1, **numbers)
+    sizes = *map(int, hidden.split(",")), int(outputs)
+    found = []
+    for each, examples, of in (
+        (backend, X, dtype),
+        (definition, exact(X) if stacked else X.astype(float), "float64"),
+    ):
+        problem = OneEpoch(examples, y, of, each)
+        problem.outputs, problem.loss = int(outputs), loss
+        network = dfanp.MLP((X.shape[-1], *sizes), activation, bias == "yes", of, (0, 1) if replicas else 0, each)
+        training = dfanp.Training(network, problem, rule, optimizer, batch_size=16, layers=layers)
+        with fused(each) if each is backend else nullcontext([True] * 4) as calls:
+            found.append((training, list(training.epochs(2))))
+        assert len(calls) >= 4 and all(calls)
+    same_any(*found, dtype)
+
+
+def same_any(mine, definition, dtype):
+    """Whether two runs are the same to rounding; where optimizers divide by roots of squares it grows faster than in SGD's."""
+    limit = 5e-4 if dtype == "float32" else 1e-9
+    for record, record64 in zip(mine[1], definition[1], strict=True):
+        for name in ("train_loss", "test_loss"):
+            np.testing.assert_allclose(getattr(record, name), getattr(record64, name), rtol=limit)
+    arrays, arrays64 = mine[0].arrays(), definition[0].arrays()
+    for name, array in arrays64.items():
+        assert np.abs(arrays[name] * 1.0 - array * 1.0).max() <= limit * np.abs(array * 1.0).max(), name
+
+
+@pytest.mark.parametrize("tier", ["native"])
+@pytest.mark.parametrize("rule", ["bp", "fa", "dfa"])
+@pytest.mark.parametrize("stacked", [True, False])
+def test_fused_epoch_of_any_mlp_keeps_its_bytes(rng, tier, rule, stacked):
+    """Whatever the number of threads is, joint or solo, in one call or in several, resumed or not."""
+    n = 90
+    y = np.eye(12)[rng.integers(0, 12, n)]
+
+    def run(threads, seed, epochs=2, at=None):
+        backend = backend_of(tier, threads)
+        X = digits(np.random.default_rng(5), 2, 300, n, "float32", backend)
+        problem = OneEpoch(X if stacked else X.dense(), y, "float32", backend)
+        problem.outputs, problem.loss = 12, "cross-entropy"
+        network = dfanp.MLP((problem.features, 130, 70, 200, 12), "tanh", True, seed=seed, backend=backend)
+        training = dfanp.Training(network, problem, rule, dfanp.Adam(0.01), batch_size=40)
+        if at is not None:
+            training.restore(at)
+        with backend.pinned(), fused(backend) as calls:
+            records = list(training.epochs(epochs))
+        assert all(calls)
+        return training.arrays(), records
+
+    arrays, records = run(1, 3)
+    for threads in (2, 3):
+        others = run(threads, 3)
+        assert others[1] == records and all(np.array_equal(arrays[name], array) for name, array in others[0].items())
+    resumed = run(2, 3, at=run(2, 3, epochs=1)[0])
+    assert resumed[1] == records[1:] and all(
+        np.array_equal(arrays[name], array) for name, array in resumed[0].items()
+    )
+    joint, told = run(2, (2, 3))
+    assert [record.replica(1) for record in told] == records
+    assert all(
+        np.array_equal(joint[name][1], array) for name, array in arrays.items() if name.startswith("parameters")
+    )
 
 
 def tiers_of(test):

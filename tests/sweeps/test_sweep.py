@@ -306,10 +306,11 @@ def test_one_sweep_at_a_time(grid, tmp_path):
         Sweep(grid, tmp_path)
 
 
-def test_killed_fifty_times():
-    found = kills.survive(50)
-    assert found["kills"] == 50 and found["equal"] == found["sweeps"] >= 1 and found["of_one_begun"] > 10
-    assert found["of_the_parent"] > 10
+def test_killed_ten_times():
+    """Five hundred times: ``dfanp bench kills --kills 500``."""
+    found = kills.survive(10)
+    assert found["kills"] == 10 and found["equal"] == found["sweeps"] >= 1 and found["of_one_begun"] > 2
+    assert found["of_the_parent"] > 2
 
 
 def test_an_interrupt_of_the_killing_itself_leaves_no_process_behind(tmp_path, monkeypatch):

@@ -610,22 +610,26 @@ def test_a_number_that_another_thread_controls():
 
 def test_overlapping_precisions_of_a_gpu():
     """What cuBLAS rounds is a setting of the process, too: those who want it and those who do not take turns."""
+    import threading
     from types import SimpleNamespace
 
     from dfanp.kernels.cublas import products
 
     kinds = {"f": "full"}
     linalg = SimpleNamespace(get_compute_type=kinds.get, set_compute_type=kinds.__setitem__, COMPUTE_TYPE_TF32="tf32")
-    cupy = SimpleNamespace(_core=SimpleNamespace(_routines_linalg=linalg))
-    hashable = type("CuPy", (), {"_core": cupy._core})
+    modes = {}  # of cuBLAS, by the handle of each thread
+    cublas = SimpleNamespace(getMathMode=lambda handle: modes.get(handle, 0), setMathMode=modes.__setitem__)
+    cuda = SimpleNamespace(cublas=cublas, device=SimpleNamespace(get_cublas_handle=threading.get_ident))
+    cupy = type("CuPy", (), {"_core": SimpleNamespace(_routines_linalg=linalg), "cuda": cuda})
     found = []
 
     def train(tf32):
         for _ in range(50):
-            with products(hashable, tf32):
-                found.append((tf32, kinds["f"]))
+            with products(cupy, tf32):
+                found.append((tf32, kinds["f"], cublas.getMathMode(threading.get_ident())))
 
     at_once(train, [False, True, False, True])
-    assert set(found) == {(False, "full"), (True, "tf32")} and kinds["f"] == "full"
+    assert set(found) == {(False, "full", 0), (True, "tf32", 3)}
+    assert kinds["f"] == "full" and set(modes.values()) == {0}
     with products(np):  # not CuPy
         pass

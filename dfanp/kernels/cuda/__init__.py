@@ -15,14 +15,13 @@ from ... import activations
 from ...inputs import StackedDigits, WeightGradient, dtype_name
 from .. import mirror
 from ..cublas import products
-from ..mirror import ACTIVATIONS, HYPERPARAMETERS, INT, POINTER, REALS, corrections, hyperparameters, slots
+from ..mirror import ACTIVATIONS, HYPERPARAMETERS, INT, LOSSES, POINTER, REALS, corrections, hyperparameters, slots
 from ..tier import Tier
 from .card import Card
 from .shapes import shape_of
 
 THREADS = 256  # of the kernels in cuda.cu
 MOST = 16  # parameters of one update
-LOSSES = mirror.listed("cuda/cuda.cu", "LOSSES")
 TEST_BATCH = 128  # examples per step of a test
 LONGEST_LAUNCH = 1e9  # estimated cycles, about half a second, so that Python can handle interrupts
 
@@ -202,17 +201,19 @@ class Cuda(Tier):
         self.run("output", p, n, dtype_of(z), shared, sizes[0])
         return e, totals
 
-    def fused_epoch(self, activation, W0, W1, X, y, batch_size, learning=None):
-        """Do all steps of an epoch of a network with one hidden layer, one output, no biases and the loss "bce".
+    def takes(self, network, loss, trained):
+        """See ``Tier.takes``: one hidden layer, one output, no biases, the loss "bce"; the output layer is trained, or all."""
+        one = len(network.sizes) == 3 and network.sizes[-1] == 1 and not network.bias and loss == "bce"
+        return one and super().takes(network, loss, trained) and (trained is None or "W1" in trained)
 
-        Without `learning`, test it.
-
-        Arguments are those of ``Native.fused_epoch``.
+    def fused_epoch(self, network, loss, X, y, batch_size, learning=None):
+        """See ``Tier.fused_epoch``; for networks that ``takes`` says.
 
         Returns:
             loss and right answers, summed over the examples, float64 (2,) or (2, R) on the device. None in float64,
             or if the network or a batch is too large for the card's multiprocessors.
         """
+        W0, W1 = network.W
         if dtype_of(W0) != FLOAT:
             return None
         (*replicas, D, H), total = W0.shape, y.shape[-2]
@@ -224,7 +225,7 @@ class Cuda(Tier):
         states = 0 if learning is None else len(learning.optimizer.slots)
         of_card = self.card.multiprocessors, self.card.shared
         shape = shape_of(*of_card, K * ceil(pixels / 4), H, batch, not digits, states, learn_W0)
-        if shape is None:
+        if shape is None or (digits and X.bank.raw.size >= 1 << 32):  # addresses in a bank have 32 bits
             return None
         p = Pass(replicas=R, total=total, batch=batch, H=H, scale=1.0, own_X=len(X.shape) > 2, own_y=y.ndim > 2)
         totals, y = self.card.zeros((2, R), "float64"), self.contiguous(y)
@@ -241,7 +242,7 @@ class Cuda(Tier):
         macros |= {"N": batch, "K": K, "IMAGE_WORDS": ceil(pixels / 4), "PIXELS": pixels, "BUFFERS": shape.buffers}
         macros |= {
             "DENSE": int(not digits),
-            "ACTIVATION": mirror.number(ACTIVATIONS, activation),
+            "ACTIVATION": mirror.number(ACTIVATIONS, network.activation.name),
             "KIND": 0,
             "STATES": states,
         }
@@ -279,11 +280,11 @@ class Cuda(Tier):
         return True
 
     def describe(self, p, macros, learning, R, H, steps):
-        """Write into the struct `p` and the `macros` what a ``Learning`` says.
-
-        Return the arrays that only p knows of.
-        """
-        optimizer, state, M, epoch = learning
+        """Write into the struct `p` and the `macros` what a ``Learning`` says; return the arrays that only p knows of."""
+        optimizer, state, epoch = learning.optimizer, learning.state, learning.epoch
+        M = (
+            learning.B[0] if learning.B else None
+        )  # with one hidden layer e @ M is its signal under every rule; under BP, M is W1.T
         step = state.step + 1
         numbers = hyperparameters(optimizer, optimizer.clock(step, epoch))
         macros["KIND"], p.o = numbers["kind"], HYPERPARAMETERS[FLOAT](**numbers)

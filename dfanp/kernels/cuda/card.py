@@ -1,10 +1,27 @@
 """CuPy's device for the cuda tier: memory, sizes, and launches of kernels whose only argument is a struct."""
 
 import ctypes
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+from ...errors import first_line
+from ..tier import KernelFailure
+
+SHAPE = (
+    "WORDS",
+    "COLUMNS",
+    "RANKS",
+    "GROUPS",
+    "THREADS",
+    "BUFFERS",
+    "N",
+    "K",
+    "KIND",
+    "LEARN",
+)  # macros that a failure names
 
 
 @cache
@@ -28,6 +45,7 @@ class Card:
     Attributes:
         multiprocessors: how many.
         shared: bytes of shared memory that a block can have.
+        cooperative: whether all blocks of a launch can wait for each other, as those of a pass do.
     """
 
     def __init__(self, cupy):
@@ -35,6 +53,30 @@ class Card:
         attributes = cupy.cuda.Device().attributes
         self.multiprocessors = attributes["MultiProcessorCount"]
         self.shared = attributes["MaxSharedMemoryPerBlockOptin"]
+        # Before 7.0 there are no loads that acquire.
+        self.cooperative = bool(attributes["CooperativeLaunch"]) and attributes["ComputeCapabilityMajor"] >= 7
+
+    @property
+    def title(self):
+        """The device and its driver, for messages."""
+        runtime = self.cupy.cuda.runtime
+        name = runtime.getDeviceProperties(self.cupy.cuda.Device().id)["name"].decode()
+        return f"{name}, driver for CUDA {runtime.driverGetVersion()}"
+
+    @contextmanager
+    def starting(self, what, name, defines):
+        """Turn an error of CuPy, the driver or the compiler in a block into a KernelFailure that names card, kernel and shape."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, MemoryError) or type(error).__module__.split(".")[0] not in (
+                "cupy",
+                "cupy_backends",
+            ):
+                raise
+            shape = ", ".join(f"{macro} {defines[macro]}" for macro in SHAPE if macro in defines)
+            kernel = f"kernel {name}" + (f" ({shape})" if shape else "")
+            raise KernelFailure(f"{kernel} cannot be {what} on {self.title}: {first_line(error)}") from error
 
     def address(self, array):
         """Return the address of the data of an array on the device."""
@@ -63,12 +105,15 @@ class Card:
             # The blocks of a pass wait for each other: all must be resident at once, or the launch is refused.
             together = name == "pass"
             code = {"code": source(file), "options": options(file, defines)}
-            module = self.cupy.RawModule(**code, enable_cooperative_groups=together)
-            self.kernels[key] = module.get_function(f"dfanp_{name}")
+            with self.starting("compiled", name, defines):
+                module = self.cupy.RawModule(**code, enable_cooperative_groups=together)
+                self.kernels[key] = module.get_function(f"dfanp_{name}")
         return self.kernels[key]
 
     def blocks_at_once(self, file, name, defines, threads, shared):
-        """Return the number of resident blocks of a kernel."""
+        """Return the number of resident blocks of a kernel; 0 if blocks cannot wait for each other."""
+        if not self.cooperative:
+            return 0
         kernel = self.kernel(file, name, defines)
         kernel.max_dynamic_shared_size_bytes = shared
         count = self.cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor
@@ -77,4 +122,6 @@ class Card:
     def launch(self, file, name, defines, struct, blocks, threads, shared=0):
         """Launch kernel `name` with `struct`, of ctypes, as its only argument, asynchronously."""
         argument = np.frombuffer(bytes(struct), np.dtype((np.void, ctypes.sizeof(struct))))
-        self.kernel(file, name, defines)((blocks,), (threads,), (argument,), shared_mem=shared)
+        kernel = self.kernel(file, name, defines)
+        with self.starting("launched", name, defines):
+            kernel((blocks,), (threads,), (argument,), shared_mem=shared)

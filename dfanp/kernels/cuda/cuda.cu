@@ -34,9 +34,6 @@ struct output {
 };
 CHECK_SIZE(output, SIZE_OF_OUTPUT)
 
-#define LOSSES(X) X(BCE) X(CROSS_ENTROPY) X(MSE)
-enum { LOSSES(LISTED) };
-
 enum { OUTPUT_THREADS = 256 };
 
 extern "C" __global__ void __launch_bounds__(OUTPUT_THREADS) dfanp_output(output p) {

@@ -20,6 +20,10 @@
 
 #include "cuda.h"
 
+#ifndef PATIENCE
+#define PATIENCE (1LL << 33) /* cycles */
+#endif
+
 enum {
     QUADS = COLUMNS / 4,              /* four columns are read at once */
     EIGHTS = COLUMNS / 8,             /* a thread's tile of sums is eight columns wide */
@@ -33,11 +37,12 @@ enum {
     SLICES = WARPS / UNITS > 0 ? WARPS / UNITS : 1, /* of the words, each for a warp */
     TILES = (WORDS * EIGHTS + THREADS - 1) / THREADS, /* of W (4 x 8) for each thread */
     PARTS = THREADS / ROWS > 0 ? THREADS / ROWS : 1,  /* threads that add up one z */
-    LINES = THREADS / QUADS,                          /* threads that add up one column */
-    SCRATCH0 = ROWS * QUADS > 2 * LINES * COLUMNS ? ROWS * QUADS : 2 * LINES * COLUMNS,
-    SCRATCH1 = SCRATCH0 > WORDS * COLUMNS ? SCRATCH0 : WORDS * COLUMNS,
-    SCRATCH2 = SCRATCH1 > PARTS * ROWS ? SCRATCH1 : PARTS * ROWS,
-    SCRATCH = SCRATCH2 > 2 * THREADS ? SCRATCH2 : 2 * THREADS,
+    ADDED = (GROUPS + PARTS - 1) / PARTS,             /* numbers that each of them adds up */
+    SCRATCH0 = ROWS * QUADS > WORDS * COLUMNS ? ROWS * QUADS : WORDS * COLUMNS,
+    SCRATCH1 = SCRATCH0 > PARTS * ROWS ? SCRATCH0 : PARTS * ROWS,
+    SCRATCH = SCRATCH1 > 2 * THREADS ? SCRATCH1 : 2 * THREADS,
+    ROOM = SCRATCH / (2 * COLUMNS),                      /* pairs of rows of COLUMNS that scratch holds */
+    LINES = THREADS / QUADS < ROOM ? THREADS / QUADS : ROOM, /* threads that add up one column */
 };
 
 #if DENSE
@@ -70,19 +75,39 @@ struct pass {
 };
 CHECK_SIZE(pass, SIZE_OF_PASS)
 
-/* Wait until all blocks that share a counter have come here `times` times. What they wrote before is then to be read by __ldcg. */
-FN void arrive(unsigned *counter) {
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        __threadfence();
-        atomicAdd(counter, 1u);
-    }
+/* Count up, after all that this block wrote; and look, before all that it reads. */
+FN void count(unsigned *counter) {
+#ifdef __CUDA_ARCH__
+    asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(__cvta_generic_to_global(counter)) : "memory");
+#else
+    __atomic_fetch_add(counter, 1u, __ATOMIC_RELEASE);
+#endif
 }
 
-FN void wait_for(unsigned *counter, unsigned all) {
+FN unsigned counted(const unsigned *counter) {
+#ifdef __CUDA_ARCH__
+    unsigned now;
+    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(now) : "l"(__cvta_generic_to_global(counter)) : "memory");
+    return now;
+#else
+    return __atomic_load_n(counter, __ATOMIC_ACQUIRE);
+#endif
+}
+
+/* Wait until all blocks that share a counter have come here `times` times. What they wrote before is then to be read by __ldcg.
+ * A block that waits for longer than PATIENCE cycles, some seconds, ends the launch with an error: nothing may hang. */
+FN void arrive(unsigned *counter) {
+    __syncthreads();
+    if (threadIdx.x == 0) count(counter);
+}
+
+FN void wait_for(const unsigned *counter, unsigned all) {
     if (threadIdx.x == 0) {
-        while (*(volatile unsigned *)counter < all) PAUSE();
-        __threadfence();
+        const long long began = clock64();
+        while (counted(counter) < all) {
+            PAUSE();
+            if (clock64() - began > PATIENCE) __trap();
+        }
     }
     __syncthreads();
 }
@@ -108,24 +133,35 @@ FN void copied() {
 
 /* Begin to copy this block's words of the batch from example `from` on; rows beyond its n are zero. */
 FN void copy_batch(const pass &p, i64 r, i64 from, int n, int rank, word *X) {
+    const i64 first = (p.own_X ? r * p.total : 0) + from;
+#if DENSE
     for (int at = threadIdx.x; at < ROWS * WORDS; at += THREADS) {
         const int i = at / WORDS, t = at % WORDS, all = rank * WORDS + t;
-        const i64 example = (p.own_X ? r * p.total : 0) + from + i;
-        word *to = X + i * STRIDE + t;
-#if DENSE
         float x[4];
         for (int q = 0; q < 4; q++) {
             const int j = 4 * all + q;
-            x[q] = i < n && j < PIXELS ? p.X[example * PIXELS + j] : 0.0f;
+            x[q] = i < n && j < PIXELS ? p.X[(first + i) * PIXELS + j] : 0.0f;
         }
-        *to = make_float4(x[0], x[1], x[2], x[3]);
-#else
-        if (i < n && all < K * IMAGE_WORDS)
-            copy_word(to, p.bank + p.picks[example * K + all / IMAGE_WORDS] * IMAGE_WORDS + all % IMAGE_WORDS);
-        else
-            *to = 0;
-#endif
+        X[i * STRIDE + t] = make_float4(x[0], x[1], x[2], x[3]);
     }
+#else
+    /* A lane keeps its word, and a warp goes from example to example: what depends on the word is computed once. */
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    for (int t = lane; t < WORDS; t += 32) {
+        const int all = rank * WORDS + t;
+        const bool there = all < K * IMAGE_WORDS;
+        const unsigned *image = p.bank + all % IMAGE_WORDS;
+        const i64 *pick = p.picks + first * K + (there ? all / IMAGE_WORDS : 0);
+#pragma unroll 4
+        for (int i = warp; i < ROWS; i += WARPS) {
+            word *to = X + i * STRIDE + t;
+            if (there && i < n)
+                copy_word(to, image + (unsigned)pick[i * K] * (unsigned)IMAGE_WORDS); /* a bank has fewer than 2^32 words */
+            else
+                *to = 0;
+        }
+    }
+#endif
 }
 
 /* The row of W of input q of a word, or -1 for one that is not there. */
@@ -227,6 +263,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
     unsigned *of_group = p.barriers + team * (GROUPS + 1) + 1 + group, *of_team = p.barriers + team * (GROUPS + 1);
     unsigned met_group = 0, met_team = 0;
     const i64 steps = (p.examples + p.batch - 1) / p.batch;
+    if (team >= teams) return; /* of a team that is not whole, whose blocks would wait for ever */
 
     for (i64 r = team; r < p.replicas; r += teams) {
         /* Fetch this block's part of the replica. */
@@ -246,6 +283,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
         }
 #if LEARN_W0
         float s0[TILES][4][8], s1[TILES][4][8];
+#pragma unroll
         for (int tile = 0; tile < TILES; tile++) {
             const int at = me + tile * THREADS, t = at % WORDS, eight = at / WORDS;
             for (int q = 0; q < 4; q++)
@@ -306,12 +344,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                     __stcg(z_of + group * ROWS + i, z);
                 }
             arrive(of_team);
+            if (p.corrections && LEARN) { /* fetched while the others come */
+                o.correction1 = p.corrections[2 * s];
+                o.correction2 = p.corrections[2 * s + 1];
+            }
             wait_for(of_team, GROUPS * RANKS * ++met_team);
 
             /* z, the loss, and e. */
             for (int at = me; at < PARTS * ROWS; at += THREADS) {
                 float z = 0;
-                for (int g = at / ROWS; g < GROUPS; g += PARTS) z += __ldcg(z_of + g * ROWS + at % ROWS);
+#pragma unroll
+                for (int k = 0; k < ADDED; k++) { /* the loads do not wait for each other */
+                    const int g = at / ROWS + k * PARTS;
+                    if (g < GROUPS) z += __ldcg(z_of + g * ROWS + at % ROWS);
+                }
                 scratch[at] = z;
             }
             __syncthreads();
@@ -328,10 +374,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
             }
             __syncthreads();
 #if LEARN
-            if (p.corrections) {
-                o.correction1 = p.corrections[2 * s];
-                o.correction2 = p.corrections[2 * s + 1];
-            }
             /* delta, in the place of h; and by column h.T @ e and the sums of delta. */
             {
                 const int quad = me % QUADS;
@@ -366,6 +408,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
             }
 #endif
 #if LEARN_W0
+#pragma unroll
             for (int tile = 0; tile < TILES; tile++) {
                 const int at = me + tile * THREADS, t = at % WORDS, eight = at / WORDS, works = eight < EIGHTS;
                 float g[4][8] = {};
@@ -381,18 +424,22 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                         }
                     }
                 if (tile == 0) __syncthreads(); /* of_delta is there */
+                float shifts[8] = {};
+                if (works && !DENSE)
+                    for (int c = 0; c < 8; c++) shifts[c] = p.shift * of_delta[8 * eight + c];
                 if (works)
 #pragma unroll
                     for (int q = 0; q < 4; q++) {
                         const bool there = row_of(rank, t, q) >= 0;
-                        float *w = W + t * LONG + q * COLUMNS + 8 * eight;
+                        float4 *of_row = (float4 *)(W + t * LONG + q * COLUMNS + 8 * eight), lo = of_row[0], hi = of_row[1];
+                        float w[8] = {lo.x, lo.y, lo.z, lo.w, hi.x, hi.y, hi.z, hi.w};
 #pragma unroll
                         for (int c = 0; c < 8; c++) {
-                            const float G = DENSE ? g[q][c] : p.scale * g[q][c] + p.shift * of_delta[8 * eight + c];
-                            float weight = w[c];
-                            step(KIND, o, lr, there ? G : 0.0f, &weight, &s0[tile][q][c], &s1[tile][q][c]);
-                            w[c] = weight;
+                            const float G = DENSE ? g[q][c] : p.scale * g[q][c] + shifts[c];
+                            step(KIND, o, lr, there ? G : 0.0f, &w[c], &s0[tile][q][c], &s1[tile][q][c]);
                         }
+                        of_row[0] = make_float4(w[0], w[1], w[2], w[3]);
+                        of_row[1] = make_float4(w[4], w[5], w[6], w[7]);
                     }
             }
             __syncthreads();

@@ -36,6 +36,8 @@ class Shape(NamedTuple):
 def shape_of(multiprocessors, shared, words, H, n, dense, states, learn_W0):
     """Return the Shape with the fewest estimated cycles per step; None if none fits.
 
+    It is the same for one replica and for many: so a replica has the bytes of its run alone.
+
     Args:
         multiprocessors: of the card.
         shared: bytes of shared memory that a block can have.
@@ -80,16 +82,16 @@ def shapes(multiprocessors, shared, words, H, n, dense, states, learn_W0):
 def bytes_of(words, columns, rows, threads):
     """Return the bytes of shared memory in addition to the batch: W, a, scratch, and data per column or row."""
     quads = columns // 4
-    scratch = max(
-        rows * quads, 2 * (threads // quads) * columns, words * columns, max(1, threads // rows) * rows, 2 * threads
-    )
+    scratch = max(rows * quads, words * columns, max(1, threads // rows) * rows, 2 * threads)
     return 4 * (words * (4 * columns + 4) + rows * columns + scratch + 4 * columns + rows)
 
 
 def cycles_of(words, columns, rows, threads, ranks, sets, fold, dense, tiles):
     """Return the estimated cycles of a step (instructions, bytes, barriers), good enough for comparisons."""
     warps, units = threads / 32, sets * columns // 8
-    at_once = min(4, warps)  # instructions issued per cycle by a multiprocessor
+    # Instructions issued per cycle by a multiprocessor: it has four schedulers, and one may have a warp more than
+    # another.
+    at_once = warps / ceil(warps / 4)
     # For a word in X @ W a warp loads and unpacks 4 · fold inputs, loads 32 weights, and does 32 · fold
     # multiply-adds.
     forward = words * units * (fold * 37 + 8) / at_once

@@ -9,22 +9,30 @@ import numpy as np
 from ... import activations
 from ...inputs import StackedDigits
 from .. import compiled, mirror
-from ..mirror import ACTIVATIONS, HYPERPARAMETERS, INT, POINTER, REALS
+from ..mirror import ACTIVATIONS, HYPERPARAMETERS, INT, LOSSES, POINTER, REALS
 
 # Operations of a call, about a second: Python sees an interrupt when it returns.
 LONGEST_CALL, OF_AN_UPDATE = 1e11, 8  # the second: operations that the update of a weight costs
+DENSE = 6  # times the operations of the products of stacked digits
+TEST_BATCH = 256  # most examples of a step that only tests: what it keeps of them stays in a cache
 # Working memory of a pass; what needs more goes step by step.
 LARGEST_ROOM, ROOM_OVER_WEIGHTS = 1 << 28, 8  # bytes; or times the weights, if that is more
 
 
 Bank = mirror.struct("Bank", (INT, "pixels blocks block widest"), (POINTER, "start entries"))
 Batch = mirror.struct("Batch", (INT, "n k"), (POINTER, "by_block by_pixel in_block in_pixel"))
-# The struct `pass` of native_pass.h, by dtype.
+# The structs `layer` and `pass` of native_pass.h, by dtype.
+LAYERS = {
+    dtype: mirror.struct(
+        "Layer", (POINTER, "W W_s0 W_s1 b b_s0 b_s1 B"), (INT, "inputs outputs own_B learn_W learn_b")
+    )
+    for dtype in REALS
+}
 PASSES = {
     dtype: mirror.struct(
         "Pass",
-        (POINTER, "bank picks table X y M W0 W0_s0 W0_s1 W1 W1_s0 W1_s1 lr corrections totals"),
-        (INT, "replicas examples k features hidden batch own_X own_y activation learn learn_W0 threads"),
+        (POINTER, "bank picks table X y layers lr corrections totals"),
+        (INT, "replicas examples k depth batch own_X own_y activation loss learn first direct threads"),
         (real, "shift leak"),
         (HYPERPARAMETERS[dtype], "o"),
     )
@@ -46,7 +54,11 @@ def library():
     """Return the loaded C library; an OSError if it was not built, does not load, or was built from another version of the code."""
     with compiled.awake_shortly():
         loaded = ctypes.CDLL(str(path()))
-    structs = [Bank, Batch, *(each for dtype in REALS for each in (HYPERPARAMETERS[dtype], PASSES[dtype]))]
+    structs = [
+        Bank,
+        Batch,
+        *(each for dtype in REALS for each in (HYPERPARAMETERS[dtype], LAYERS[dtype], PASSES[dtype])),
+    ]
     sizes = (INT * len(structs))()
     if hasattr(loaded, "dfanp_sizes"):
         loaded.dfanp_sizes(sizes)
@@ -112,7 +124,7 @@ class Native(compiled.Compiled):
 
     name = "native"
     Digits, Lists, Workspace = Digits, Lists, Workspace
-    rules, losses = ("bp", "fa", "dfa"), ("bce",)
+    rules, losses = ("bp", "fa", "dfa"), ("bce", "cross-entropy", "mse")
     activations = ACTIVATIONS
 
     def __init__(self, xp=np, level=None):
@@ -174,79 +186,81 @@ class Native(compiled.Compiled):
         update = self.real[theta.dtype]["update"]
         update(self.threads, ctypes.byref(numbers), lr, theta.size, address(g), address(theta), *addresses(state))
 
-    def fused_epoch(self, activation, W0, W1, X, y, batch_size, learning=None):
-        """Do all steps of an epoch of a network with one hidden layer, one output, no biases and the loss "bce"; or test it.
-
-        Args:
-            activation: of the hidden layer, by its name.
-            W0, W1: the weights, (D, H) and (H, 1), or (R, D, H) and (R, H, 1).
-            X: StackedDigits or an array, (N, D) or (R, N, D).
-            y: targets (N, 1) or (R, N, 1).
-            batch_size: examples a step.
-            learning: None to test; or a ``Learning``, to do a step of its optimizer after each batch: W1, W0 where it is
-                trained, their states and its count of steps change in place.
-
-        Returns:
-            the loss summed over the examples, each before its update, and the number that are right, float64 (2,) or (2, R);
-            None for a batch that is too large for this.
-        """
-        batch_size = min(batch_size, y.shape[-2])
-        steps = max(1, int(LONGEST_CALL / (W0.shape[-2] * W0.shape[-1] * (batch_size + OF_AN_UPDATE))))
-        if steps * batch_size < y.shape[-2]:
-            return self.in_slices(steps * batch_size, activation, W0, W1, X, y, batch_size, learning)
-        p, real, totals = PASSES[W0.dtype](), self.real[W0.dtype], np.empty((*W0.shape[:-2], 2))
-        p.totals, p.batch, p.leak, p.threads = address(totals), batch_size, activations.LEAK, self.threads
-        p.activation = mirror.number(ACTIVATIONS, activation)
+    def fused_epoch(self, network, loss, X, y, batch_size, learning=None):
+        """See ``Tier``: for a multilayer perceptron with at least one hidden layer."""
+        W, N = network.W, y.shape[-2]
+        batch = min(batch_size if learning else TEST_BATCH, N)
+        dense = [DENSE] * len(W) if not isinstance(X, StackedDigits) else [1] + [DENSE] * (len(W) - 1)
+        work = sum(
+            w.shape[-2] * w.shape[-1] * (batch * each + OF_AN_UPDATE) for w, each in zip(W, dense, strict=True)
+        )
+        most = max(1, int(LONGEST_CALL / work)) * batch
+        if most < N:
+            return self.in_slices(most, network, loss, X, y, batch_size, learning)
+        dtype, totals = W[0].dtype, np.empty((*W[0].shape[:-2], 2))
+        p, real = PASSES[dtype](), self.real[dtype]
+        p.totals, p.batch, p.leak, p.threads = address(totals), batch, activations.LEAK, self.threads
+        p.activation, p.loss = mirror.number(ACTIVATIONS, network.activation.name), mirror.number(LOSSES, loss)
         # What only its address is known of must outlive the call.
-        kept = self.describe(p, W0, W1, X, np.ascontiguousarray(y))
+        kept = self.describe(p, network, X, np.ascontiguousarray(y))
         if learning is not None:
-            kept += self.describe_learning(p, W0.dtype, learning)
+            kept += self.describe_learning(p, kept[0], dtype, learning)
         size = real["room"](ctypes.byref(p))
-        if size > max(LARGEST_ROOM, ROOM_OVER_WEIGHTS * W0.nbytes):
+        if size > max(LARGEST_ROOM, ROOM_OVER_WEIGHTS * sum(w.nbytes for w in W)):
             return None
         if size > self.workspace.room.size:
             self.workspace.room = np.empty(size, np.uint8)
         real["pass"](ctypes.byref(p), address(self.workspace.room))
         if learning is not None:
-            learning.state.step += -(-p.examples // batch_size)
+            learning.state.step += -(-N // batch)
         return np.moveaxis(totals, -1, 0)
 
-    def describe(self, p, W0, W1, X, y):
-        """Write into the struct `p` where the weights and examples are; return what must be kept alive."""
-        p.replicas, p.examples = W0.shape[0] if W0.ndim > 2 else 1, y.shape[-2]
-        p.features, p.hidden = W0.shape[-2:]
-        p.W0, p.W1, p.y, p.own_y = address(W0), address(W1), address(y), y.ndim > 2
+    def describe(self, p, network, X, y):
+        """Write into the struct `p` where weights and examples are; return the array of its layers, and what must be kept alive."""
+        W, parameters = network.W, network.parameters
+        layers = (LAYERS[W[0].dtype] * len(W))()
+        for l, (of, w) in enumerate(zip(layers, W, strict=True)):
+            of.W, (of.inputs, of.outputs) = address(w), w.shape[-2:]
+            of.b = address(parameters[f"b{l}"]) if network.bias else None
+        p.layers, p.depth = ctypes.addressof(layers), len(W)
+        p.replicas, p.examples = W[0].shape[0] if W[0].ndim > 2 else 1, y.shape[-2]
+        p.y, p.own_y = address(y), y.ndim > 2
         if not isinstance(X, StackedDigits):
             X = np.ascontiguousarray(X)
             p.X, p.own_X = address(X), X.ndim > 2
-            return [X, y]
+            return [layers, X, y]
         digits, picks = X.bank.prepared(self.name, self.Digits), np.ascontiguousarray(X.picks, np.int64)
         p.bank, p.table, p.shift = ctypes.addressof(digits.struct), digits.table_at, digits.shift
         p.picks, p.k, p.own_X = address(picks), picks.shape[-1], picks.ndim > 2
-        return [digits, picks, y]
+        return [layers, digits, picks, y]
 
-    def describe_learning(self, p, dtype, learning):
-        """Write into the struct `p` what a ``Learning`` says; return what must be kept alive."""
-        optimizer, state, M, epoch = learning
+    def describe_learning(self, p, layers, dtype, learning):
+        """Write into the struct `p` and its `layers` what a ``Learning`` says; return what must be kept alive."""
+        optimizer, state = learning.optimizer, learning.state
         step = state.step + 1
-        p.learn, p.learn_W0 = True, "W0" in state.slots
-        p.o = self.numbers(mirror.hyperparameters(optimizer, optimizer.clock(step, epoch)), dtype)
-        p.W1_s0, p.W1_s1 = addresses(mirror.slots(state.slots["W1"]))
-        if p.learn_W0:
-            p.W0_s0, p.W0_s1 = addresses(mirror.slots(state.slots["W0"]))
+        p.learn, p.first, p.direct = True, learning.first, learning.rule == "dfa"
+        p.o = self.numbers(mirror.hyperparameters(optimizer, optimizer.clock(step, learning.epoch)), dtype)
+        for l, of in enumerate(layers):
+            if f"W{l}" in state.slots:
+                of.learn_W = True
+                of.W_s0, of.W_s1 = addresses(mirror.slots(state.slots[f"W{l}"]))
+            if f"b{l}" in state.slots:
+                of.learn_b = True
+                of.b_s0, of.b_s1 = addresses(mirror.slots(state.slots[f"b{l}"]))
+        B = [np.ascontiguousarray(b) for b in learning.B]
+        for of, b in zip(layers, B, strict=False):
+            of.B, of.own_B = address(b), b.ndim > 2
         lr = np.full(p.replicas, optimizer.lr, dtype)
         corrections = mirror.corrections(learning, range(step, step - (-p.examples // p.batch)), dtype)
-        if M is not None:
-            M = np.ascontiguousarray(np.broadcast_to(M[..., 0, :], (p.replicas, p.hidden)))
-        p.lr, p.M, p.corrections = (None if each is None else address(each) for each in (lr, M, corrections))
-        return [lr, M, corrections]
+        p.lr, p.corrections = (None if each is None else address(each) for each in (lr, corrections))
+        return [B, lr, corrections]
 
-    def in_slices(self, examples, activation, W0, W1, X, y, batch_size, learning):
+    def in_slices(self, examples, network, loss, X, y, batch_size, learning):
         """Do what ``fused_epoch`` does, on so many `examples` a call."""
         sums = 0.0
         for start in range(0, y.shape[-2], examples):
             part = X[..., start : start + examples, :], y[..., start : start + examples, :]
-            totals = self.fused_epoch(activation, W0, W1, *part, batch_size, learning)
+            totals = self.fused_epoch(network, loss, *part, batch_size, learning)
             if totals is None:  # the first one says so for all
                 return None
             sums = sums + totals

@@ -28,6 +28,8 @@ __asm__(".symver exp, exp@GLIBC_2.2.5");
 
 enum { AHEAD = 8 };  /* examples */
 enum { CHUNK = 16 }; /* rows of a gradient that are finished before they are applied */
+enum { DENSE_ROWS = 64 };       /* rows of a block of a dense layer */
+enum { SHARED_OUTPUTS = 4096 }; /* logits of a batch from which on the threads share them */
 
 /* A bank of images as the list of their non-zero pixels, image by image, and in an image block of `block` pixels by block:
  * the pixel's place in its block times 256, plus its raw value. Block b of an image begins at start[image * blocks + b]. */
@@ -181,10 +183,12 @@ static void *take(uintptr_t *room, int there, int64_t bytes) {
 #define LEVEL(x) x##_v4_wide
 #define VECTOR 64
 #define VECTORS 8
+#define GROUP 4
 #include "native_level.h"
 #define LEVEL(x) x##_v4
 #define VECTOR 64
 #define VECTORS 4
+#define GROUP 4
 #include "native_level.h"
 #pragma GCC pop_options
 #pragma GCC push_options
@@ -192,6 +196,7 @@ static void *take(uintptr_t *room, int there, int64_t bytes) {
 #define LEVEL(x) x##_v3
 #define VECTOR 32
 #define VECTORS 8
+#define GROUP 2
 #include "native_level.h"
 #pragma GCC pop_options
 /* Return the ending of the names of the functions of a level that this processor has: 0 for the one it should take, 1 for the
@@ -212,11 +217,16 @@ EXPORT const char *dfanp_level(int64_t place) { return place ? NULL : ""; }
 #define LEVEL(x) x
 #define VECTOR 32
 #define VECTORS 8
+#ifdef __x86_64__ /* SSE has sixteen registers of 16 bytes */
+#define GROUP 1
+#else
+#define GROUP 2
+#endif
 #include "native_level.h"
 
-/* Write the sizes of the structs that Python fills, in bytes: bank, batch, then hyperparameters and pass of float and of double. */
+/* Write the sizes of the structs that Python fills, in bytes: bank, batch, then hyperparameters, layer and pass of float and of double. */
 EXPORT void dfanp_sizes(int64_t *out) {
-    const size_t sizes[] = {sizeof(bank), sizeof(batch), sizeof(hyperparameters_f), sizeof(pass_f), sizeof(hyperparameters_d),
-                            sizeof(pass_d)};
+    const size_t sizes[] = {sizeof(bank), sizeof(batch), sizeof(hyperparameters_f), sizeof(layer_f), sizeof(pass_f),
+                            sizeof(hyperparameters_d), sizeof(layer_d), sizeof(pass_d)};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) out[i] = (int64_t)sizes[i];
 }

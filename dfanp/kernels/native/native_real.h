@@ -1,5 +1,9 @@
 /* The part of native.c that depends on the floating-point type REAL and on the level of the processor: see native_level.h. */
 
+#define SQRT LIBM(sqrt)
+#define EXP NAME(exp_of)
+#define TANH_OF NAME(tanh_of)
+#include "native_math.h"
 #include "../arithmetic.h"
 
 /* A panel is as many columns as four or eight vector registers hold: they are named one by one, since an array of them would live
@@ -25,7 +29,6 @@ typedef REAL NAME(narrow) __attribute__((vector_size(32), aligned(sizeof(REAL)),
 #define ADD(q) s##q += x * AT(row, q);
 #define STORE(q) AT(out, q) = s##q;
 #define START(q) NAME(vector) s##q = AT(sums, q);
-#define ZERO(q) NAME(vector) s##q = {0};
 
 /* out (n, PANEL) += the pixels of a block of n examples @ tile (block, PANEL). */
 FN void NAME(add)(const int32_t *at, const uint16_t *entries, int64_t n, const REAL *table, const REAL *tile, REAL *out) {
@@ -48,30 +51,6 @@ FN void NAME(gradient)(const int32_t *at, const uint32_t *entries, int64_t rows,
         for (int32_t e = at[r]; e < at[r + 1]; e++) {
             const uint32_t entry = entries[e];
             const REAL *row = delta + (int64_t)(entry >> 8) * PANEL, x = table[entry & 255];
-            EACH(ADD)
-        }
-        EACH(STORE)
-    }
-}
-
-/* The same for arrays: out (n, PANEL) += X (n, rows) @ tile (rows, PANEL), and out (rows, PANEL) = X.T @ delta (n, PANEL);
- * the rows of X are D apart. */
-FN void NAME(dense_add)(const REAL *X, int64_t D, int64_t n, int64_t rows, const REAL *tile, REAL *out) {
-    for (int64_t i = 0; i < n; i++, out += PANEL) {
-        EACH(LOAD)
-        for (int64_t r = 0; r < rows; r++) {
-            const REAL *row = tile + r * PANEL, x = X[i * D + r];
-            EACH(ADD)
-        }
-        EACH(STORE)
-    }
-}
-
-FN void NAME(dense_gradient)(const REAL *X, int64_t D, int64_t n, int64_t rows, const REAL *delta, REAL *out) {
-    for (int64_t r = 0; r < rows; r++, out += PANEL) {
-        EACH(ZERO)
-        for (int64_t i = 0; i < n; i++) {
-            const REAL *row = delta + i * PANEL, x = X[i * D + r];
             EACH(ADD)
         }
         EACH(STORE)
@@ -184,6 +163,7 @@ EXPORT void NAME(dfanp_fused_update)(int64_t threads, const bank *from, const ba
     free(packed);
 }
 
+#include "native_dense.h"
 #include "native_pass.h"
 
 #undef LANES
@@ -198,4 +178,6 @@ EXPORT void NAME(dfanp_fused_update)(int64_t threads, const bank *from, const ba
 #undef ADD
 #undef STORE
 #undef START
-#undef ZERO
+#undef SQRT
+#undef EXP
+#undef TANH_OF
