@@ -126,7 +126,7 @@ interrupted = False  # whether ``interrupt`` was called
 
 
 def check_interrupted():
-    """Raise the KeyboardInterrupt of ``interrupt`` again: one that arrives while a module is loaded may be swallowed."""
+    """Raise the KeyboardInterrupt of ``interrupt`` again, which may be swallowed while a module is loaded."""
     if interrupted:
         raise KeyboardInterrupt
 

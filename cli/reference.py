@@ -106,7 +106,7 @@ def section(path, command):
 
 
 def sorted_paragraphs(command):
-    """Return the paragraphs of a docstring: the text, those about an argument as (name, text), title -> text of the SECTIONS."""
+    """Return the paragraphs of a docstring: the text, (name, text) of arguments, and title -> text of the SECTIONS."""
     arguments = {
         param.make_metavar(click.Context(command)) for param in command.params if isinstance(param, click.Argument)
     }

@@ -1,4 +1,4 @@
-"""Files of your own definitions for the command line: ``dfanp parity --plugin FILE.py``, or the variable DFANP_PLUGINS.
+"""Files of your own definitions for the command line: ``dfanp parity --plugin FILE.py``, or DFANP_PLUGINS.
 
 A plugin is a Python file that calls ``dfanp.register``. Settings contain its name and SHA-256, so that a run is not
 resumed with another version of it. A worker loads the plugins of the process that started it. Reading a record loads

@@ -52,7 +52,7 @@ class streams:
         return self._stream("test", epoch)
 
     def rule(self, step: int, l: int) -> np.random.Generator:
-        """Return the generator for the draws of a learning rule at a step (1, 2, …) for layer l (0: after the step)."""
+        """Return the generator of a learning rule at a step (1, 2, …) for layer l (0: after the step)."""
         return self._stream("rule", step, l)
 
     def points(self, part: int, column: int) -> np.random.Generator:

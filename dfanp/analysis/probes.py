@@ -39,7 +39,7 @@ class Represented(NamedTuple):
 def of_place(
     network: MLP, dataset: Dataset, place: int = 0, samples: int = 10_000, activated: bool = False
 ) -> Represented:
-    """Return the Represented test digits in a first layer trained on stacked digits, one at a time at `place`: x @ W0[place].
+    """Return the Represented test digits, one at a time at `place`, in the first layer: x @ W0[place].
 
     Demirbilek 2021, figure 3.6: the part of the pre-activation that comes from one digit; labels are ``digit`` and
     ``parity``.
@@ -90,7 +90,7 @@ def of_layer(network: MLP, problem: Any, layer: int, seed: int = 0, samples: int
 
 
 def on_one_thread(look):
-    """Return a function that calls `look` with one thread of BLAS and OpenMP, since the last bits depend on their number."""
+    """Return a function that calls `look` with one thread of BLAS and OpenMP, on whose number the last bits depend."""
 
     @wraps(look)
     def pinned(*args, **more):

@@ -277,7 +277,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         return Training(network, problem, of.rule, of.optimizer, feedback, batch_size, align=of.alignment)
 
     def _resumed(self, of, X, y):
-        """Return a Training on X and y that continues from the attributes, which are the only state between two calls."""
+        """Return a Training on X and y that continues from the attributes, the only state between two calls."""
         sizes = X.shape[1], *of.hidden_layer_sizes, self.n_outputs_
         W, b = [np.asarray(each) for each in self.coefs_], [np.asarray(each) for each in self.intercepts_]
         shapes = list(pairwise(sizes)), [(width,) for width in sizes[1:] if of.bias]

@@ -81,7 +81,7 @@ class PublishedTraining(Training):
 
 
 def published_alignment(rule, network, B, h, e):
-    """Return ``{"feedback": [a], "gradient": [b, 1]}`` as Demirbilek 2021 measured them, on the last batch of an epoch.
+    """Return ``{"feedback": [a], "gradient": [b, 1]}`` as in Demirbilek 2021, on the last batch of an epoch.
 
     a: the cosine of B with W1.T. b: of the gradient of W0 by `rule` with the one by BP, row by row (one per input),
     averaged over the rows; a zero row counts 0. h and e belong to the weights before the step, but BP uses the W1

@@ -60,7 +60,7 @@ def transferred(mode, scale):
 
 
 def readouts(series, mode, scale, checkpoint, dataset):
-    """Return how well a linear readout of the features of one digit classifies it, before and after training on parity."""
+    """Return the accuracies of linear readouts of the features of one digit, before and after training on parity."""
     rows = []
     for each in series:
         for settings in each.settings:

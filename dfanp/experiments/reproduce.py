@@ -72,7 +72,7 @@ class Reproduction:
 
 
 def earlier_analysis(path, found):
-    """Return the analysis in the record at `path` if the rest of it equals `found` (an analysis takes minutes), else None."""
+    """Return the analysis in the record at `path` if its rest equals `found`, else None; an analysis takes minutes."""
     try:
         there = json.loads(path.read_bytes())
         analysis = there.pop("analysis")

@@ -130,7 +130,7 @@ def check_finite(name, array):
 
 
 def network_of(layers, activation, backend):
-    """Return the MLP of a list of layers, each a dict with a "weight" (d_out, d_in) and optionally a "bias" (d_out,)."""
+    """Return the MLP of a list of layers, dicts with a "weight" (d_out, d_in) and optionally a "bias" (d_out,)."""
     weights, biases = [layer["weight"] for layer in layers], [layer.get("bias") for layer in layers]
     sizes = [weights[0].shape[1], *(W.shape[0] for W in weights)]
     if any(W.shape[1] != width for W, width in zip(weights, sizes[:-1], strict=True)):

@@ -50,7 +50,7 @@ HYPERPARAMETERS = {
 
 
 def hyperparameters(optimizer, t):
-    """Return the numbers of an optimizer at a t of ``Optimizer.clock``, by the names of FLAGS and NUMBERS, in their order."""
+    """Return the numbers of an optimizer at t (``Optimizer.clock``): name -> number, for FLAGS and NUMBERS in order."""
     get = lambda name, default=0.0: getattr(optimizer, name, default)
     found = {
         "kind": number(OPTIMIZERS, optimizer.kernel),

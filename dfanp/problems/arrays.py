@@ -58,7 +58,7 @@ class Arrays:
         self._test = [backend.asarray(a, dtype) for a in (X_test, y_test)]
 
     def train(self, seed: int | Sequence[int], epoch: int) -> Sequence[Any]:
-        """Return the training set in this epoch's order, (n, D) and (n, d_L), with a leading R if `seed` is a sequence."""
+        """Return the training set in the order of the epoch, (n, D) and (n, d_L); with R seeds a leading R."""
         order = dfanp.streams.per_replica(
             seed, lambda one: dfanp.streams.streams(one).train(epoch).permutation(self.train_size)
         )

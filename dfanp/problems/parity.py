@@ -107,11 +107,11 @@ class Parity:
         }
 
     def train(self, seed: int | Sequence[int], epoch: int) -> tuple[Any, Any]:
-        """Return X (train_size, D), as StackedDigits, and y (train_size, 1), with a leading R if `seed` is a sequence."""
+        """Return X (train_size, D), as StackedDigits, and y (train_size, 1); with R seeds a leading R."""
         return self._examples("train", seed, lambda one: dfanp.streams.streams(one).train(epoch), self.train_size)
 
     def test(self, seed: int | Sequence[int], epoch: int) -> tuple[Any, Any]:
-        """Return X (test_size, D), as StackedDigits, and y (test_size, 1), with a leading R if `seed` is a sequence."""
+        """Return X (test_size, D), as StackedDigits, and y (test_size, 1); with R seeds a leading R."""
         return self._examples("test", seed, lambda one: dfanp.streams.streams(one).test(epoch), self.test_size)
 
     def probe(self, seed: int | Sequence[int]) -> tuple[Any, Any]:

@@ -159,7 +159,7 @@ def centres(c: int) -> Any:
 
 
 def balanced(c: int) -> list[tuple[int, ...]]:
-    """Return every assignment of labels to the c² disks with as many 0s as 1s (one more or less, if c² is odd), in order."""
+    """Return every labeling of the c² disks with as many 0s as 1s (one more or less, if c² is odd), in order."""
     disks = c * c
     sizes = {disks // 2, disks - disks // 2}
     chosen = (set(ones) for size in sorted(sizes) for ones in combinations(range(disks), size))

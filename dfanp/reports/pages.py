@@ -41,7 +41,7 @@ def element(tag, *children, **attributes):
 
 
 def printable(value):
-    """Return a value as text without control characters, lone surrogates, or characters that change the text direction."""
+    """Return a value as text without control characters, lone surrogates, or changes of the text direction."""
     return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
 

@@ -221,7 +221,7 @@ def curves_figure(results, measure):
 
 
 def draw_maps(maps, path, title):
-    """Draw points in a plane to `path`, one panel per map: as numerals if digits are known, else one marker per class.
+    """Draw points in a plane to `path`, one panel per map: numerals if digits are known, else one marker per class.
 
     Args:
         maps: name -> (points (m, 2), labels: name -> (m,)).

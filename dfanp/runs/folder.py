@@ -83,7 +83,7 @@ class RunFolder(Locked):
         return found["environment"]
 
     def load(self, expected, seeds):
-        """Return the arrays of the checkpoint (None without one), the rows of the log up to its epoch, and epoch -> seconds.
+        """Return the arrays of the checkpoint or None, the rows of the log up to its epoch, and epoch -> seconds.
 
         Log lines beyond that epoch, and an incomplete last line, are removed.
 

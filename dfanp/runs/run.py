@@ -91,7 +91,7 @@ def rows_of(record, training):
 
 
 def environment(backend: Backend) -> dict[str, Any]:
-    """Return a dict of versions, machine, array library, BLAS threads, and what the reference implementation computes."""
+    """Return a dict of versions, machine, array library, BLAS threads, and rejected kernels."""
     found = {
         "dfanp": __version__,
         "python": platform.python_version(),

@@ -183,6 +183,6 @@ def checked_result(line):
 
 
 def current(result):
-    """Return a Result of an earlier version in the current form: without obsolete settings, and thus with another key."""
+    """Return a Result of an earlier version in the current form: without obsolete settings, with another key."""
     config = present(result.config)
     return result if config == result.config else result._replace(key=key_of(config), config=config)

@@ -18,7 +18,7 @@ MOST = 10_000  # values in the ranges of one text
 
 
 def values(text: str, convert: Callable[[str], T]) -> tuple[T, ...]:
-    """Return what a text such as ``1,2``, ``1e-4:4e-4:6`` or ``log:1e-4:1e-1:8`` means, as a tuple without repetitions.
+    """Return the values of a text such as ``1,2``, ``1e-4:4e-4:6`` or ``log:1e-4:1e-1:8``, without repetitions.
 
     Args:
         text: values and ranges, separated by commas. A range is ``start:stop:count`` (equally spaced) or

@@ -184,7 +184,7 @@ class ProcessSetting:
 
 
 class Holding:
-    """The context of ``ProcessSetting.held``: a class, because a generator would take longer than the setting itself."""
+    """The context of ``ProcessSetting.held``; a class, because a generator would take longer than the setting."""
 
     __slots__ = ("setting", "value", "outer")
 
@@ -245,14 +245,14 @@ def blas():
 
 
 def give_up_control(libraries, force=False):
-    """Allow any thread to set the number of OpenBLAS: since 3.8, threadpoolctl permits only the first that does so."""
+    """Allow any thread to set the number of OpenBLAS: threadpoolctl 3.8 permits only the first that does so."""
     for library in libraries:
         if hasattr(library, "clear_controlling_thread"):
             library.clear_controlling_thread(force)
 
 
 def has_number_of_each_thread(library):
-    """Whether threadpoolctl sets the number for the calling thread only: for MKL, and since 3.8 for OpenBLAS with OpenMP."""
+    """Whether threadpoolctl sets the number for the calling thread only: MKL, and since 3.8 OpenBLAS with OpenMP."""
     openmp = getattr(library, "threading_layer", None) == "openmp" and hasattr(library, "clear_controlling_thread")
     return openmp or "MKL_Set_Num_Threads_Local" in library.check_symbols
 
