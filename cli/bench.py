@@ -221,7 +221,7 @@ def estimator(data, data_dir, epochs, rounds, out, as_json, quiet):
 @option("--seed", type=Whole(min=0), default=0, help="Seed of the random moments.")
 @quiet
 def kills(kills, seed, quiet):
-    """Kill sweeps with SIGKILL at random moments, resume them, and compare their results with those of an undisturbed sweep.
+    """Kill sweeps with SIGKILL at random moments, resume them, and compare the results with an undisturbed sweep.
 
     Half of the kills hit only the command; its workers must then end by themselves. Takes about one second per kill.
 

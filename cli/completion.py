@@ -14,8 +14,9 @@ from click.shell_completion import (
 
 from .names import Name
 
-# Bash also splits words at : and =, so it sees momentum:mom as three words. The function therefore passes the whole line up
-# to the cursor, and removes from each reply what precedes the last of these marks, which is on the line already.
+# Bash also splits words at : and =, so it sees momentum:mom as three words. The function therefore passes the whole
+# line up to the cursor, and removes from each reply what precedes the last of these marks, which is on the line
+# already.
 BASH = """\
 %(complete_func)s() {
     local line=${COMP_LINE:0:COMP_POINT} reply kind value
@@ -90,9 +91,9 @@ class Fish(Whole, FishComplete):
 def completion(shell):
     """Print the script that lets a shell complete commands, options, names and files.
 
-    SHELL is bash (4.4 or newer), zsh or fish. Save the script as in the examples; new shells then use it. For bash, add
-    the line `source ~/.dfanp-completion.bash` to ~/.bashrc; for zsh, add `fpath+=(~/.zfunc)` to ~/.zshrc, before the call
-    of compinit.
+    SHELL is bash (4.4 or newer), zsh or fish. Save the script as in the examples; new shells then use it. For bash,
+    add the line `source ~/.dfanp-completion.bash` to ~/.bashrc; for zsh, add `fpath+=(~/.zfunc)` to ~/.zshrc, before
+    the call of compinit.
 
     \b
     Examples:

@@ -14,8 +14,8 @@ from .options import Place, Whole, data_dir, option, plugin, usage_errors
 def export(run, out, seed, data_dir):
     """Write the weights of a run as PyTorch names them.
 
-    RUN is a folder made by --out, or a file in the checkpoints of a sweep with --keep. Its last checkpoint is exported,
-    also if the run was interrupted.
+    RUN is a folder made by --out, or a file in the checkpoints of a sweep with --keep. Its last checkpoint is
+    exported, also if the run was interrupted.
 
     \b
     Example: dfanp export runs/dfa --out dfa.npz

@@ -28,11 +28,11 @@ def figure(names, mode, **given):
       dfanp figure 2.2 3.8 --out disks
       dfanp figure 3.1 --quick
 
-    Files: in --out, records/ (one .json per figure and mode), figures/ (one .svg and one .png each), table.md (for figures
-    with published numbers), and the store of the sweep, from which the same command resumes.
+    Files: in --out, records/ (one .json per figure and mode), figures/ (one .svg and one .png each), table.md (for
+    figures with published numbers), and the store of the sweep, from which the same command resumes.
 
-    Output: the table of published and reproduced results in Markdown (none with --quick); with --json one object: figures, table,
-    missing. Progress on stderr.
+    Output: the table of published and reproduced results in Markdown (none with --quick); with --json one object:
+    figures, table, missing. Progress on stderr.
 
     Exit status: 1 if runs failed; figures whose runs are complete are drawn.
 

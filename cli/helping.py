@@ -1,4 +1,4 @@
-"""The layout of help: as wide as the terminal up to a limit, in one column if it is narrow, with examples that can be pasted."""
+"""The layout of help: up to a limit as wide as the terminal, with examples that can be pasted."""
 
 import re
 import shutil

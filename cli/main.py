@@ -97,7 +97,10 @@ class Interrupted(Exception):
 
 
 def main(args=None):
-    """Run the command line and exit. SIGTERM, and SIGHUP of a terminal that closes, end it as Ctrl-C does, unless they are ignored."""
+    """Run the command line and exit.
+
+    SIGTERM, and SIGHUP of a terminal that closes, end it as Ctrl-C does, unless they are ignored.
+    """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # commands report in one line what their user should know
     for name in (
@@ -123,7 +126,7 @@ interrupted = False  # whether ``interrupt`` was called
 
 
 def check_interrupted():
-    """Raise the KeyboardInterrupt of ``interrupt`` again: one that arrives while a module is loaded may be swallowed."""
+    """Raise the KeyboardInterrupt of ``interrupt`` again, which may be swallowed while a module is loaded."""
     if interrupted:
         raise KeyboardInterrupt
 

@@ -36,9 +36,9 @@ from .terminal import table as table_of
 def represent(run, layer, place, seed, samples, kind, plot, data_dir, as_json, quiet):
     """Probe what a hidden layer of RUN represents, before and after training.
 
-    RUN is a folder made by --out, or a file in the checkpoints of a sweep with --keep. Probes learn to predict labels from
-    one half of the examples and are tested on the other: a linear one, 15 nearest neighbours, and 15 nearest neighbours
-    in the plane of the two leading principal components.
+    RUN is a folder made by --out, or a file in the checkpoints of a sweep with --keep. Probes learn to predict labels
+    from one half of the examples and are tested on the other: a linear one, 15 nearest neighbours, and 15 nearest
+    neighbours in the plane of the two leading principal components.
 
     \b
     Examples:

@@ -17,11 +17,11 @@ def reproduce(**given):
       dfanp reproduce          # an hour or two on two cores
       dfanp reproduce --quick  # minutes, to check that everything works
 
-    Files: in --out, records/ (one .json per figure and mode), figures/ (one .svg and one .png each), table.md, and the store
-    of the sweep.
+    Files: in --out, records/ (one .json per figure and mode), figures/ (one .svg and one .png each), table.md, and
+    the store of the sweep.
 
-    Output: the table of published and reproduced results in Markdown (none with --quick); with --json one object: figures, table,
-    missing. Progress on stderr.
+    Output: the table of published and reproduced results in Markdown (none with --quick); with --json one object:
+    figures, table, missing. Progress on stderr.
 
     Exit status: 1 if runs failed; figures whose runs are complete are drawn.
 

@@ -128,7 +128,7 @@ def filters(where, known):
 
 
 def none_such(rows, wanted):
-    """Return a line about filters that no run passes, with the existing values of the first filter that none passes."""
+    """Return a line about filters that no run passes, with the existing values for the first such filter."""
     from dfanp.errors import nearest
 
     for name, values in wanted.items():

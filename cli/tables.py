@@ -15,7 +15,7 @@ def columns(head, body):
 
 
 def entries(head, body):
-    """Return the lines of a table that is too wide for its terminal: one per non-empty cell, and an empty one after each row."""
+    """Return the lines of a table that is too wide: one per non-empty cell, and an empty one after each row."""
     lines = []
     for row in body:
         lines += [

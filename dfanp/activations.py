@@ -1,7 +1,8 @@
 """Activations f, each with its derivative written in terms of the stored output h = f(a).
 
-Both functions take the array namespace ``xp`` first and work elementwise on arrays of any shape; neither changes its
-argument. At the kink of relu and leaky relu the derivative is that of the left side, as in PyTorch.
+Both functions take the array namespace ``xp`` first and work elementwise on arrays of any shape;
+neither changes its argument. At the kink of relu and leaky relu the derivative is that of the left
+side, as in PyTorch.
 
     >>> import numpy as np
     >>> relu = get("relu")
@@ -19,7 +20,7 @@ LEAK = 0.01  # the slope of leaky relu left of zero
 
 
 class Activation(NamedTuple):
-    """An activation: ``f(xp, a)`` and its derivative ``df(xp, h)`` in terms of the output ``h = f(xp, a)``.
+    """An activation ``f(xp, a)``, and its derivative ``df(xp, h)`` at the output h = f(a).
 
     Both return an array of their argument's shape and dtype.
     """
@@ -54,5 +55,8 @@ ACTIVATIONS = Registry(
 
 
 def get(activation: str | Activation) -> Activation:
-    """Return the Activation called `activation`, or one as it is; a ValueError lists the known names."""
+    """Return the Activation called `activation`, or one as it is.
+
+    A ValueError lists the known names.
+    """
     return ACTIVATIONS.get(activation)

@@ -1,7 +1,8 @@
 """Alignment: the cosine between the signals or gradients of a rule and those of BP.
 
-Cosines are over whole matrices, one number per replica: <A, C> / (|A| |C|), in [-1, 1]. The cosine of a zero matrix with
-any other is 0, never 1. The cosine of matrices with entries that are not finite is NaN.
+Cosines are over whole matrices, one number per replica: <A, C> / (|A| |C|), in [-1, 1]. The cosine
+of a zero matrix with any other is 0, never 1. The cosine of matrices with entries that are not
+finite is NaN.
 
 Learning by DFA turns the weights towards B:
 
@@ -48,18 +49,22 @@ def cosine(xp: Any, A: Any, C: Any) -> Any:
 
 
 def unit_scale(xp, A):
-    """Return A in float64, divided by its largest entry so that no square over- or underflows; a zero A unchanged."""
+    """Return A in float64, divided by its largest entry so that no square over- or underflows.
+
+    A zero A is returned unchanged.
+    """
     A = xp.astype(A, xp.float64)
     largest = xp.max(xp.abs(A), axis=(-2, -1), keepdims=True)
     return A / xp.where(largest > 0, largest, xp.ones_like(largest))
 
 
 def feedback_alignment(rule: Rule, network: MLP, B: Sequence[Any]) -> list[Any]:
-    """Return the weight alignment of each hidden layer, lowest first: the cosine of B[l] with the weights that it replaces.
+    """Return the weight alignment of each hidden layer, lowest first.
 
-    These are the transpose of the next weight matrix for FA, and of the product of all later ones for DFA (exact in a linear
-    network). NaN if B has neither shape; empty for a rule without B. With one hidden layer it is the alignment of
-    Demirbilek 2021, figures 3.2 and 3.5.
+    It is the cosine of B[l] with the weights that it replaces. These are the transpose of the next
+    weight matrix for FA, and of the product of all later ones for DFA (exact in a linear network).
+    NaN if B has neither shape; empty for a rule without B. With one hidden layer it is the
+    alignment of Demirbilek 2021, figures 3.2 and 3.5.
     """
     xp, W, cosines = network.backend.xp, network.W, []
     for layer, B_l in enumerate(B):
@@ -75,7 +80,10 @@ def feedback_alignment(rule: Rule, network: MLP, B: Sequence[Any]) -> list[Any]:
 
 
 def replaced(rule, sizes, l):
-    """Return the stop of the weights W[l] … W[stop - 1] that the B of hidden layer l replaces; None if no shape fits."""
+    """Return the stop of the weights W[l] … W[stop - 1] that the B of hidden layer l replaces.
+
+    None if no shape fits.
+    """
     if rule.feedback_shape is rules.output:  # also where the next layer is as wide as the output
         return len(sizes) - 1
     shape = tuple(rule.feedback_shape(sizes, l))
@@ -91,10 +99,11 @@ def gradient_alignment(
     y: Any,
     draws: Callable[[int], Any] | None = None,
 ) -> list[Any]:
-    """Return the cosine of the gradient of `rule` with the gradient of BP, for each weight matrix, first layer first.
+    """Return the gradient alignment of each weight matrix, lowest first.
 
-    Both are taken at the same weights, from the same pass over X (n, D) and y (n, d_L). The last is 1 (or 0
-    if e is zero): the gradient of the output layer is exact under every rule.
+    It is the cosine of the gradient of `rule` with the gradient of BP. Both are taken at the same
+    weights, from the same pass over X (n, D) and y (n, d_L). The last is 1 (or 0 if e is zero): the
+    gradient of the output layer is exact under every rule.
 
     Args:
         draws: see ``rules.gradients``.

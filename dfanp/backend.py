@@ -77,10 +77,10 @@ class Backend:
         return self.xp.get_default_memory_pool().free_bytes() + self.xp.cuda.runtime.memGetInfo()[0]
 
     def pinned(self) -> AbstractContextManager:
-        """Return a context in which kernels use exactly `threads` threads, and BLAS the number that suits the kernels.
+        """Return a context in which kernels use exactly `threads` threads, and BLAS the number that suits them.
 
-        BLAS usually has one number of threads per process. If Python threads need different numbers, each waits here for
-        its turn. On a GPU, products have the precision of the tier within the context.
+        BLAS usually has one number of threads per process. If Python threads need different numbers, each waits here
+        for its turn. On a GPU, products have the precision of the tier within the context.
         """
         if self.threads is None:
             return self.kernels.precision()

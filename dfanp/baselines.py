@@ -1,4 +1,6 @@
-"""Lazy baselines: networks of one hidden layer with fixed random features. They fail where learning features pays.
+"""Lazy baselines: networks of one hidden layer with fixed random features.
+
+They fail where learning features pays.
 
     ntk        h = (X W0) * sigmoid(X G)   W0 and W1 are trained by BP, the gate G is fixed (Demirbilek 2021)
     ntk-step   h = (X W0) * (X G > 0)      the same with the gate of Daniely & Malach 2020
@@ -7,10 +9,11 @@
     relu       h = relu(X W0)              W0 as in MLP; W1 alone is trained
     linear     h = X W0                    a linear model
 
-All have a linear output layer and no trained biases. A fixed first layer is multiplied with each image once, not at
-every step (``Projection``).
+All have a linear output layer and no trained biases. A fixed first layer is multiplied with each
+image once, not at every step (``Projection``).
 
-A network that learns features learns the parity of two digits; the same network with a fixed first layer does not:
+A network that learns features learns the parity of two digits; the same network with a fixed first
+layer does not:
 
     >>> import dfanp
     >>> problem = dfanp.Parity(dfanp.load("digits"), k=2, train_size=5000, test_size=1000)
@@ -80,7 +83,7 @@ class Projection:
         return own and numbers * np.dtype(X.bank.dtype).itemsize <= LARGEST_TABLE
 
     def tables(self, bank):
-        """Return for each place the product of every image of the bank with the weights of that place, (images or R · images, H)."""
+        """Return for each place the products of all images with its weights, (images or R · images, H)."""
         if id(bank) not in self._tables:
             xp, (images, pixels) = self.backend.xp, bank.raw.shape
             alone, found = StackedDigits(bank, self.backend.asarray(np.arange(images)[:, None])), []
@@ -94,7 +97,7 @@ class Projection:
 
 
 def activation_of(kind: str) -> Activation:
-    """Return the Activation of a kind of features: the cosine for fourier, the identity for linear, relu for others."""
+    """Return the Activation of a kind of features."""
     return {"linear": activations.get("identity"), "fourier": COSINE}.get(kind, activations.get("relu"))
 
 
@@ -198,7 +201,7 @@ class NTK(MLP):
 
 
 class Baseline(NamedTuple):
-    """A lazy method: ``network(sizes, dtype, seed, backend, scale, offset)`` returns its network, which BP trains."""
+    """A lazy method: ``network(sizes, dtype, seed, backend, scale, offset)`` returns its network."""
 
     name: str
     network: Callable[..., MLP]
@@ -226,7 +229,7 @@ def get(name: str | Baseline) -> Baseline:
 
 
 def methods() -> tuple[str, ...]:
-    """Return the possible values of the setting `method`: the names of the rules and of the lazy baselines."""
+    """Return the names of the rules and of the lazy baselines: the values of the setting `method`."""
     return (*RULES, *BASELINES)
 
 

@@ -1,7 +1,8 @@
 """Exceptions, and messages about wrong values and misspelt names.
 
 A wrong argument raises a ``ValueError`` or ``TypeError``, as everywhere in Python. A failure outside the caller's
-control (a broken file, an absent device, a full disk) raises a ``DfanpError``, whose message is one line with a remedy.
+control (a broken file, an absent device, a full disk) raises a ``DfanpError``, whose message is one line with a
+remedy.
 """
 
 import difflib

@@ -119,7 +119,10 @@ def dtype_name(dtype):
 
 @cache
 def numpy_name(dtype):
-    """Return the name of a dtype of NumPy, ">f8" in another byte order; cached, because NumPy takes longer for it than a small kernel runs."""
+    """Return the name of a dtype of NumPy, ">f8" in another byte order.
+
+    Cached, because NumPy takes longer for it than a small kernel runs.
+    """
     return str(dtype)
 
 

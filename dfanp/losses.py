@@ -1,7 +1,8 @@
 """Losses of the logits z = a[L], and the output error e = d(mean loss)/dz that every rule starts from.
 
-Each loss is a sum over the outputs of an example and a mean over the n examples of the batch. The mean is in e, once:
-no layer divides by n again. Arrays are (n, d_L), or (R, n, d_L) with replicas; targets y have the shape of z.
+Each loss is a sum over the outputs of an example and a mean over the n examples of the batch. The
+mean is in e, once: no layer divides by n again. Arrays are (n, d_L), or (R, n, d_L) with replicas;
+targets y have the shape of z.
 
 A finite difference confirms that e is this derivative:
 
@@ -28,10 +29,10 @@ class Loss(NamedTuple):
         per_example: the loss of each example, shape (n,) or (R, n).
         predict: ``predict(xp, z)``, the output y_hat for the logits, shape of z.
         error: e = d(mean loss)/dz, shape of z: the mean over the n examples is in it.
-        correct: whether each example is classified correctly, boolean (n,) or (R, n); None for regression, which has
-            no accuracy.
-        check: ``check(y)`` of targets on the host, (n, d_L): None if they are valid, else a text that says what they
-            must be. Without it all finite targets are valid.
+        correct: whether each example is classified correctly, boolean (n,) or (R, n); None for
+            regression, which has no accuracy.
+        check: ``check(y)`` of targets on the host, (n, d_L): None if they are valid, else a text
+            that says what they must be. Without it all finite targets are valid.
     """
 
     name: str
@@ -43,7 +44,8 @@ class Loss(NamedTuple):
 
 
 def binary_cross_entropy(xp, z, y):
-    # -y log s(z) - (1-y) log(1-s(z)) = max(z, 0) - z y + log(1 + exp(-|z|)), which neither overflows nor cancels.
+    # -y log s(z) - (1-y) log(1-s(z)) = max(z, 0) - z y + log(1 + exp(-|z|)), which neither
+    # overflows nor cancels.
     return xp.sum(xp.maximum(z, 0.0) - z * y + xp.log1p(xp.exp(-xp.abs(z))), axis=-1)
 
 
@@ -55,7 +57,8 @@ def softmax(xp, z):
 def categorical_cross_entropy(xp, z, y):
     shifted = z - xp.max(z, axis=-1, keepdims=True)
     log_sum = xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
-    # Written with the sum of y (1 for one-hot and soft labels alike) inside, so that e is exact for both.
+    # Written with the sum of y (1 for one-hot and soft labels alike) inside, so that e is exact for
+    # both.
     return xp.sum(y * (log_sum - shifted), axis=-1)
 
 

@@ -29,9 +29,9 @@ class Measure(NamedTuple):
 
     Attributes:
         name: of the number in records; not one of the other fields of a log line.
-        of: ``of(training)`` is called after the test of each epoch. It returns a float, or with replicas an array (R,) of
-            the backend, and changes nothing. None for the four built-in measures, which the training loop sums over the
-            examples.
+        of: ``of(training)`` is called after the test of each epoch. It returns a float, or with replicas an array
+            (R,) of the backend, and changes nothing. None for the four built-in measures, which the training loop
+            sums over the examples.
         title: for tables and figures; None takes the name.
         low, high: the range of its values; a record with others is damaged.
     """

@@ -1,13 +1,14 @@
 """Optimizers: frozen hyperparameters, an explicit state, and the update equation of the source.
 
-Each one implements the equation of Demirbilek 2021, section 1.4, by default; where other sources or PyTorch differ,
-the variant is an explicit argument. g is the gradient, theta the parameter, lr the learning rate (eta).
+Each one implements the equation of Demirbilek 2021, section 1.4, by default; where other sources or
+PyTorch differ, the variant is an explicit argument. g is the gradient, theta the parameter, lr the
+learning rate (eta).
 
-Weight decay is the L2 term inside the gradient, g + weight_decay · theta (as in PyTorch; not the decoupled form of
-AdamW).
+Weight decay is the L2 term inside the gradient, g + weight_decay · theta (as in PyTorch; not the
+decoupled form of AdamW).
 
-SGD steps by 0.1 times the gradient; RMSProp by 0.1 whatever the size of the gradient (at the first step
-1/sqrt(1 - rho) times as far, since v starts at zero):
+SGD steps by 0.1 times the gradient; RMSProp by 0.1 whatever the size of the gradient (at the first
+step 1/sqrt(1 - rho) times as far, since v starts at zero):
 
     >>> from dfanp import Backend
     >>> for optimizer in (SGD(lr=0.1), RMSProp(lr=0.1)):
@@ -18,7 +19,8 @@ SGD steps by 0.1 times the gradient; RMSProp by 0.1 whatever the size of the gra
     [[0.8, 0.998]]
     [[0.684, 0.684]]
 
-A subclass with an ``update`` is an optimizer of your own. It becomes a frozen dataclass automatically:
+A subclass with an ``update`` is an optimizer of your own. It becomes a frozen dataclass
+automatically:
 
     >>> class SignSGD(Optimizer):
     ...     def update(self, xp, theta, g, s, lr, t):
@@ -46,7 +48,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class State:
-    """The state of an optimizer: ``step`` counts updates, ``slots[name]`` holds the state arrays of a parameter.
+    """The state of an optimizer.
+
+    ``step`` counts updates, ``slots[name]`` holds the state arrays of a parameter.
 
     ``replicas`` is the length of the leading replica axis of all parameters, or None.
     """
@@ -58,7 +62,7 @@ class State:
 
 
 def hyperparameter(default, wanted, fits):
-    """Return the field of a hyperparameter: its default, what it must be, in words, and ``fits(value)``."""
+    """Return the field of a hyperparameter: default, description of its range, ``fits(value)``."""
     return field(default=default, metadata={"wanted": wanted, "fits": fits})
 
 
@@ -87,18 +91,21 @@ def root(xp, v, eps, placement):
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field, hyperparameter))
 @dataclass(frozen=True)
 class Optimizer:
-    """The base of all optimizers. A subclass is a frozen dataclass: its annotated attributes are its hyperparameters.
+    """The base of all optimizers.
+
+    A subclass is a frozen dataclass: its annotated attributes are its hyperparameters.
 
     Args:
         lr: the learning rate, positive; a sequence of R of them trains each replica with its own.
         weight_decay: the L2 factor, at least 0.
 
     Attributes:
-        name: of the class, for settings and records; by default the name of the class in lower case.
+        name: of the class, for settings and records; by default the name of the class in lower
+            case.
         slots: names of the state arrays, each of the parameter's shape, zero at first.
-        elementwise: whether ``update`` treats each number of a parameter alone. It then gets large arrays in flat
-            pieces, which is faster. The class that defines ``update`` sets it; a subclass with another ``update``
-            does not inherit it.
+        elementwise: whether ``update`` treats each number of a parameter alone. It then gets large
+            arrays in flat pieces, which is faster. The class that defines ``update`` sets it; a
+            subclass with another ``update`` does not inherit it.
 
     Raises:
         ValueError: a hyperparameter is out of its range.
@@ -131,7 +138,8 @@ class Optimizer:
         rates = tuple(self.lr) if np.ndim(self.lr) == 1 else (self.lr,)
         if len(rates) == 0 or not all(is_number(rate) and 0 < rate < np.inf for rate in rates):
             raise ValueError(f"lr must be a finite number above 0 (or a sequence of them), got {shown(self.lr)}")
-        # Python's floats leave the dtype of an array alone; NumPy's would make every product a float64.
+        # Python's floats leave the dtype of an array alone; NumPy's would make every product a
+        # float64.
         object.__setattr__(self, "lr", tuple(map(float, rates)) if np.ndim(self.lr) == 1 else float(self.lr))
         for each in fields(self):
             if each.name == "lr":
@@ -149,7 +157,8 @@ class Optimizer:
         """Return the State before the first step for `parameters` (name -> array), on their device.
 
         Args:
-            replicas: the length R of the replica axis that all parameters have; None if they have none.
+            replicas: the length R of the replica axis that all parameters have; None if they have
+                none.
         """
         if isinstance(self.lr, tuple) and len(self.lr) != replicas:
             raise ValueError(
@@ -173,7 +182,7 @@ class Optimizer:
         state: State,
         epoch: int = 1,
     ) -> None:
-        """Update every parameter that has a gradient, and its state, in place, by the kernels of `backend`.
+        """Update every parameter that has a gradient, and its state, in place.
 
         Args:
             parameters, gradients: name -> array; gradients of the mean loss. They are not changed.
@@ -185,7 +194,7 @@ class Optimizer:
         backend.kernels.update_all(self, each, self.clock(state.step, epoch), state.replicas)
 
     def clock(self, step: int, epoch: int) -> int:
-        """Return the t of the equations, 1, 2, …, at an update (counted from 1) in an epoch: the number of the update."""
+        """Return the t of the equations at an update (counted from 1) of an epoch: its number."""
         return step
 
     def update(self, xp: Any, theta: Any, g: Any, s: Any, lr: Any, t: int) -> None:
@@ -193,8 +202,8 @@ class Optimizer:
 
         Args:
             xp: the array namespace.
-            theta: a parameter: (d_{l-1}, d_l), or (d_l,) for a bias. If the class is `elementwise`, a flat
-                part of it, or with replicas an array with a leading axis R.
+            theta: a parameter: (d_{l-1}, d_l), or (d_l,) for a bias. If the class is `elementwise`,
+                a flat part of it, or with replicas an array with a leading axis R.
             g: its gradient, of the same shape, including the weight decay. It is not changed.
             s: its state arrays of that shape, ``s.v`` for the slot "v".
             lr: the learning rate: a number, or an array that broadcasts along the replicas.
@@ -204,13 +213,13 @@ class Optimizer:
 
     @property
     def cut(self) -> bool:
-        """Whether ``update`` may get its arrays in pieces: whether the class that defines it is elementwise."""
+        """Whether ``update`` may get its arrays in pieces: its class is elementwise."""
         by = provider(type(self), "update")
         return bool(vars(by).get("elementwise", False)) and "update" not in vars(self)
 
     @property
     def kernel(self) -> str | None:
-        """The name of the kernel for ``update``: that of the built-in optimizer that defines it, if nothing is overridden."""
+        """The name of the kernel for ``update``, if it is that of a built-in optimizer; else None."""
         kind = type(self)
         of_class = kernel_of(kind.update, tuple(kind.slots), kind.step, kind.init)
         return of_class if DEFINING.isdisjoint(vars(self)) else None
@@ -253,9 +262,9 @@ class Momentum(Optimizer):
 class Nesterov(Optimizer):
     """v = momentum · v + lr · grad(theta - momentum · v);  theta -= v. Thesis, section 1.4.1, NAG.
 
-    The two points are one here: the arrays hold phi = theta - momentum · v, where the gradient is taken, and the
-    equation becomes phi -= momentum · v_new + lr · g (Bengio, Boulanger-Lewandowski & Pascanu 2013, eq. 7; PyTorch's
-    form). Outputs and records are those of phi.
+    The two points are one here: the arrays hold phi = theta - momentum · v, where the gradient is
+    taken, and the equation becomes phi -= momentum · v_new + lr · g (Bengio, Boulanger-Lewandowski
+    & Pascanu 2013, eq. 7; PyTorch's form). Outputs and records are those of phi.
     """
 
     momentum: float = fraction(0.9)
@@ -267,7 +276,9 @@ class Nesterov(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """G += g²;  theta -= lr / sqrt(G + eps) · g. Thesis, section 1.4.2, Adagrad (Duchi, Hazan & Singer 2011).
+    """G += g²;  theta -= lr / sqrt(G + eps) · g.
+
+    Thesis, section 1.4.2, Adagrad (Duchi, Hazan & Singer 2011).
 
     PyTorch has ``eps_placement="outside"``: lr / (sqrt(G) + eps).
     """
@@ -285,8 +296,9 @@ class Adadelta(Optimizer):
     """v = rho · v + (1-rho) · g²;  d = lr · sqrt(u + eps) / sqrt(v + eps) · g;  u = rho · u + (1-rho) · d²;
     theta -= d.
 
-    Thesis, section 1.4.2, Adadelta (Zeiler 2012, algorithm 1, has no lr). ``accumulate="scaled"``: u averages the
-    step taken, lr included; ``"unscaled"``: the step before lr, as PyTorch does. They agree at lr = 1.
+    Thesis, section 1.4.2, Adadelta (Zeiler 2012, algorithm 1, has no lr). ``accumulate="scaled"``:
+    u averages the step taken, lr included; ``"unscaled"``: the step before lr, as PyTorch does.
+    They agree at lr = 1.
     """
 
     lr: float | tuple = 1.0
@@ -305,7 +317,9 @@ class Adadelta(Optimizer):
 
 
 class RMSProp(Optimizer):
-    """v = rho · v + (1-rho) · g²;  theta -= lr / sqrt(v + eps) · g. Thesis, section 1.4.2, RMSProp (Hinton 2012).
+    """v = rho · v + (1-rho) · g²;  theta -= lr / sqrt(v + eps) · g.
+
+    Thesis, section 1.4.2, RMSProp (Hinton 2012).
 
     PyTorch has ``eps_placement="outside"`` and calls rho alpha (0.99 there).
     """
@@ -322,7 +336,8 @@ class RMSProp(Optimizer):
 
 class Adam(Optimizer):
     """m = beta1 · m + (1-beta1) · g;  v = beta2 · v + (1-beta2) · g²;  m_hat = m / (1 - beta1^t);
-    v_hat = v / (1 - beta2^t);  theta -= lr / sqrt(v_hat + eps) · m_hat. Thesis, section 1.4.2, ADAM.
+    v_hat = v / (1 - beta2^t);  theta -= lr / sqrt(v_hat + eps) · m_hat. Thesis, section 1.4.2,
+    ADAM.
 
     Kingma & Ba 2015 (algorithm 1) and PyTorch have ``eps_placement="outside"``. t counts updates.
     """
@@ -349,20 +364,24 @@ OPTIMIZERS = Registry(
 
 
 def get(name: str | type[Optimizer]) -> type[Optimizer]:
-    """Return the optimizer class called `name`, or one as it is; a ValueError lists the known names."""
+    """Return the optimizer class called `name`, or one as it is.
+
+    A ValueError lists the known names.
+    """
     return OPTIMIZERS.get(name)
 
 
 def own_fields(kind):
-    """Return the hyperparameters of an optimizer class that a text can set: all except lr and weight_decay."""
+    """Return the hyperparameters that a text can set: all except lr and weight_decay."""
     return {each.name: each for each in fields(kind) if each.name not in ("lr", "weight_decay")}
 
 
 def parse(text: str) -> tuple[type[Optimizer], dict[str, Any]]:
-    """Return the optimizer class and the hyperparameters that a text such as ``momentum:momentum=0.95`` names.
+    """Return the optimizer class and the hyperparameters in a text: ``momentum:momentum=0.95``.
 
-    A text is the optimizer's name, followed by ``:NAME=VALUE`` for each hyperparameter (except lr and weight_decay) that
-    differs from its default: ``adam:beta1=0.8:eps_placement=outside``. A class may also be registered under such a text.
+    A text is the optimizer's name, followed by ``:NAME=VALUE`` for each hyperparameter (except lr
+    and weight_decay) that differs from its default: ``adam:beta1=0.8:eps_placement=outside``. A
+    class may also be registered under such a text.
 
     Raises:
         ValueError: a name is not known, or a value is out of its range.
@@ -382,7 +401,7 @@ def parse(text: str) -> tuple[type[Optimizer], dict[str, Any]]:
 
 
 def split(text):
-    """Return the class that a text names, its name, and the remaining hyperparameters, each ``NAME=VALUE``."""
+    """Return the class that a text names, its name, and its other hyperparameters, ``NAME=VALUE``."""
     if not isinstance(text, str):
         raise TypeError(f"text must be a str such as 'adam:eps_placement=outside', got {shown(text)}")
     name, *arguments = text.split(":")
@@ -406,7 +425,7 @@ def converted(key, value, default):
 
 
 def canonical(text: str) -> str:
-    """Return the shortest text that ``parse`` reads as `text`: equal optimizers have equal texts."""
+    """Return the shortest text that means the same: equal optimizers have equal texts."""
     (kind, given), name = parse(text), split(text)[1]
     defaults = {key: each.default for key, each in own_fields(kind).items()}
     base, *variant = name.split(":")

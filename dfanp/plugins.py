@@ -1,4 +1,4 @@
-"""Files of your own definitions for the command line: ``dfanp parity --plugin FILE.py``, or the variable DFANP_PLUGINS.
+"""Files of your own definitions for the command line: ``dfanp parity --plugin FILE.py``, or DFANP_PLUGINS.
 
 A plugin is a Python file that calls ``dfanp.register``. Settings contain its name and SHA-256, so that a run is not
 resumed with another version of it. A worker loads the plugins of the process that started it. Reading a record loads
@@ -27,7 +27,8 @@ def load(path: str | Path, sha256: str | None = None) -> None:
         sha256: that the file must have; None accepts any.
 
     Raises:
-        PluginError: the file cannot be read, fails, registers nothing, or has another SHA-256. It then registers nothing.
+        PluginError: the file cannot be read, fails, registers nothing, or has another SHA-256. It then registers
+            nothing.
     """
     path = Path(path).absolute()
     try:
@@ -68,7 +69,10 @@ def execute(path, source):
 
 
 def blame(error, paths=None):
-    """Return a line about an error in the code of a plugin; None if it was in none of `paths` (default: the loaded files)."""
+    """Return a line about an error in the code of a plugin.
+
+    None if it was in none of `paths` (default: the loaded files).
+    """
     paths, where, trace = list(map(str, LOADED if paths is None else paths)), None, error.__traceback__
     if isinstance(error, SyntaxError) and error.filename in paths:
         where = error.filename, error.lineno

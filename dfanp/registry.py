@@ -78,7 +78,7 @@ class Registry(Mapping):
         return name if isinstance(name, str) and self._own.get(name) is thing else None
 
     def _reduced(self, thing):
-        """Return how a thing is copied and pickled: a built-in thing stays the same object, and so keeps its kernels."""
+        """Return how a thing is copied and pickled: a built-in one stays the same object, and so keeps its kernels."""
         name = self.built_in(thing)
         return object.__reduce_ex__(thing, 2) if name is None else (own, (type(thing), name))
 

@@ -26,7 +26,7 @@ UNKNOWN = "not the settings of a run that this dfanp knows"
 
 
 def variant_for(kind: type[S], given: dict[str, Any]) -> tuple[type[S], Any]:
-    """Return the class for the problem of `kind` that accepts the settings `given`, and the names that it does not accept.
+    """Return the class for the problem of `kind` that accepts the settings `given`, and the names that it rejects.
 
     It is the first variant that accepts all; if none does, the first that has all of these settings, or `kind`.
     """

@@ -52,7 +52,7 @@ class streams:
         return self._stream("test", epoch)
 
     def rule(self, step: int, l: int) -> np.random.Generator:
-        """Return the generator for the draws of a learning rule at a step (1, 2, …) for layer l (0: after the step)."""
+        """Return the generator of a learning rule at a step (1, 2, …) for layer l (0: after the step)."""
         return self._stream("rule", step, l)
 
     def points(self, part: int, column: int) -> np.random.Generator:
@@ -67,8 +67,8 @@ class streams:
 class Draws:
     """Random arrays for a rule: each method of ``numpy.random.Generator``, drawn on the host and moved to the device.
 
-    ``draws.normal(size=(n, d))`` is (n, d), or with R seeds (R, n, d): replica r gets the draws of a solo run with its seed.
-    Floats have `dtype`; integers and booleans keep theirs.
+    ``draws.normal(size=(n, d))`` is (n, d), or with R seeds (R, n, d): replica r gets the draws of a solo run with
+    its seed. Floats have `dtype`; integers and booleans keep theirs.
 
     Args:
         seed: a whole number, or R of them.

@@ -1,1 +1,4 @@
-"""Figures, drawn from records only. Installed as ``dfanp_figures``; ``python -m figures`` redraws those of this folder."""
+"""Figures, drawn from records only.
+
+Installed as ``dfanp_figures``; ``python -m figures`` redraws those of this folder.
+"""

@@ -137,7 +137,10 @@ def alignment(record):
 
 
 def maps(record):
-    """t-SNE maps of single digits as numerals, odd ones orange and bold; the titles give the accuracy of the probes."""
+    """t-SNE maps of single digits as numerals, odd ones orange and bold.
+
+    The titles give the accuracy of the probes.
+    """
     rows, drawn = record["analysis"]["rows"], record["analysis"]["maps"]
     drawn = [
         each for i, each in enumerate(drawn) if each["when"] != "before" or i == 0

@@ -64,7 +64,10 @@ def bars(axis, number, of, names, groups, label):
 
 
 def within(axis, also=None):
-    """Set the range of an axis to that of its curves and marks, and `also`, with a margin; wider intervals are cut."""
+    """Set the range of an axis to that of its curves and marks, and `also`, with a margin.
+
+    Wider intervals are cut.
+    """
     heights = [y for each in axis.get_lines() for y in np.ravel(each.get_ydata()).astype(float) if np.isfinite(y)]
     heights += [] if also is None else [also]
     low, high = min(heights, default=0.0), max(heights, default=1.0)

@@ -273,7 +273,7 @@ def test_what_does_not_fit_is_named():
     for network in (dfanp.MLP((2, 3, 1), seed=(0, 1)), baselines.NTK((2, 3, 1))):
         with pytest.raises(ValueError, match="without replicas"):
             interchange.state_dict(network)
-    with pytest.raises(ValueError, match="ends in .npz or .safetensors"):
+    with pytest.raises(ValueError, match="must be .npz or .safetensors"):
         interchange.save(network_of(), "weights.pt")
 
 

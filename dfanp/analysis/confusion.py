@@ -99,7 +99,9 @@ def in_doubt(network, below, logits):
 
 
 def shares(happened, groups, count):
-    """Return, for each of the groups 0 … count - 1, the share of examples for which `happened` is true; NaN if it is empty.
+    """Return, for each of the groups 0 … count - 1, the share of examples for which `happened` is true.
+
+    NaN if it is empty.
 
     Args:
         happened: a boolean for each example, (n,).

@@ -1,8 +1,8 @@
 """Representations of hidden layers: probes, principal components, and two-dimensional maps by t-SNE.
 
-A probe is a simple classifier that predicts a label from the representations of unseen examples: a linear one (logistic
-regression; Alain & Bengio 2016) and nearest neighbours. The comparison with the same probes before training shows what was
-learned. Scikit-learn computes them.
+A probe is a simple classifier that predicts a label from the representations of unseen examples: a linear one
+(logistic regression; Alain & Bengio 2016) and nearest neighbours. The comparison with the same probes before training
+shows what was learned. Scikit-learn computes them.
 """
 
 import warnings
@@ -39,9 +39,10 @@ class Represented(NamedTuple):
 def of_place(
     network: MLP, dataset: Dataset, place: int = 0, samples: int = 10_000, activated: bool = False
 ) -> Represented:
-    """Return the Represented test digits in a first layer trained on stacked digits, one at a time at `place`: x @ W0[place].
+    """Return the Represented test digits, one at a time at `place`, in the first layer: x @ W0[place].
 
-    Demirbilek 2021, figure 3.6: the part of the pre-activation that comes from one digit; labels are ``digit`` and ``parity``.
+    Demirbilek 2021, figure 3.6: the part of the pre-activation that comes from one digit; labels are ``digit`` and
+    ``parity``.
 
     Args:
         network: without replicas, of ``Parity``.
@@ -89,7 +90,7 @@ def of_layer(network: MLP, problem: Any, layer: int, seed: int = 0, samples: int
 
 
 def on_one_thread(look):
-    """Return a function that calls `look` with one thread of BLAS and OpenMP, since the last bits depend on their number."""
+    """Return a function that calls `look` with one thread of BLAS and OpenMP, on whose number the last bits depend."""
 
     @wraps(look)
     def pinned(*args, **more):
@@ -105,10 +106,10 @@ def on_one_thread(look):
 def measured(represented: Represented, seed: int = 0) -> dict[str, Any]:
     """Return the results of probes and principal components on Represented examples, a dict of JSON values.
 
-    The probes are trained on half of the examples, drawn by `seed`, and tested on the others. For each label: the accuracies ``linear`` and
-    ``neighbours`` (15) on all columns, ``leading`` (15 neighbours in the plane of two principal components), and ``chance``, that of
-    the most frequent value. ``variance`` lists the shares of variance of the first ten components, all 0 if the representations are
-    identical.
+    The probes are trained on half of the examples, drawn by `seed`, and tested on the others. For each label: the
+    accuracies ``linear`` and ``neighbours`` (15) on all columns, ``leading`` (15 neighbours in the plane of two
+    principal components), and ``chance``, that of the most frequent value. ``variance`` lists the shares of variance
+    of the first ten components, all 0 if the representations are identical.
 
     Raises:
         ValueError: there are fewer than 40 examples, or one is not finite.
@@ -184,7 +185,9 @@ def plane(
 
 
 def usable(h):
-    """Return representations, scaled by a power of two if squares would overflow or vanish; no result here depends on the scale.
+    """Return representations, scaled by a power of two if squares would overflow or vanish.
+
+    No result here depends on the scale.
 
     Raises:
         ValueError: there are too few examples, or a number is not finite.

@@ -67,17 +67,17 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         hidden_layer_sizes: widths of the hidden layers.
         rule: "bp", "fa" or "dfa", or a ``dfanp.Rule``.
         activation: of the hidden layers, a name or a ``dfanp.Activation``.
-        solver: an optimizer, as a text for ``dfanp.optimizers.parse`` such as "adam" or "momentum:momentum=0.95", or a
-            subclass of ``dfanp.Optimizer``.
+        solver: an optimizer, as a text for ``dfanp.optimizers.parse`` such as "adam" or "momentum:momentum=0.95", or
+            a subclass of ``dfanp.Optimizer``.
         learning_rate_init: its learning rate.
         alpha: its L2 factor, inside the gradient.
         feedback: the distribution of B, as in ``dfanp.Feedback``.
         bias: whether the layers have biases.
         batch_size: the mini-batch size, at most the number of examples; "auto" is 128.
         max_iter: number of epochs; each shuffles the examples.
-        early_stopping: whether to hold out `validation_fraction` of the examples (stratified, if possible), and to stop when
-            the accuracy on them has not risen by more than `tol` in `n_iter_no_change` epochs. The weights and the
-            optimizer state of the best epoch are then restored.
+        early_stopping: whether to hold out `validation_fraction` of the examples (stratified, if possible), and to
+            stop when the accuracy on them has not risen by more than `tol` in `n_iter_no_change` epochs. The weights
+            and the optimizer state of the best epoch are then restored.
         alignment: whether to measure the gradient alignment after each epoch.
         random_state: seed of weights, B and the order of the examples: equal states give equal bytes.
         device, kernels, threads: as in ``dfanp.Backend``.
@@ -148,8 +148,8 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         """Train on X (n, D) and labels y (n,), from new weights; neither is changed. Return self.
 
         Raises:
-            ValueError, TypeError: X or y is invalid, y has a single class, a parameter is out of range, or the loss is not
-                finite.
+            ValueError, TypeError: X or y is invalid, y has a single class, a parameter is out of range, or the loss
+                is not finite.
             BackendError: the device or the kernels cannot be used.
         """
         with all_or_nothing(self) as draft:
@@ -157,7 +157,9 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> "DFAClassifier":
-        """Train one epoch on X (n, D) and y (n,), continuing from `coefs_`, `intercepts_` and the optimizer state. Return self.
+        """Train one epoch on X (n, D) and y (n,), continuing from `coefs_`, `intercepts_` and the optimizer state.
+
+        Return self.
 
         Between two calls learning_rate_init, alpha, batch_size, alignment, device, kernels and threads may change.
         early_stopping has no effect here; after a ``fit`` with it, training continues from the best epoch.
@@ -166,8 +168,8 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
             classes: all labels; required in the first call only.
 
         Raises:
-            ValueError: the first call has no classes, or a later one has other classes; y has a label that is not among
-                them; a parameter of ``parameters.FIXED`` has changed. And as ``fit``.
+            ValueError: the first call has no classes, or a later one has other classes; y has a label that is not
+                among them; a parameter of ``parameters.FIXED`` has changed. And as ``fit``.
         """
         with all_or_nothing(self) as draft:
             draft._partial_fit(X, y, classes)
@@ -275,7 +277,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
         return Training(network, problem, of.rule, of.optimizer, feedback, batch_size, align=of.alignment)
 
     def _resumed(self, of, X, y):
-        """Return a Training on X and y that continues from the attributes, which are the only state between two calls."""
+        """Return a Training on X and y that continues from the attributes, the only state between two calls."""
         sizes = X.shape[1], *of.hidden_layer_sizes, self.n_outputs_
         W, b = [np.asarray(each) for each in self.coefs_], [np.asarray(each) for each in self.intercepts_]
         shapes = list(pairwise(sizes)), [(width,) for width in sizes[1:] if of.bias]

@@ -1,4 +1,7 @@
-"""Alignment over training: figures 3.2 and 3.5. Published: on the last batch, bugs included; corrected: on fixed examples."""
+"""Alignment over training: figures 3.2 and 3.5.
+
+Published: on the last batch, bugs included; corrected: on fixed examples.
+"""
 
 from .experiment import PUBLISHED, Experiment, parity_series
 

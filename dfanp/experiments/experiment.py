@@ -1,7 +1,7 @@
 """An experiment as data: the settings that it trains, and the record from which its figure is drawn.
 
-Each has one or two modes: ``published`` repeats what was run for Demirbilek 2021, including its bugs; ``corrected`` fixes
-them.
+Each has one or two modes: ``published`` repeats what was run for Demirbilek 2021, including its bugs; ``corrected``
+fixes them.
 """
 
 from collections.abc import Callable
@@ -89,8 +89,8 @@ class Experiment:
         measures: the measures of each epoch in the record.
         last: whether to record only the last epoch.
         keep: whether to save the final weights, for `analyse`.
-        analyse: ``analyse(series, mode, scale, checkpoint, dataset)`` returns further contents of the record, name -> list;
-            ``checkpoint(settings)`` is the file of a run's final arrays.
+        analyse: ``analyse(series, mode, scale, checkpoint, dataset)`` returns further contents of the record, name ->
+            list; ``checkpoint(settings)`` is the file of a run's final arrays.
     """
 
     name: str

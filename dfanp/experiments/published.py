@@ -40,8 +40,8 @@ class PublishedTraining(Training):
 
     Args:
         align: as for Training, or ``"published"`` (only with one hidden layer; see ``published_alignment``).
-        redraw: None, or a number of epochs after which weights and data are redrawn from the next seed, while B and the
-            optimizer state are kept. This is how the runs of figures 3.3 and 3.4 were repeated.
+        redraw: None, or a number of epochs after which weights and data are redrawn from the next seed, while B and
+            the optimizer state are kept. This is how the runs of figures 3.3 and 3.4 were repeated.
     """
 
     def __init__(self, network, *parts, align=False, redraw=None, **more):
@@ -81,10 +81,11 @@ class PublishedTraining(Training):
 
 
 def published_alignment(rule, network, B, h, e):
-    """Return ``{"feedback": [a], "gradient": [b, 1]}`` as Demirbilek 2021 measured them, on the last batch of an epoch.
+    """Return ``{"feedback": [a], "gradient": [b, 1]}`` as in Demirbilek 2021, on the last batch of an epoch.
 
-    a: the cosine of B with W1.T. b: of the gradient of W0 by `rule` with the one by BP, row by row (one per input), averaged over the
-    rows; a zero row counts 0. h and e belong to the weights before the step, but BP uses the W1 after it.
+    a: the cosine of B with W1.T. b: of the gradient of W0 by `rule` with the one by BP, row by row (one per input),
+    averaged over the rows; a zero row counts 0. h and e belong to the weights before the step, but BP uses the W1
+    after it.
 
     Args:
         network: with one hidden layer, after the step.

@@ -10,7 +10,10 @@ POINTS = 1000  # of a map
 
 
 def trained(mode, scale):
-    """Figure 3.7: BP and DFA with RMSProp on three digits. The published one used weights that were redrawn after training."""
+    """Figure 3.7: BP and DFA with RMSProp on three digits.
+
+    The published one used weights that were redrawn after training.
+    """
     return [parity_series(m.upper(), scale, CORRECTED, method=m, panel=m.upper()) for m in ("bp", "dfa")]
 
 
@@ -34,8 +37,8 @@ def digits(series, mode, scale, checkpoint, dataset):
 def as_published(seen):
     """Return representations with mismatched labels, like the colours of figure 3.7.
 
-    There, three positions were stacked example by example, but their labels position by position. Shuffling the labels of one
-    position has the same effect.
+    There, three positions were stacked example by example, but their labels position by position. Shuffling the
+    labels of one position has the same effect.
     """
     order = np.random.default_rng(0).permutation(len(seen.h))
     return seen._replace(labels={name: values[order] for name, values in seen.labels.items()})
@@ -57,7 +60,7 @@ def transferred(mode, scale):
 
 
 def readouts(series, mode, scale, checkpoint, dataset):
-    """Return how well a linear readout of the features of one digit classifies it, before and after training on parity."""
+    """Return the accuracies of linear readouts of the features of one digit, before and after training on parity."""
     rows = []
     for each in series:
         for settings in each.settings:

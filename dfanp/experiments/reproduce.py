@@ -48,7 +48,10 @@ class Reproduction:
         self.sweep.close()
 
     def records(self):
-        """Write the record of each experiment whose runs are complete; yield (experiment, mode, path), path None for others."""
+        """Write the record of each experiment whose runs are complete.
+
+        Yield (experiment, mode, path), path None for others.
+        """
         results = self.sweep.store.results
         for experiment, mode, series in self.tasks:
             if any(key_of(one.config()) not in results for each in series for one in each.settings):
@@ -69,7 +72,7 @@ class Reproduction:
 
 
 def earlier_analysis(path, found):
-    """Return the analysis in the record at `path` if the rest of it equals `found` (an analysis takes minutes), else None."""
+    """Return the analysis in the record at `path` if its rest equals `found`, else None; an analysis takes minutes."""
     try:
         there = json.loads(path.read_bytes())
         analysis = there.pop("analysis")

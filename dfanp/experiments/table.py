@@ -23,10 +23,12 @@ class Row(NamedTuple):
 
     @property
     def inside(self):
-        """Whether the published mean and our mean of the same runs agree at the 95 % level; None if the run is missing.
+        """Whether the published mean and our mean of the same runs agree at the 95 % level.
 
-        The published interval is unknown. It is assumed to be as wide as ours; the interval of the difference of the two means
-        is then wider by the square root of two.
+        None if the run is missing.
+
+        The published interval is unknown. It is assumed to be as wide as ours; the interval of the difference of the
+        two means is then wider by the square root of two.
         """
         mean, half = self.ours.get(MODES[0], (None, None))
         return None if half is None else abs(mean - self.published) <= half * sqrt(2)

@@ -49,9 +49,9 @@ class Locked:
 class FolderLock:
     """The lock of a folder, held until ``release``; the system releases it if the process dies.
 
-    The lock is held on a file in the folder, which is removed afterwards: unlike a folder, a file can be locked on Windows
-    and on network drives (there also against processes on other machines). If the file cannot be created, the folder is
-    not writable and needs no lock.
+    The lock is held on a file in the folder, which is removed afterwards: unlike a folder, a file can be locked on
+    Windows and on network drives (there also against processes on other machines). If the file cannot be created, the
+    folder is not writable and needs no lock.
 
     Args:
         path: of the folder.

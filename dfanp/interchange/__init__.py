@@ -1,8 +1,8 @@
 """Import and export of weights: PyTorch's state dicts, .npz and .safetensors files.
 
-A state dict is that of ``torch.nn.Sequential(Linear, activation, Linear, …)``: layer l is named 2·l, and its ``weight``
-is W.T, (d_out, d_in). Files contain the same names and arrays, and the name of the activation, so that a file describes
-a whole network. Files of other programs have no activation, and their layers may have other names.
+A state dict is that of ``torch.nn.Sequential(Linear, activation, Linear, …)``: layer l is named 2·l, and its
+``weight`` is W.T, (d_out, d_in). Files contain the same names and arrays, and the name of the activation, so that a
+file describes a whole network. Files of other programs have no activation, and their layers may have other names.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,8 @@ PYTORCH = (".pt", ".pth", ".bin", ".ckpt")
 def state_dict(network: MLP) -> dict[str, np.ndarray]:
     """Return the weights of an MLP without replicas under PyTorch's names: name -> NumPy array, a copy.
 
-    In PyTorch: ``module.load_state_dict({name: torch.from_numpy(array) for name, array in state_dict(network).items()})``.
+    In PyTorch: ``module.load_state_dict({name: torch.from_numpy(array) for name, array in
+    state_dict(network).items()})``.
     """
     if type(network) is not MLP or network.replicas is not None:
         raise ValueError("network must be a dfanp.MLP without replicas (lazy baselines are not supported)")
@@ -59,8 +60,8 @@ def from_state_dict(
 
     Raises:
         TypeError: `state` is not a dict.
-        ValueError: an array is missing, superfluous, not finite, or does not fit the others; or the numbers in the names of
-            the layers contradict their order, and their shapes do not determine it.
+        ValueError: an array is missing, superfluous, not finite, or does not fit the others; or the numbers in the
+            names of the layers contradict their order, and their shapes do not determine it.
     """
     if not isinstance(state, Mapping):
         raise TypeError(f"state must be a dict, such as module.state_dict(), got {shown(state)}")
@@ -129,7 +130,7 @@ def check_finite(name, array):
 
 
 def network_of(layers, activation, backend):
-    """Return the MLP of a list of layers, each a dict with a "weight" (d_out, d_in) and optionally a "bias" (d_out,)."""
+    """Return the MLP of a list of layers, dicts with a "weight" (d_out, d_in) and optionally a "bias" (d_out,)."""
     weights, biases = [layer["weight"] for layer in layers], [layer.get("bias") for layer in layers]
     sizes = [weights[0].shape[1], *(W.shape[0] for W in weights)]
     if any(W.shape[1] != width for W, width in zip(weights, sizes[:-1], strict=True)):

@@ -1,7 +1,7 @@
 """The order of the layers of a state dict: as stored, by the numbers in their names, or by their shapes.
 
-A state dict has its layers in their order of creation. A file may have sorted their names, and numbers order layers only
-within a part of a network ("encoder.2" and "classifier.0" are not ordered). An ambiguous order is never guessed.
+A state dict has its layers in their order of creation. A file may have sorted their names, and numbers order layers
+only within a part of a network ("encoder.2" and "classifier.0" are not ordered). An ambiguous order is never guessed.
 """
 
 import re

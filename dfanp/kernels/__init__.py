@@ -9,12 +9,12 @@
     fused_epoch(activation, …)    all steps of an epoch, or its test, of a network  defined by Training.epoch_by_steps
                                   with one hidden layer and one output
 
-A Backend uses them through ``Kernels`` (checked.py), which replaces the reference implementation by a kernel only after
-both have computed the same on a small example.
+A Backend uses them through ``Kernels`` (checked.py), which replaces the reference implementation by a kernel only
+after both have computed the same on a small example.
 
-Tiers: ``numpy`` (the reference implementation, on any array namespace); on the CPU ``numba`` and ``native`` (C with OpenMP);
-on a GPU ``cuda`` and ``cuda-tf32`` (products of lower precision). A Backend chooses one by name. Requesting a tier that is
-not available is an error; ``auto`` takes the fastest available one of full precision.
+Tiers: ``numpy`` (the reference implementation, on any array namespace); on the CPU ``numba`` and ``native`` (C with
+OpenMP); on a GPU ``cuda`` and ``cuda-tf32`` (products of lower precision). A Backend chooses one by name. Requesting
+a tier that is not available is an error; ``auto`` takes the fastest available one of full precision.
 """
 
 import importlib

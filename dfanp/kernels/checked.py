@@ -1,9 +1,10 @@
 """The kernels of a tier, as far as they agree with the reference implementation; elsewhere that implementation.
 
 Before a kernel first replaces the reference implementation in a process (for a combination of rule, activation, loss,
-optimizer with its text hyperparameters, and dtype), both compute the same few steps on a small example. If the results
-differ, the reference implementation is used. They differ if a line was edited, a subclass overrides a method, or a GPU or
-compiler computes something else. ``auto`` warns in one line; for a tier requested by name a difference is an error.
+optimizer with its text hyperparameters, and dtype), both compute the same few steps on a small example. If the
+results differ, the reference implementation is used. They differ if a line was edited, a subclass overrides a method,
+or a GPU or compiler computes something else. ``auto`` warns in one line; for a tier requested by name a difference is
+an error.
 """
 
 import warnings
@@ -27,7 +28,7 @@ class KernelWarning(UserWarning):
 
 
 class Kernels:
-    """The operations of the kernel table for a Backend: each by a kernel of the tier, or by the reference implementation.
+    """The operations of the kernel table for a Backend, by kernels of the tier or by the reference implementation.
 
     Args:
         tier, plain: the tier, and that of the reference implementation, on the same arrays.
@@ -88,7 +89,7 @@ class Kernels:
         return self.plain.output(loss, z, y, learning)
 
     def multiplies(self, dtype, axes, X_axes):
-        """Whether the products of the tier with stacked digits agree, for weights and examples with this many axes."""
+        """Whether products of the tier with stacked digits agree, for weights and examples with this many axes."""
         return self.tier is self.plain or self.agrees(
             ("product", StackedDigits.dense, WeightGradient.dense, dtype, axes, X_axes),
             "products of stacked digits",
@@ -121,7 +122,7 @@ class Kernels:
         )
 
     def agrees(self, key, what, dtype, compute, part=None):
-        """Whether the tier agrees with the reference implementation: compares ``compute(tier)``, name -> array, for both.
+        """Whether the tier agrees with the reference implementation in ``compute(tier)``, name -> array.
 
         Args:
             key: of the comparison, which is done once per process.
@@ -169,7 +170,7 @@ class Kernels:
 
 
 def difference(mine, definition, limit):
-    """Return None if host arrays, name -> array, agree within `limit` times the largest number, else the first difference."""
+    """Return None if host arrays agree within `limit` times the largest number, else the first difference."""
     for name, wanted in definition.items():
         scale = np.abs(wanted).max(initial=0)
         if mine[name].shape != wanted.shape:

@@ -15,7 +15,7 @@ def compute_type(cupy):
 
 
 def products(xp, tf32=False):
-    """Return a context in which cuBLAS rounds the factors of float32 products to TF32, or uses the setting from outside of dfanp."""
+    """Return a context in which cuBLAS rounds factors of float32 products to TF32, or keeps its outside setting."""
     if not hasattr(getattr(xp, "_core", None), "_routines_linalg"):  # not CuPy
         return nullcontext()
     return rounded(xp, tf32)

@@ -1,6 +1,7 @@
 """The names shared by Python and the compiled kernels, read from arithmetic.h, which defines their order.
 
-A built-in thing is found by its name (``Registry.built_in``, ``Optimizer.kernel``); what is not in a list has no kernel.
+A built-in thing is found by its name (``Registry.built_in``, ``Optimizer.kernel``); what is not in a list has no
+kernel.
 """
 
 import ctypes
@@ -49,7 +50,7 @@ HYPERPARAMETERS = {
 
 
 def hyperparameters(optimizer, t):
-    """Return the numbers of an optimizer at a t of ``Optimizer.clock``, by the names of FLAGS and NUMBERS, in their order."""
+    """Return the numbers of an optimizer at t (``Optimizer.clock``): name -> number, for FLAGS and NUMBERS in order."""
     get = lambda name, default=0.0: getattr(optimizer, name, default)
     found = {
         "kind": number(OPTIMIZERS, optimizer.kernel),

@@ -12,7 +12,8 @@ class NonZero(NamedTuple):
     """The non-zero pixels of a bank, image by image, and in an image block by block of `block` pixels.
 
     Attributes:
-        pixels, blocks, block: number of pixels of an image, of its blocks, and of pixels per block (the last may be shorter).
+        pixels, blocks, block: number of pixels of an image, of its blocks, and of pixels per block (the last may be
+            shorter).
         start: int64 (images · blocks + 1,), where block b of image i begins: ``start[i * blocks + b]``.
         entries: uint16, the pixel's place in its block times 256, plus its raw value.
     """

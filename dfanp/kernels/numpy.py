@@ -48,8 +48,8 @@ class Plain(Tier):
     def parts(self, optimizer, g, theta, state, lr, replicas):
         """Yield (g, theta, state, lr) for ``update`` of an optimizer: views of the arrays, which it changes in place.
 
-        For an elementwise optimizer large NumPy arrays are cut into pieces of PIECE parameters. Any other gets one replica at
-        a time, because it may compute a norm or read the shape.
+        For an elementwise optimizer large NumPy arrays are cut into pieces of PIECE parameters. Any other gets one
+        replica at a time, because it may compute a norm or read the shape.
         """
         arrays = (g, theta, *state.values())
         named = lambda views: dict(zip(state, views, strict=True))

@@ -38,9 +38,9 @@ class Tier:
         threads: of the kernels; a Backend sets it.
         blas_threads: number of BLAS threads beside them; None means as many.
         tolerance: dtype -> permitted difference from the reference implementation, relative to the largest number.
-        fused_epoch: all steps of an epoch in one call; None if the tier has no such kernel. Its arguments: the network,
-            the name of its loss, X and y of the epoch, the mini-batch size, and a ``Learning``, or None to test.
-            Parameters, optimizer states and the step count change in place. It returns the loss summed over the
+        fused_epoch: all steps of an epoch in one call; None if the tier has no such kernel. Its arguments: the
+            network, the name of its loss, X and y of the epoch, the mini-batch size, and a ``Learning``, or None to
+            test. Parameters, optimizer states and the step count change in place. It returns the loss summed over the
             examples, each before its update, and the number of correct ones, float64 (2,) or (2, R); None if the
             network is too large for it.
         rules: names of the supported rules: bp, fa and dfa, whose signals are products with the weights or with B.
@@ -83,8 +83,8 @@ class Tier:
         """Do one step of `optimizer` on several parameters.
 
         Args:
-            parameters: (gradient, theta, state, lr) of each; the gradient is an array or a WeightGradient; theta and its state
-                change in place.
+            parameters: (gradient, theta, state, lr) of each; the gradient is an array or a WeightGradient; theta and
+                its state change in place.
             t: see ``Optimizer.clock``.
             replicas: the length of the replica axis of all arrays, or None.
         """
@@ -100,8 +100,8 @@ class Tier:
             y: targets of that shape, or without R.
 
         Returns:
-            e, and the sum of the loss over the examples and the number of correct ones (0 for a loss without ``correct``),
-            float64 (2,) or (2, R).
+            e, and the sum of the loss over the examples and the number of correct ones (0 for a loss without
+            ``correct``), float64 (2,) or (2, R).
         """
         xp = self.xp
         each = loss.per_example(xp, z, y)

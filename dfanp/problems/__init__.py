@@ -10,8 +10,8 @@ A problem is any object with these attributes and methods (``Arrays`` is the sho
     test(seed, epoch)   the test set of an epoch, likewise
     probe(seed)         a fixed set of examples for measurements during training, likewise
 
-Optional are ``classes``, the names of the classes for a negative and a positive output, and ``groups(X)``, the groups of
-test examples X: name -> whole numbers (n,) or (n, k).
+Optional are ``classes``, the names of the classes for a negative and a positive output, and ``groups(X)``, the groups
+of test examples X: name -> whole numbers (n,) or (n, k).
 
 With a sequence of R seeds the arrays have a leading replica axis R (test and probe may omit it if all
 replicas share them). All are arrays of the problem's backend, or ``StackedDigits``; targets may have another dtype,

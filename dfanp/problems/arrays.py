@@ -58,7 +58,7 @@ class Arrays:
         self._test = [backend.asarray(a, dtype) for a in (X_test, y_test)]
 
     def train(self, seed: int | Sequence[int], epoch: int) -> Sequence[Any]:
-        """Return the training set in this epoch's order, (n, D) and (n, d_L), with a leading R if `seed` is a sequence."""
+        """Return the training set in the order of the epoch, (n, D) and (n, d_L); with R seeds a leading R."""
         order = dfanp.streams.per_replica(
             seed, lambda one: dfanp.streams.streams(one).train(epoch).permutation(self.train_size)
         )
@@ -76,7 +76,10 @@ class Arrays:
 
 
 def checked(X, y, name_X, name_y, loss, dtype):
-    """Return copies of X and y as 2-d arrays of `dtype` with equally many rows; a ValueError names the invalid one."""
+    """Return copies of X and y as 2-d arrays of `dtype` with equally many rows.
+
+    A ValueError names the invalid one.
+    """
     X, y = copied(X, name_X, dtype), copied(y, name_y, dtype)
     if y.ndim == 1:
         y = y[:, None]

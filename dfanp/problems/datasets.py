@@ -1,8 +1,8 @@
 """The image data sets of the problems.
 
-MNIST and Fashion-MNIST are files that a user has or downloads (``folders.py``, ``download.py``); the 8 × 8 digits come
-with scikit-learn and are always available. Your own images are read from four files in the format of MNIST. Nothing here
-uses the network.
+MNIST and Fashion-MNIST are files that a user has or downloads (``folders.py``, ``download.py``); the 8 × 8 digits
+come with scikit-learn and are always available. Your own images are read from four files in the format of MNIST.
+Nothing here uses the network.
 """
 
 import hashlib
@@ -29,8 +29,8 @@ def load(name: str, folder: str | Path | None = None) -> Dataset:
     """Return the Dataset called `name`.
 
     Args:
-        name: ``"digits"``, ``"mnist"`` or ``"fashion-mnist"``; or ``"idx:DIR"`` for your own images: four files in DIR
-            (or in its folder ``raw``) with the names and the format of MNIST's: uint8 images (n, side, side) and
+        name: ``"digits"``, ``"mnist"`` or ``"fashion-mnist"``; or ``"idx:DIR"`` for your own images: four files in
+            DIR (or in its folder ``raw``) with the names and the format of MNIST's: uint8 images (n, side, side) and
             labels (n,) in 0 … 9.
         folder: with the files, see ``folders``; None takes the folder that the variable DFANP_DATA names, or else the
             cache. Not used for ``"digits"``. If DIR does not exist, it is looked for in this folder, too.
@@ -201,7 +201,8 @@ def embedded_digits():
 def digits_table():
     """Return scikit-learn's digits, uint8 [1797, 65]: the 64 pixels of an image, then its label.
 
-    They are read from the file that scikit-learn has them in: to import it takes a second, longer than a small run trains.
+    They are read from the file that scikit-learn has them in: to import it takes a second, longer than a small run
+    trains.
     """
     installed = importlib.util.find_spec("sklearn")
     file = installed and Path(installed.origin).parent / "datasets" / "data" / "digits.csv.gz"

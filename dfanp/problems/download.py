@@ -22,8 +22,8 @@ def fetch(name: str, folder: str | Path | None = None, say: Callable[[str], Any]
 
     Args:
         name: ``"mnist"`` or ``"fashion-mnist"``.
-        folder: to save it in (as ``folder/name``); None takes the folder that the variable DFANP_DATA names, or else the
-            cache of this user.
+        folder: to save it in (as ``folder/name``); None takes the folder that the variable DFANP_DATA names, or else
+            the cache of this user.
         say: is called with lines of progress.
 
     Raises:
@@ -56,7 +56,10 @@ def here_already(name, file, place):
 
 
 def fetch_file(name, file, scratch, say):
-    """Return the path below `scratch` of a checked download of `file`; a DataError lists the failures of all mirrors."""
+    """Return the path below `scratch` of a checked download of `file`.
+
+    A DataError lists the failures of all mirrors.
+    """
     import pooch
 
     pooch.get_logger().setLevel(logging.ERROR)

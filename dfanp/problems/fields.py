@@ -20,8 +20,8 @@ from ..errors import shown
 def setting(default: Any = MISSING, help: str | None = None, **more: Any) -> Any:
     """Return the field of a setting, for a class of settings; its annotation is its type.
 
-    Types are bool, int, float, str, ``tuple[int, ...]``, and each of them with ``| None``. A field without help has no
-    option. A class that redefines a setting of its base class gives only the differences.
+    Types are bool, int, float, str, ``tuple[int, ...]``, and each of them with ``| None``. A field without help has
+    no option. A class that redefines a setting of its base class gives only the differences.
 
     Args:
         default: without it, the setting is required.
@@ -31,8 +31,8 @@ def setting(default: Any = MISSING, help: str | None = None, **more: Any) -> Any
         parse: ``parse(text)`` of a text that begins with one of `names` returns its shortest form, or raises a
             ValueError.
         parameters: ``parameters(name)`` returns the names that may follow after a colon.
-        words: of a boolean, word -> value: the possible values of its option; the first is used for an option without a
-            value.
+        words: of a boolean, word -> value: the possible values of its option; the first is used for an option without
+            a value.
         auto: the meaning of "auto", the default of the option, in words; ``TrainingSettings.decided`` resolves it.
         unset: the default in words, if ``TrainingSettings.decided`` determines it.
         metavar: name of the value in the help.

@@ -74,9 +74,9 @@ def layouts(folder, names=()):
 def find(name, folder=None):
     """Return the first of ``places`` that holds the files of `name`, or None; no file is read.
 
-    The cache must have all four (an interrupted download leaves fewer). In a folder given by the user, a place with all
-    files is preferred to one with some, for which ``datasets.read`` then reports the missing ones. MNIST and Fashion-MNIST
-    have the same file names; ``datasets.read`` distinguishes them by their digests.
+    The cache must have all four (an interrupted download leaves fewer). In a folder given by the user, a place with
+    all files is preferred to one with some, for which ``datasets.read`` then reports the missing ones. MNIST and
+    Fashion-MNIST have the same file names; ``datasets.read`` distinguishes them by their digests.
 
     Raises:
         DataError: a folder exists but cannot be read.

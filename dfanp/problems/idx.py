@@ -27,8 +27,8 @@ class OtherContent(DataError):
 def read_idx(path, sha256=None):
     """Return the array in an IDX file, plain or gzip, read-only.
 
-    Memory is bounded by the actual content: a header that claims more than the file can hold is refused, and the content is
-    read in pieces.
+    Memory is bounded by the actual content: a header that claims more than the file can hold is refused, and the
+    content is read in pieces.
 
     Args:
         path: of the file.

@@ -29,7 +29,7 @@ class ParitySettings(OfDataset, TrainingSettings):
     k: int = setting(3, "Number of digits side by side.", least=1, most=10)
     train_size: int = setting(60_000, "Number of training examples per epoch.", least=1, most=MOST)
     test_size: int = setting(10_000, "Number of test examples after each epoch.", least=1, most=MOST)
-    data: str = data_set("digits")
+    data: str = data_set("digits")  # type: ignore[misc]
     held_out: bool = False
     data_sha256: str | None = None
 
@@ -66,8 +66,8 @@ SETTINGS = settings_of(ParitySettings)
 class Parity:
     """New examples every epoch: k independent permutations of the images side by side, target 1 if the sum is odd.
 
-    If an epoch has more examples than there are images, several permutations are concatenated. For k = 1 the images are in
-    their original order, as in the thesis.
+    If an epoch has more examples than there are images, several permutations are concatenated. For k = 1 the images
+    are in their original order, as in the thesis.
 
     Args:
         dataset: a ``Dataset`` (``dfanp.load("digits")``).
@@ -107,11 +107,11 @@ class Parity:
         }
 
     def train(self, seed: int | Sequence[int], epoch: int) -> tuple[Any, Any]:
-        """Return X (train_size, D), as StackedDigits, and y (train_size, 1), with a leading R if `seed` is a sequence."""
+        """Return X (train_size, D), as StackedDigits, and y (train_size, 1); with R seeds a leading R."""
         return self._examples("train", seed, lambda one: dfanp.streams.streams(one).train(epoch), self.train_size)
 
     def test(self, seed: int | Sequence[int], epoch: int) -> tuple[Any, Any]:
-        """Return X (test_size, D), as StackedDigits, and y (test_size, 1), with a leading R if `seed` is a sequence."""
+        """Return X (test_size, D), as StackedDigits, and y (test_size, 1); with R seeds a leading R."""
         return self._examples("test", seed, lambda one: dfanp.streams.streams(one).test(epoch), self.test_size)
 
     def probe(self, seed: int | Sequence[int]) -> tuple[Any, Any]:

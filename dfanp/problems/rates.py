@@ -15,9 +15,9 @@ class Rate(NamedTuple):
     source: str
 
 
-# MNIST at k = 3, on held-out training images, mean accuracy of the last ten of 20 epochs. They were chosen by one seed (0), on
-# grids that double from rate to rate: `dfanp tune parity --data mnist --method bp,dfa
-# --opt sgd,momentum,nesterov,adagrad,adadelta,rmsprop,adam --out tuned`. DFA with RMSProp is the exception, in SOURCES:
+# MNIST at k = 3, on held-out training images, mean accuracy of the last ten of 20 epochs. They were chosen by one
+# seed (0), on grids that double from rate to rate: `dfanp tune parity --data mnist --method bp,dfa --opt
+# sgd,momentum,nesterov,adagrad,adadelta,rmsprop,adam --out tuned`. DFA with RMSProp is the exception, in SOURCES:
 # that seed chose 0.00044, and twelve others refute it.
 MNIST = {
     "bp": {
@@ -39,9 +39,9 @@ MNIST = {
         "adam": 0.0003,
     },
 }
-# (data, rule, optimizer) -> source of a rate that was not chosen on its grid. Final test accuracy over twelve
-# seeds, 20 epochs: 0.779 at 0.00022 (standard deviation 0.011, worst seed 0.751), 0.761 at 0.00044 (0.028, 0.696); mean
-# of the last ten epochs 0.762 and 0.738 (paired t-test: p = 0.015).
+# (data, rule, optimizer) -> source of a rate that was not chosen on its grid. Final test accuracy over twelve seeds,
+# 20 epochs: 0.779 at 0.00022 (standard deviation 0.011, worst seed 0.751), 0.761 at 0.00044 (0.028, 0.696); mean of
+# the last ten epochs 0.762 and 0.738 (paired t-test: p = 0.015).
 SOURCES = {("mnist", "dfa", "rmsprop"): "Demirbilek 2021, MNIST at k = 3; over twelve seeds better than twice that"}
 # As MNIST, by `--method dfa --opt sgd --feedback …`.
 MNIST_SGD_BY_FEEDBACK = {
@@ -95,9 +95,9 @@ TABLES = {"digits": (DIGITS, DIGITS_SGD_BY_FEEDBACK), "mnist": (MNIST, MNIST_SGD
 def default_rate(data, method, opt, feedback="uniform"):
     """Return the default Rate, for names as in ``dfanp.settings``.
 
-    FA uses the rates of DFA (with one hidden layer it is the same rule), and so does any other rule with a B; rules without
-    B use those of BP. Fashion-MNIST uses the rates of MNIST. An optimizer that is not built in uses the default lr of its
-    class. Lazy methods were tuned with Adadelta; with another optimizer they use the rates of BP.
+    FA uses the rates of DFA (with one hidden layer it is the same rule), and so does any other rule with a B; rules
+    without B use those of BP. Fashion-MNIST uses the rates of MNIST. An optimizer that is not built in uses the
+    default lr of its class. Lazy methods were tuned with Adadelta; with another optimizer they use the rates of BP.
 
     Raises:
         ValueError: no rate is known for the optimizer.

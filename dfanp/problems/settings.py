@@ -1,11 +1,11 @@
 """The settings of a run: data that determine its problem, network and training, and that records contain.
 
-A problem is one file: its examples (see ``dfanp.problems``), and a subclass of ``TrainingSettings`` that creates them.
-``dfanp.register`` adds its commands.
+A problem is one file: its examples (see ``dfanp.problems``), and a subclass of ``TrainingSettings`` that creates
+them. ``dfanp.register`` adds its commands.
 """
 
 from dataclasses import MISSING, asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
 
 import dfanp
 
@@ -101,7 +101,7 @@ class TrainingSettings:
     name: ClassVar[str]
     about: ClassVar[str] = "a problem"
     examples: ClassVar[tuple] = ()
-    data = cast(Any, None)  # the name of a data set, if the problem has one (see OfDataset)
+    data: ClassVar[Any] = None  # the name of a data set, if the problem has one (see OfDataset)
 
     def __init_subclass__(cls, **more):
         super().__init_subclass__(**more)
@@ -153,8 +153,8 @@ class TrainingSettings:
             the same, without names that have the defaults of the class.
 
         Raises:
-            ValueError, DataError, BackendError: something requested by name is not available, or settings contradict each
-                other.
+            ValueError, DataError, BackendError: something requested by name is not available, or settings contradict
+                each other.
         """
         found = {name: values for name, values in given.items() if values}
         on = {kind: found.get(kind, ["auto"]) for kind in ("device", "kernels")}

@@ -1,8 +1,8 @@
 """The synthetic problem: nine disks in a plane, labelled 0 or 1, among uninformative dimensions.
 
 Chizat & Bach 2020 (implicit bias of wide two-layer networks), as in Demirbilek 2021, section 2.2: c² disks of radius
-1/(3c-1) on a grid with step 3/(3c-1), which fills [-1/2, 1/2]²; every further coordinate is uniform in [-1/2, 1/2]. An input
-is (1, x_1, x_2, s_1 … s_{d-3}): the leading 1 replaces a bias and counts in d.
+1/(3c-1) on a grid with step 3/(3c-1), which fills [-1/2, 1/2]²; every further coordinate is uniform in [-1/2, 1/2].
+An input is (1, x_1, x_2, s_1 … s_{d-3}): the leading 1 replaces a bias and counts in d.
 """
 
 from collections.abc import Sequence
@@ -159,7 +159,7 @@ def centres(c: int) -> Any:
 
 
 def balanced(c: int) -> list[tuple[int, ...]]:
-    """Return every assignment of labels to the c² disks with as many 0s as 1s (one more or less, if c² is odd), in order."""
+    """Return every labeling of the c² disks with as many 0s as 1s (one more or less, if c² is odd), in order."""
     disks = c * c
     sizes = {disks // 2, disks - disks // 2}
     chosen = (set(ones) for size in sorted(sizes) for ones in combinations(range(disks), size))

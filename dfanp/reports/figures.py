@@ -1,7 +1,7 @@
 """The figures of a report: lines of runs, weights as images, and the switching lines of hidden units on the disks.
 
-Each function returns a Matplotlib Figure for ``pages.figure``: black is the text colour of the page, LIGHT are its line
-colours. The names of runs are in the keys, which are HTML, never in a figure.
+Each function returns a Matplotlib Figure for ``pages.figure``: black is the text colour of the page, LIGHT are its
+line colours. The names of runs are in the keys, which are HTML, never in a figure.
 """
 
 from contextlib import contextmanager
@@ -29,7 +29,10 @@ MARKS = {  # in a box of 36 × 12, around its middle
 
 
 def style_of(number):
-    """Return colour and style (marker and dashes) of the lines of a run; 8 runs differ in both, 64 in at least one."""
+    """Return colour and style (marker and dashes) of the lines of a run.
+
+    8 runs differ in both, 64 in at least one.
+    """
     return LIGHT[number % len(LIGHT)], STYLES[(number + number // len(LIGHT)) % len(STYLES)]
 
 

@@ -17,7 +17,7 @@ RIGHT = "Lines mark the right answer. Equal shares mean that the network does no
 
 
 def weights(runs, numbers):
-    """Return the section of first-layer weights before and after training: as images, or for the disks as lines in their plane."""
+    """Return the section of first-layer weights before and after training: images, or lines for the disks."""
     parts = []
     for run in runs:
         if len(runs) > 1:
@@ -44,7 +44,7 @@ def left_out(what, run):
 
 
 def strongest(network):
-    """Return the numbers of the first-layer units with the largest outgoing weights (sum of absolute values), largest first."""
+    """Return the first-layer units with the largest outgoing weights (sum of absolute values), largest first."""
     outgoing = np.abs(host(network, "W1")).sum(axis=1)
     return [int(unit) for unit in np.argsort(-outgoing, kind="stable")[:UNITS]]
 

@@ -1,7 +1,7 @@
 """HTML pages in one file: elements that escape their contents, and Matplotlib figures as inline SVG.
 
-A page loads nothing, which its content security policy enforces. Colours are variables, with a light and a dark set; in
-figures, black becomes the colour of the text.
+A page loads nothing, which its content security policy enforces. Colours are variables, with a light and a dark set;
+in figures, black becomes the colour of the text.
 """
 
 import io
@@ -41,7 +41,7 @@ def element(tag, *children, **attributes):
 
 
 def printable(value):
-    """Return a value as text without control characters, lone surrogates, or characters that change the text direction."""
+    """Return a value as text without control characters, lone surrogates, or changes of the text direction."""
     return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
 

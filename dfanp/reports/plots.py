@@ -48,7 +48,8 @@ def drawing(what):
         what: the thing drawn, for the message.
 
     Raises:
-        DfanpError: Matplotlib cannot be loaded (MPLBACKEND names no backend), or it cannot draw this. An OSError passes.
+        DfanpError: Matplotlib cannot be loaded (MPLBACKEND names no backend), or it cannot draw this. An OSError
+            passes.
     """
     log = logging.getLogger("matplotlib")
     level = log.level
@@ -220,7 +221,7 @@ def curves_figure(results, measure):
 
 
 def draw_maps(maps, path, title):
-    """Draw points in a plane to `path`, one panel per map: as numerals if digits are known, else one marker per class.
+    """Draw points in a plane to `path`, one panel per map: numerals if digits are known, else one marker per class.
 
     Args:
         maps: name -> (points (m, 2), labels: name -> (m,)).
@@ -292,7 +293,10 @@ def finish(figure, axis, heights, names, measure):
 
 
 def save(figure, path):
-    """Write a figure that was created within ``drawing``, completely or not at all. Equal figures give equal files."""
+    """Write a figure that was created within ``drawing``, completely or not at all.
+
+    Equal figures give equal files.
+    """
     form = path.suffix[1:].lower()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
     try:

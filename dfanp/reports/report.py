@@ -1,7 +1,7 @@
 """The HTML report about runs: settings, curves, alignment, weights as images, and the confusion of their predictions.
 
-The page is one file that loads nothing (``pages``), and derives from the folders of the runs only: equal folders give equal
-bytes. This module has the sections that need only the records; ``networks`` has those that need the networks.
+The page is one file that loads nothing (``pages``), and derives from the folders of the runs only: equal folders give
+equal bytes. This module has the sections that need only the records; ``networks`` has those that need the networks.
 """
 
 from collections.abc import Iterable

@@ -96,7 +96,7 @@ class RunReport:
         return [history for history in self.histories.values() if not history.diverged]
 
     def last(self, measure="test_accuracy", epochs=1):
-        """Return mean and half-width of the 95 % interval of the mean of the last epochs, over the seeds that have not diverged."""
+        """Return mean and half-width of the 95 % interval, over the sound seeds, of the mean of the last epochs."""
         means = [history.mean(measure, epochs) for history in self.sound]
         values = [mean for mean in means if mean is not None]
         return mean_interval(values) if values else (None, None)

@@ -6,8 +6,9 @@
     checkpoint.npz    parameters, B, optimizer state, epoch (see Training.arrays); no pickle
     .lock             while a process writes to the folder
 
-An epoch is logged first, and then its checkpoint is renamed into place. Whenever a run is interrupted, the folder contains
-the checkpoint of an earlier epoch and at most some log lines beyond it, which are removed when the run resumes.
+An epoch is logged first, and then its checkpoint is renamed into place. Whenever a run is interrupted, the folder
+contains the checkpoint of an earlier epoch and at most some log lines beyond it, which are removed when the run
+resumes.
 
 The number of epochs affects only when a run ends: a run of 2 epochs is the beginning of a run of 3.
 """
@@ -82,7 +83,7 @@ class RunFolder(Locked):
         return found["environment"]
 
     def load(self, expected, seeds):
-        """Return the arrays of the checkpoint (None without one), the rows of the log up to its epoch, and epoch -> seconds.
+        """Return the arrays of the checkpoint or None, the rows of the log up to its epoch, and epoch -> seconds.
 
         Log lines beyond that epoch, and an incomplete last line, are removed.
 
@@ -91,7 +92,8 @@ class RunFolder(Locked):
             seeds: of the run, in the order of the lines.
 
         Raises:
-            RecordError: the checkpoint or the log is damaged, or has more epochs than `config`; the files are then unchanged.
+            RecordError: the checkpoint or the log is damaged, or has more epochs than `config`; the files are then
+                unchanged.
         """
         path = self.path / "checkpoint.npz"
         with failures(self.path, "be continued"):

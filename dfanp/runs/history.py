@@ -1,7 +1,7 @@
 """The history of a run: one row per epoch and seed, in logs, stores and progress files.
 
-A row is a dict of JSON values: the `epoch`, its measures (``dfanp.measures``), and the `alignment` if it was measured. The
-last row of a seed that diverged has the `status` "diverged" instead.
+A row is a dict of JSON values: the `epoch`, its measures (``dfanp.measures``), and the `alignment` if it was
+measured. The last row of a seed that diverged has the `status` "diverged" instead.
 """
 
 import math
@@ -78,7 +78,10 @@ class History:
         return next(iter(self.values(measure)[-1:]), None)
 
     def mean(self, measure: str = "test_accuracy", last: int = LAST) -> float | None:
-        """Return the mean of a measure over the `last` epochs that have it (or all, if fewer); None if no epoch has it."""
+        """Return the mean of a measure over the `last` epochs that have it (or all, if fewer).
+
+        None if no epoch has it.
+        """
         values = self.values(measure)[-last:]
         return sum(values) / len(values) if values else None
 
@@ -121,8 +124,8 @@ def parse_log(path, seeds, epoch):
     """Return the rows of epochs 1 to `epoch`, and the bytes they take.
 
     Raises:
-        RecordError: they are not one line per epoch and seed (up to the divergence of a seed), or further lines follow that
-            are not those of one interrupted epoch.
+        RecordError: they are not one line per epoch and seed (up to the divergence of a seed), or further lines
+            follow that are not those of one interrupted epoch.
     """
     remedy = "restore the log, or start again in another folder"
     rows, end = parse_lines(path)
@@ -167,7 +170,10 @@ def is_measured(row):
 
 
 def in_range(value, measure):
-    """Whether a value is possible for a measure; None is a value that was not finite, for measures that are not built in."""
+    """Whether a value is possible for a measure.
+
+    None is a value that was not finite, for measures that are not built in.
+    """
     if value is None:
         return measure.of is not None
     return is_number(value) and measure.low <= value <= measure.high

@@ -91,7 +91,7 @@ def rows_of(record, training):
 
 
 def environment(backend: Backend) -> dict[str, Any]:
-    """Return a dict of versions, machine, array library, BLAS threads, and what the reference implementation computes."""
+    """Return a dict of versions, machine, array library, BLAS threads, and rejected kernels."""
     found = {
         "dfanp": __version__,
         "python": platform.python_version(),
@@ -109,9 +109,9 @@ class Run:
 
     Args:
         settings: of ``dfanp.settings``.
-        out: a folder, or None. If it holds a run with these settings, that run is resumed, with the number of BLAS threads of
-            its first start, and ends with the same bytes as an uninterrupted one. Its `epochs` may change, but not below
-            those done.
+        out: a folder, or None. If it holds a run with these settings, that run is resumed, with the number of BLAS
+            threads of its first start, and ends with the same bytes as an uninterrupted one. Its `epochs` may change,
+            but not below those done.
         threads: BLAS threads of a new run; None takes every core.
         dataset: see ``build``.
 
@@ -186,8 +186,8 @@ class Run:
     def epochs(self) -> Iterator[tuple[Record, list[dict]]]:
         """Train the remaining epochs, yielding ``(record, rows)`` for each once it is on the disk.
 
-        A Run that was interrupted within an epoch, or could not write one, cannot continue: create a new one with the same
-        folder.
+        A Run that was interrupted within an epoch, or could not write one, cannot continue: create a new one with the
+        same folder.
         """
         training = self.training
         while training.epoch < self.settings.epochs and not training.diverged:

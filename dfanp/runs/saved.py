@@ -85,7 +85,10 @@ class SavedRun:
         return training.problem, training.problem.test(*training.data_of(self.epoch))
 
     def represented(self, network, layer=1, place=None, seed=0, samples=10_000):
-        """Return the Represented test examples in a layer, or single digits at a place (from 1) in the first; see ``analysis.probes``."""
+        """Return the Represented test examples in a layer, or single digits at a place (from 1) in the first.
+
+        See ``analysis.probes``.
+        """
         if place is None:
             problem = self.settings.problem(self.dataset, network.backend)
             return probes.of_layer(network, problem, layer, seed, samples)

@@ -7,8 +7,8 @@
     checkpoints/      the final arrays of each run, KEY.npz, if requested
     .lock             while a process writes to the folder
 
-A run's key is the SHA-256 of its canonical config and the schema: equal runs have equal keys on every machine. Only the
-process that has the lock writes to a folder.
+A run's key is the SHA-256 of its canonical config and the schema: equal runs have equal keys on every machine. Only
+the process that has the lock writes to a folder.
 """
 
 import hashlib
@@ -183,6 +183,6 @@ def checked_result(line):
 
 
 def current(result):
-    """Return a Result of an earlier version in the current form: without obsolete settings, and thus with another key."""
+    """Return a Result of an earlier version in the current form: without obsolete settings, with another key."""
     config = present(result.config)
     return result if config == result.config else result._replace(key=key_of(config), config=config)

@@ -1,7 +1,7 @@
 """Processes that train: this one, joblib's workers, or those of a Dask cluster.
 
-A worker of joblib has a thread that ends it when the process that started it has ended, even if that was killed. The workers
-of a cluster do not belong to this process; there a job checks whether it was cancelled (``cancelled``).
+A worker of joblib has a thread that ends it when the process that started it has ended, even if that was killed. The
+workers of a cluster do not belong to this process; there a job checks whether it was cancelled (``cancelled``).
 """
 
 import multiprocessing
@@ -71,7 +71,8 @@ def _in_workers(task, jobs, workers):
     parallel = Parallel(return_as="generator_unordered", **options)
     ended = False
     try:
-        # Ctrl-C reaches every process of a terminal, and batch systems signal all processes of a job; only this one handles it.
+        # Ctrl-C reaches every process of a terminal, and batch systems signal all processes of a job; only this one
+        # handles it.
         with signals.held_back():
             _start_trackers()
         with signals.held_back():  # only while the workers start, which takes milliseconds

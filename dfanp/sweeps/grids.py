@@ -18,7 +18,7 @@ MOST = 10_000  # values in the ranges of one text
 
 
 def values(text: str, convert: Callable[[str], T]) -> tuple[T, ...]:
-    """Return what a text such as ``1,2``, ``1e-4:4e-4:6`` or ``log:1e-4:1e-1:8`` means, as a tuple without repetitions.
+    """Return the values of a text such as ``1,2``, ``1e-4:4e-4:6`` or ``log:1e-4:1e-1:8``, without repetitions.
 
     Args:
         text: values and ranges, separated by commas. A range is ``start:stop:count`` (equally spaced) or
@@ -65,8 +65,8 @@ def product(settings: S, **axes: Any) -> list[S]:
 
     Args:
         settings: a dataclass, such as those of ``dfanp.settings``.
-        axes: name of a field -> a value, or a list (tuple, range, array) of values; for a field that is a tuple, such as
-            `hidden`, a list of tuples.
+        axes: name of a field -> a value, or a list (tuple, range, array) of values; for a field that is a tuple, such
+            as `hidden`, a list of tuples.
 
     Raises:
         ValueError: a name is not a field.

@@ -51,8 +51,8 @@ class Outcome(NamedTuple):
     """The outcome of a job: its Results, or why it has none.
 
     Attributes:
-        state: "done", "stopped" (it resumes from its checkpoint), "divided" (it was too large for the memory; its halves are
-            trained instead) or "failed".
+        state: "done", "stopped" (it resumes from its checkpoint), "divided" (it was too large for the memory; its
+            halves are trained instead) or "failed".
         error: one line, if it was divided or failed.
         seconds: of training, by this and earlier starts.
         notes: one line for each kernel that was rejected (``Kernels.notes``).
@@ -132,7 +132,8 @@ def most_joined(settings, features):
     number = 4 if settings.dtype == "float32" else 8
     size = number * sum(a * b for a, b in pairwise((features, *settings.hidden, 1)))
     if settings.device != "cpu":
-        # Weights, gradient, state and temporaries of an update; the largest batch; the examples of this epoch and the next.
+        # Weights, gradient, state and temporaries of an update; the largest batch; the examples of this epoch and the
+        # next.
         slots = len(optimizers.parse(settings.opt)[0].slots)
         batch = number * max(TEST_BATCH, settings.batch_size or 0) * (features + 3 * sum(settings.hidden))
         each = size * (3 + slots) + batch + 3 * settings.bytes_of_examples(features)

@@ -1,11 +1,12 @@
 """Sweeps: many runs in worker processes, joined where that is faster, and resumed after any interrupt.
 
-A sweep is a list of settings (see ``grids.product``) and a folder (``runs.store.Store``). Runs that differ only in seed and
-learning rate are joined into jobs, replicas of one training, if that is faster. How they are joined depends only on the
-settings, and the results depend neither on that nor on the workers: on the same tier, every start yields the same store.
+A sweep is a list of settings (see ``grids.product``) and a folder (``runs.store.Store``). Runs that differ only in
+seed and learning rate are joined into jobs, replicas of one training, if that is faster. How they are joined depends
+only on the settings, and the results depend neither on that nor on the workers: on the same tier, every start yields
+the same store.
 
-Only the process that started the sweep writes the store. A long job saves its progress in a file, from which the next start
-resumes.
+Only the process that started the sweep writes the store. A long job saves its progress in a file, from which the next
+start resumes.
 """
 
 import weakref
@@ -30,7 +31,8 @@ class Sweep:
     Args:
         settings: a list of ``dfanp.settings``, each with repeats 1.
         path: of the folder, created if it does not exist. Runs whose results it contains are not trained again.
-        workers: number of processes; 1 trains in this one. With `cluster`, concurrent tasks (None: as many as it has workers).
+        workers: number of processes; 1 trains in this one. With `cluster`, concurrent tasks (None: as many as it has
+            workers).
         threads: of the kernels in each worker; None divides the cores of this process among the workers
             (``threads.default_threads``). The numpy tier uses 1, so that its bits do not depend on the workers.
         data_dir: see ``problems.load``.
@@ -109,11 +111,11 @@ class Sweep:
     def outcomes(self) -> Generator[Outcome, None, None]:
         """Run the pending jobs, yielding the Outcome of each in the order in which they end, once it is on the disk.
 
-        If a worker dies, the jobs that were running are retried one at a time, each in a separate process; a job that crashes
-        that process, too, has failed. A job that is too large for the memory is divided into halves.
+        If a worker dies, the jobs that were running are retried one at a time, each in a separate process; a job that
+        crashes that process, too, has failed. A job that is too large for the memory is divided into halves.
 
-        Meanwhile SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread, as Ctrl-C does, unless they are handled or
-        ignored already. No worker survives the end of this generator or of its process.
+        Meanwhile SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread, as Ctrl-C does, unless they are
+        handled or ignored already. No worker survives the end of this generator or of its process.
         """
         outcomes = self._outcomes()
         self._running = weakref.ref(outcomes)  # dropping the generator ends it

@@ -1,7 +1,7 @@
 """The best setting of a sweep: runs are scored, averaged over seeds, and the best learning rate is chosen.
 
-The score of a run is the mean test accuracy of its last epochs (ten, as in Demirbilek 2021, section 3.1). Runs on held-out
-training images (``settings.ParitySettings.held_out``) keep the test images out of the choice.
+The score of a run is the mean test accuracy of its last epochs (ten, as in Demirbilek 2021, section 3.1). Runs on
+held-out training images (``settings.ParitySettings.held_out``) keep the test images out of the choice.
 """
 
 import math
@@ -69,7 +69,10 @@ def axes(found: Iterable[Candidate]) -> list[str]:
 
 
 def best(found: Iterable[Candidate]) -> Candidate | None:
-    """Return the Candidate with the fewest diverged seeds and, of these, the highest mean; None if all seeds diverged."""
+    """Return the Candidate with the fewest diverged seeds and, of these, the highest mean.
+
+    None if all seeds diverged.
+    """
     scored = [each for each in found if each.mean is not None]
     return max(scored, key=lambda each: (-each.diverged, each.mean), default=None)
 
@@ -99,8 +102,8 @@ def halving(
 ) -> Iterator[Sweep]:
     """Yield a Sweep for each rung of successive halving (Jamieson & Talwalkar 2016): fewer settings, more epochs.
 
-    Settings that differ only in learning rate compete: one in `factor` (at least one) of each group enters the next rung,
-    with all its seeds. The caller must run and close each Sweep before it requests the next one.
+    Settings that differ only in learning rate compete: one in `factor` (at least one) of each group enters the next
+    rung, with all its seeds. The caller must run and close each Sweep before it requests the next one.
 
     Args:
         settings: a list of ``dfanp.settings`` with the same number of epochs.

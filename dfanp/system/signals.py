@@ -36,7 +36,7 @@ def handled(handler, unhandled=False):
 
 
 def as_ctrl_c():
-    """Return a context in which all of STOPS raise KeyboardInterrupt, except those that are handled or ignored already."""
+    """Return a context in which STOPS raise KeyboardInterrupt, except those that are handled or ignored already."""
     return handled(signal.default_int_handler, unhandled=True)
 
 

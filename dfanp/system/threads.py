@@ -19,8 +19,8 @@ FORK_WAITS = 60  # seconds to wait for trainings in other threads to finish thei
 def default_threads(most=None):
     """Return the default number of threads: one per core, within all limits of this process.
 
-    The limits are its processors (``usable_cores``), OMP_NUM_THREADS, the current limit of NumPy's BLAS (set by threadpoolctl
-    or a variable such as OPENBLAS_NUM_THREADS), and `most`, that of the kernels, unless it is None.
+    The limits are its processors (``usable_cores``), OMP_NUM_THREADS, the current limit of NumPy's BLAS (set by
+    threadpoolctl or a variable such as OPENBLAS_NUM_THREADS), and `most`, that of the kernels, unless it is None.
     """
     limits = [usable_cores(), most, *(first_number(os.environ.get(name)) for name in LIMITS)]
     limits += [threads for threads in (*blas().shared.outside(), *numbers_of(blas().own)) if threads < MOST_OF_BLAS]
@@ -28,7 +28,10 @@ def default_threads(most=None):
 
 
 def first_number(text):
-    """Return the first of the comma-separated numbers in OMP_NUM_THREADS; None unless it is a whole number above 0."""
+    """Return the first of the comma-separated numbers in OMP_NUM_THREADS.
+
+    None unless it is a whole number above 0.
+    """
     found = re.match(r"\s*\+?(\d+)\s*(,|$)", text or "")
     return int(found[1]) or None if found else None
 
@@ -42,10 +45,12 @@ def usable_cores():
 
 @cache
 def cpu_quota(root="/"):
-    """Return the CPU quota of this process by Linux's control groups, in processors, such as 1.5; None without a quota.
+    """Return the CPU quota of this process by Linux's control groups, in processors, such as 1.5.
 
-    Both versions of control groups are read, for the group of the process and its parents. A container may see its own group
-    as the root.
+    None without a quota.
+
+    Both versions of control groups are read, for the group of the process and its parents. A container may see its
+    own group as the root.
     """
     root, quotas = Path(root), []
     try:
@@ -95,8 +100,8 @@ def once(make):
 class ProcessSetting:
     """A process-wide setting, such as the number of BLAS threads, that threads hold for some time and then restore.
 
-    Threads that need the same value hold it together. A thread that needs another value waits until they release it, and
-    later threads queue behind it. The last to release it restores the original value.
+    Threads that need the same value hold it together. A thread that needs another value waits until they release it,
+    and later threads queue behind it. The last to release it restores the original value.
 
     Args:
         get, put: ``get()`` returns the value, ``put(value)`` sets it.
@@ -118,7 +123,10 @@ class ProcessSetting:
             return self.get() if self.before is None else self.before
 
     def held(self, value):
-        """Return a context in which the setting is `value`; afterwards the calling thread holds its previous value again."""
+        """Return a context in which the setting is `value`.
+
+        Afterwards the calling thread holds its previous value again.
+        """
         return Holding(self, value)
 
     def change(self, value):
@@ -168,14 +176,15 @@ class ProcessSetting:
             self._wait(lambda: self.holders <= mine, FORK_WAITS)
 
     def _in_child(self):
-        # The value of other threads stays set until the next release restores it: the locks of BLAS may not be free now.
+        # The value of other threads stays set until the next release restores it: the locks of BLAS may not be free
+        # now.
         self.holders = int(getattr(self.own, "value", None) is not None)
         self.queue.clear()
         self.turn.release()
 
 
 class Holding:
-    """The context of ``ProcessSetting.held``: a class, because a generator would take longer than the setting itself."""
+    """The context of ``ProcessSetting.held``; a class, because a generator would take longer than the setting."""
 
     __slots__ = ("setting", "value", "outer")
 
@@ -193,7 +202,8 @@ class Blas(NamedTuple):
     """NumPy's BLAS, as threadpoolctl controls it: usually one library, more if SciPy or others have their own.
 
     Attributes:
-        shared: the ProcessSetting of the libraries with one number of threads for the whole process, a tuple of numbers.
+        shared: the ProcessSetting of the libraries with one number of threads for the whole process, a tuple of
+            numbers.
         own: controllers of the libraries with a separate number for each thread.
         of_shared: length of the tuple in ``shared``.
     """
@@ -235,14 +245,14 @@ def blas():
 
 
 def give_up_control(libraries, force=False):
-    """Allow any thread to set the number of OpenBLAS: since 3.8, threadpoolctl permits only the first that does so."""
+    """Allow any thread to set the number of OpenBLAS: threadpoolctl 3.8 permits only the first that does so."""
     for library in libraries:
         if hasattr(library, "clear_controlling_thread"):
             library.clear_controlling_thread(force)
 
 
 def has_number_of_each_thread(library):
-    """Whether threadpoolctl sets the number for the calling thread only: for MKL, and since 3.8 for OpenBLAS with OpenMP."""
+    """Whether threadpoolctl sets the number for the calling thread only: MKL, and since 3.8 OpenBLAS with OpenMP."""
     openmp = getattr(library, "threading_layer", None) == "openmp" and hasattr(library, "clear_controlling_thread")
     return openmp or "MKL_Set_Num_Threads_Local" in library.check_symbols
 

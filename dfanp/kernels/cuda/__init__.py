@@ -1,7 +1,8 @@
 """The cuda tier: the kernels of cuda.cu and cuda_pass.cu, on CuPy's arrays. Other products are left to cuBLAS.
 
-A network with one hidden layer and one output is trained by the kernel of cuda_pass.cu, which keeps its weights on the multiprocessors
-for all steps of a launch; any other one step by step, in some ten launches. Nothing here waits for the device.
+A network with one hidden layer and one output is trained by the kernel of cuda_pass.cu, which keeps its weights on
+the multiprocessors for all steps of a launch; any other one step by step, in some ten launches. Nothing here waits
+for the device.
 """
 
 import ctypes
@@ -71,7 +72,10 @@ def card_of(cupy):
 
 
 class PackedImages:
-    """A Bank's images on the device, each as words of four pixels: ``array`` (images, words); the last word is padded with zeros."""
+    """A Bank's images on the device, each as words of four pixels: ``array`` (images, words).
+
+    The last word is padded with zeros.
+    """
 
     def __init__(self, bank, card):
         pixels = np.asarray(bank.backend.to_host(bank.raw))
@@ -125,7 +129,10 @@ class Cuda(Tier):
         self.card.launch("cuda.cu", name, defines, argument, blocks, THREADS, shared)
 
     def dense(self, X):
-        """Return StackedDigits as an array, gathered and normalised in one launch, and cached; an array is returned unchanged."""
+        """Return StackedDigits as an array, gathered and normalised in one launch, and cached.
+
+        An array is returned unchanged.
+        """
         if not isinstance(X, StackedDigits):
             return X
         if X._dense is None:
@@ -203,8 +210,8 @@ class Cuda(Tier):
         """See ``Tier.fused_epoch``; for networks that ``takes`` says.
 
         Returns:
-            loss and right answers, summed over the examples, float64 (2,) or (2, R) on the device. None in float64, or if the network or a batch
-            is too large for the card's multiprocessors.
+            loss and right answers, summed over the examples, float64 (2,) or (2, R) on the device. None in float64,
+            or if the network or a batch is too large for the card's multiprocessors.
         """
         W0, W1 = network.W
         if dtype_of(W0) != FLOAT:

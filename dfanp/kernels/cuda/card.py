@@ -33,8 +33,8 @@ def source(name):
 
 def options(file, defines):
     """Return the compiler's options for a file with `defines` (macro -> number)."""
-    # In a pass the cost of an update is instructions, not bytes: exact quotients and roots would take a third longer (sm_90,
-    # RMSProp). These are within 2 units in the last place.
+    # In a pass the cost of an update is instructions, not bytes: exact quotients and roots would take a third longer
+    # (sm_90, RMSProp). These are within 2 units in the last place.
     fast = ("-prec-div=false", "-prec-sqrt=false") if file == "cuda_pass.cu" else ()
     return ("-std=c++17", *fast, *(f"-D{macro}={value}" for macro, value in defines.items()))
 

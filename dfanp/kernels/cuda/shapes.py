@@ -89,13 +89,16 @@ def bytes_of(words, columns, rows, threads):
 def cycles_of(words, columns, rows, threads, ranks, sets, fold, dense, tiles):
     """Return the estimated cycles of a step (instructions, bytes, barriers), good enough for comparisons."""
     warps, units = threads / 32, sets * columns // 8
-    # Instructions issued per cycle by a multiprocessor: it has four schedulers, and one may have a warp more than another.
+    # Instructions issued per cycle by a multiprocessor: it has four schedulers, and one may have a warp more than
+    # another.
     at_once = warps / ceil(warps / 4)
-    # For a word in X @ W a warp loads and unpacks 4 · fold inputs, loads 32 weights, and does 32 · fold multiply-adds.
+    # For a word in X @ W a warp loads and unpacks 4 · fold inputs, loads 32 weights, and does 32 · fold
+    # multiply-adds.
     forward = words * units * (fold * 37 + 8) / at_once
     # For an example in X.T @ delta it loads and unpacks a word and two times four numbers, and does 32 multiply-adds.
     backward = rows * tiles * warps * 39 / at_once
-    # Bytes from the second-level cache (about 24 per cycle and multiprocessor): the batch, and the exchange of the ranks.
+    # Bytes from the second-level cache (about 24 per cycle and multiprocessor): the batch, and the exchange of the
+    # ranks.
     moved = rows * words * (16 if dense else 4) + (4 * rows * columns * (ranks + 1) if ranks > 1 else 0)
     # Per number of h: f, delta, sums.
     elementwise = rows * columns / 4 / 32 * 120 / at_once
