@@ -30,8 +30,11 @@ def parity(settings):
 def on(problem, settings, seed=None, **variant):
     """Return a Training on `problem`, with the network, rule and optimizer of `settings`."""
     seed = settings.get("seed", 0) if seed is None else seed
+    hidden = settings["hidden"]
     network = dfanp.MLP(
-        [problem.features, settings["hidden"], 1],
+        [problem.features, *(hidden if isinstance(hidden, list | tuple) else [hidden]), problem.outputs],
+        settings.get("activation", "relu"),
+        settings.get("bias", False),
         seed=tuple(seed) if isinstance(seed, list) else seed,
         backend=problem.backend,
     )
@@ -104,6 +107,45 @@ def solo(settings):
             each.run_epoch()
 
     return {"run": run}
+
+
+def class_data(settings):
+    """Return X (n, D), normalised images of a data set, and y (n, classes), one-hot, float32."""
+    dataset = load(settings["data"], settings["data_dir"])
+    images = dataset.train
+    X = ((images.pixels - dataset.mean) / dataset.std).astype(np.float32)
+    n = settings["train_size"]
+    return X[:n], np.eye(images.labels.max() + 1, dtype=np.float32)[images.labels][:n]
+
+
+def of_classes(settings):
+    """Return the problem of ``class_data``, tested on a single example."""
+    X, y = class_data(settings)
+    backend = dfanp.Backend("cpu", settings["threads"], settings["tier"])
+    return dfanp.Arrays(X, y, X[:1], y[:1], loss="cross-entropy", backend=backend)
+
+
+def first_classes(settings):
+    """Return the numbers of the examples that all candidates see in a few steps before the clock starts."""
+    n = len(class_data(settings)[0])
+    return dfanp.streams.streams(settings.get("seed", 0)).train(1).permutation(n)[: CHECKED_STEPS * settings["batch"]]
+
+
+def classes(settings):
+    """Return the runs of an epoch on the images of a data set as arrays, one output for each class: shuffle and train."""
+    problem = of_classes(settings)
+    timed = on(problem, settings)
+
+    def run():
+        timed.run_epoch()
+
+    def check():
+        checked, (X, y) = on(problem, settings, **TORCH_VARIANT), problem.train(settings.get("seed", 0), 1)
+        n = CHECKED_STEPS * settings["batch"]
+        with problem.backend.pinned():
+            return [float(checked.run_steps(X[:n], y[:n], 1)[0] / n)]
+
+    return {"run": run, "check": check}
 
 
 def full_batch_data(settings):

@@ -6,8 +6,7 @@
     update(optimizer, g, …)       one optimizer step by a dense gradient            defined by Optimizer.update
     update_all(optimizer, …)      one optimizer step of several parameters          defined by Optimizer.update
     output(loss, z, y, …)         error, loss and right answers from the logits     defined by Loss
-    fused_epoch(activation, …)    all steps of an epoch, or its test, of a network  defined by Training.epoch_by_steps
-                                  with one hidden layer and one output
+    fused_epoch(network, loss, …) all steps of an epoch, or its test                defined by Training.epoch_by_steps
 
 A Backend uses them through ``Kernels`` (checked.py), which replaces the reference implementation by a kernel only
 after both have computed the same on a small example.

@@ -196,7 +196,7 @@ def call(training, tier, X, y, learning_in):
     """Do an epoch of a Training in one call of a tier, or (learning_in None) test; None if it cannot take so many examples."""
     net, learning = training.network, None
     if learning_in is not None:
-        rule, B = built_in(training.rule), training.B
+        rule, B = built_in(training.rule), [] if training.rule.feedback_shape is None else training.B
         learning = Learning(training.optimizer, training.state, rule, B, training.first, learning_in)
     net._check(X)
     y = as_dtype(training.backend.xp, y, net.W[0].dtype)

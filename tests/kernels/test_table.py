@@ -1,5 +1,6 @@
 """Every entry of the kernel table against the definition in float64: operation × tier × optimizer, at odd sizes."""
 
+import gc
 from contextlib import contextmanager, nullcontext
 from itertools import product
 from types import SimpleNamespace
@@ -243,10 +244,12 @@ def fused(backend):
         del tier.fused_epoch
 
 
-def trained(backend, dtype, X, y, H, optimizer, activation="relu", rule="dfa", seed=0, batch_size=16, layers="all"):
+def trained(
+    backend, dtype, X, y, H, optimizer, activation="relu", rule="dfa", seed=0, batch_size=16, layers="all", bias=False
+):
     """A Training after two epochs on (X, y), with its records."""
     problem = OneEpoch(X, y, dtype, backend)
-    network = dfanp.MLP((problem.features, H, 1), activation, dtype=dtype, seed=seed, backend=backend)
+    network = dfanp.MLP((problem.features, H, 1), activation, bias, dtype, seed, backend)
     training = dfanp.Training(network, problem, rule, optimizer, batch_size=batch_size, layers=layers)
     return training, list(training.epochs(2))
 
@@ -426,6 +429,80 @@ def same_any(mine, definition, dtype):
     arrays, arrays64 = mine[0].arrays(), definition[0].arrays()
     for name, array in arrays64.items():
         assert np.abs(arrays[name] * 1.0 - array * 1.0).max() <= limit * np.abs(array * 1.0).max(), name
+
+
+def mostly_constant(rng, replicas, n, D, dtype):
+    """Arrays (n, D) whose columns have mostly one value each, but for one column of numbers, one of NumPy's zeros and one of both."""
+    X = np.where(rng.random((*replicas, n, D)) < 0.15, rng.standard_normal((*replicas, n, D)), rng.standard_normal(D))
+    X[..., 0], X[..., 1] = rng.standard_normal((*replicas, n)), 0.0
+    X[..., ::2, 2] = 3.0
+    return X.astype(dtype)
+
+
+@pytest.mark.parametrize("tier", ["native"])
+@dtypes
+@pytest.mark.parametrize("replicas", [(), (2,)])
+@pytest.mark.parametrize("layers", ["all", "output"])
+def test_fused_epoch_of_arrays_that_are_mostly_constant(rng, tier, dtype, replicas, layers):
+    """Read as a constant for each column and what differs from it. One replica of two has such an array, the other has not."""
+    from dfanp.kernels import native
+
+    backend, n, D, seen = backend_of(tier), 45, 300, []
+    X, y = mostly_constant(rng, replicas, n, D, dtype), rng.integers(0, 2, (n, 1))
+    if replicas:
+        X[1] = rng.standard_normal((n, D))
+    real = backend.kernels.tier.real[np.dtype(dtype)]
+    constants = real["constants"]
+    real["constants"] = lambda p: [found := constants(p), seen.append(found)][0]
+    assert D * 300 > native.MAY_BE_SPARSE
+    each = (y, 300, SMOOTH, "tanh", "dfa", (3, 4) if replicas else 3, 16, layers)
+    mine = trained(backend, dtype, X, *each)
+    assert seen and all(seen)
+    same_training(mine, trained(dfanp.Backend("cpu", kernels="numpy"), "float64", X.astype(float), *each), dtype)
+    for r in range(2 if replicas else 0):
+        alone, told = trained(backend, dtype, X[r], *each[:4], "dfa", 3 + r, 16, layers)
+        assert [record.replica(r) for record in mine[1]] == told
+        for name, theta in alone.network.parameters.items():
+            assert np.array_equal(mine[0].network.parameters[name][r], theta)
+
+
+@pytest.mark.parametrize("tier", ["native"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_fused_epoch_of_arrays_with_constants_that_are_not_finite(rng, tier, value):
+    """A column of them makes everything NaN by the definition; and one of mostly finite numbers is none of them."""
+    backend = backend_of(tier)
+    X, y = mostly_constant(rng, (), 45, 300, "float32"), rng.integers(0, 2, (45, 1))
+    X[:, 7] = value
+    training, records = trained(backend, "float32", X, y, 300, SMOOTH)
+    assert training.status == "diverged" and not records
+
+
+@pytest.mark.parametrize("tier", ["native"])
+def test_what_is_known_of_a_network_is_described_anew_where_it_changed(rng, tier):
+    """Arrays that a user bound anew, another rule or rate: nothing of the last call is left; nothing is kept of networks that are gone."""
+    backend, definition = backend_of(tier), dfanp.Backend("cpu", kernels="numpy")
+    X, y = rng.standard_normal((40, 30)), rng.integers(0, 2, (40, 1))
+    runs = [trained(each, "float64", X, y, 70, SMOOTH, bias=True)[0] for each in (backend, definition)]
+    for change in (
+        lambda run: run.network.parameters.update(W0=run.network.parameters["W0"] * 2),
+        lambda run: run.network.parameters.update(b1=run.network.parameters["b1"] + 1),
+        lambda run: run.B.__setitem__(0, -run.B[0]),
+        lambda run: setattr(run, "rule", dfanp.rules.get("bp")),
+        lambda run: setattr(run, "optimizer", dfanp.SGD(0.05, weight_decay=0.1)),
+        lambda run: run.state.lr.update(W0=0.2, b0=0.1),
+        lambda run: setattr(run.network, "activation", dfanp.activations.get("tanh")),
+        lambda run: setattr(run, "loss", dfanp.losses.get("mse")),
+    ):
+        for run in runs:
+            change(run)
+            run.run_epoch()
+        for name, theta in runs[1].network.parameters.items():
+            np.testing.assert_allclose(runs[0].network.parameters[name], theta, rtol=1e-9, atol=1e-12)
+    known = backend.kernels.tier.workspace.known
+    assert known
+    del runs, run, change
+    gc.collect()
+    assert not known
 
 
 @pytest.mark.parametrize("tier", ["native"])

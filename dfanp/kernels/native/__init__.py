@@ -2,7 +2,9 @@
 
 import ctypes
 import importlib.machinery
+from operator import is_
 from pathlib import Path
+from weakref import finalize
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from ..mirror import ACTIVATIONS, HYPERPARAMETERS, INT, LOSSES, POINTER, REALS
 # Operations of a call, about a second: Python sees an interrupt when it returns.
 LONGEST_CALL, OF_AN_UPDATE = 1e11, 8  # the second: operations that the update of a weight costs
 DENSE = 6  # times the operations of the products of stacked digits
+MAY_BE_SPARSE = (
+    1 << 16
+)  # weights of the first layer from which on it is seen whether the columns of an array are mostly one value
 TEST_BATCH = 256  # most examples of a step that only tests: what it keeps of them stays in a cache
 # Working memory of a pass; what needs more goes step by step.
 LARGEST_ROOM, ROOM_OVER_WEIGHTS = 1 << 28, 8  # bytes; or times the weights, if that is more
@@ -24,14 +29,16 @@ Batch = mirror.struct("Batch", (INT, "n k"), (POINTER, "by_block by_pixel in_blo
 # The structs `layer` and `pass` of native_pass.h, by dtype.
 LAYERS = {
     dtype: mirror.struct(
-        "Layer", (POINTER, "W W_s0 W_s1 b b_s0 b_s1 B"), (INT, "inputs outputs own_B learn_W learn_b")
+        "Layer",
+        (POINTER, "W W_s0 W_s1 b b_s0 b_s1 B lr_W lr_b"),
+        (INT, "inputs outputs own_B learn_W learn_b"),
     )
     for dtype in REALS
 }
 PASSES = {
     dtype: mirror.struct(
         "Pass",
-        (POINTER, "bank picks table X y layers lr corrections totals"),
+        (POINTER, "bank picks table X y constants sparse layers corrections totals"),
         (INT, "replicas examples k depth batch own_X own_y activation loss learn first direct threads"),
         (real, "shift leak"),
         (HYPERPARAMETERS[dtype], "o"),
@@ -108,11 +115,83 @@ class Lists(compiled.Lists):
 
 
 class Workspace(compiled.Workspace):
-    """Workspace, with the working memory of a pass."""
+    """Workspace, with the working memory of a pass, and the ``Known`` of each network that is still there, by its id."""
 
     def __init__(self):
         super().__init__()
-        self.room = np.empty(0, np.uint8)
+        self.room, self.known = np.empty(0, np.uint8), {}
+
+
+class Known:
+    """What a pass needs to know of a network, and of how it learns: the same from call to call, so that it is described once.
+
+    Args:
+        tier: the Native.
+        network, loss, learning: as ``fused_epoch`` takes them.
+        parts: what ``parts`` returns; it is kept, and so outlives the pass.
+
+    Attributes:
+        p, at: the struct `pass`, and its address; what belongs to the examples is not in it yet.
+        of: the parts.
+        weights, bytes: numbers in the weights of the first layer; bytes of all weights.
+        shape: of the totals.
+    """
+
+    def __init__(self, tier, network, loss, learning, parts):
+        W, self.of = network.W, parts
+        self.dtype, self.shape = W[0].dtype, (*W[0].shape[:-2], 2)
+        self.sizes = [w.shape[-2] * w.shape[-1] for w in W]
+        self.weights, self.bytes = self.sizes[0], sum(w.nbytes for w in W)
+        self.room, self.run = tier.real[self.dtype]["room"], tier.real[self.dtype]["pass"]
+        self.p, self.layers = PASSES[self.dtype](), (LAYERS[self.dtype] * len(W))()
+        self.at, p = ctypes.byref(self.p), self.p
+        p.layers, p.depth, p.replicas = ctypes.addressof(self.layers), len(W), W[0].shape[0] if W[0].ndim > 2 else 1
+        p.activation, p.leak = mirror.number(ACTIVATIONS, network.activation.name), activations.LEAK
+        p.loss = mirror.number(LOSSES, loss)
+        for l, (of, w) in enumerate(zip(self.layers, W, strict=True)):
+            of.W, (of.inputs, of.outputs) = address(w), w.shape[-2:]
+            of.b = address(network.parameters[f"b{l}"]) if network.bias else None
+        if learning is not None:
+            self.learn(tier, learning)
+
+    @staticmethod
+    def parts(network, loss, learning):
+        """Return all objects that the description depends on, in a list."""
+        found = [network.activation, loss, *network.parameters.values()]
+        if learning is not None:
+            found += [learning.optimizer, learning.rule, learning.first, *learning.B]
+            for slots in learning.state.slots.values():
+                found += vars(slots).values()
+        return found
+
+    def learn(self, tier, learning):
+        """Describe how the network learns."""
+        p, optimizer, slots = self.p, learning.optimizer, learning.state.slots
+        p.learn, p.first, p.direct = True, learning.first, learning.rule == "dfa"
+        # What depends on the step is in the corrections of a call.
+        p.o = tier.numbers(mirror.hyperparameters(optimizer, 1), self.dtype)
+        self.lr = {name: np.empty(p.replicas, self.dtype) for name in slots}
+        for l, of in enumerate(self.layers):
+            if f"W{l}" in slots:
+                of.learn_W, of.lr_W = True, address(self.lr[f"W{l}"])
+                of.W_s0, of.W_s1 = addresses(mirror.slots(slots[f"W{l}"]))
+            if f"b{l}" in slots:
+                of.learn_b, of.lr_b = True, address(self.lr[f"b{l}"])
+                of.b_s0, of.b_s1 = addresses(mirror.slots(slots[f"b{l}"]))
+        self.B = [np.ascontiguousarray(b) for b in learning.B]
+        for of, b in zip(self.layers, self.B, strict=False):
+            of.B, of.own_B = address(b), b.ndim > 2
+
+    def set_rates(self, learning):
+        """Take the learning rates as they are now."""
+        for name, rate in learning.state.lr.items():
+            self.lr[name][:] = rate if isinstance(rate, float) else rate.reshape(-1)
+
+    def longest(self, stacked, batch):
+        """Return how many examples, in batches, a call may take."""
+        first = batch * (1 if stacked else DENSE) + OF_AN_UPDATE
+        work = self.sizes[0] * first + sum(self.sizes[1:]) * (batch * DENSE + OF_AN_UPDATE)
+        return max(1, int(LONGEST_CALL / work)) * batch
 
 
 class Native(compiled.Compiled):
@@ -143,12 +222,13 @@ class Native(compiled.Compiled):
                 "product": [INT] + [POINTER] * 3 + [real, INT] + [POINTER] * 2,
                 "fused_update": [INT] + [POINTER] * 3 + [real, INT] + [POINTER] * 2 + [real] + [POINTER] * 3,
                 "update": [INT, POINTER, real, INT] + [POINTER] * 4,
+                "constants": [POINTER],
                 "room": [POINTER],
                 "pass": [POINTER] * 2,
             }
             self.real[dtype] = {name: getattr(lib, f"dfanp_{name}_{suffix}{level}") for name in arguments}
             for name, function in self.real[dtype].items():
-                function.argtypes, function.restype = arguments[name], INT if name == "room" else None
+                function.argtypes, function.restype = arguments[name], INT if name in ("constants", "room") else None
 
     @staticmethod
     def why_not():
@@ -188,72 +268,65 @@ class Native(compiled.Compiled):
 
     def fused_epoch(self, network, loss, X, y, batch_size, learning=None):
         """See ``Tier``: for a multilayer perceptron with at least one hidden layer."""
-        W, N = network.W, y.shape[-2]
+        known, N = self.known(network, loss, learning), y.shape[-2]
         batch = min(batch_size if learning else TEST_BATCH, N)
-        dense = [DENSE] * len(W) if not isinstance(X, StackedDigits) else [1] + [DENSE] * (len(W) - 1)
-        work = sum(
-            w.shape[-2] * w.shape[-1] * (batch * each + OF_AN_UPDATE) for w, each in zip(W, dense, strict=True)
-        )
-        most = max(1, int(LONGEST_CALL / work)) * batch
+        most = known.longest(isinstance(X, StackedDigits), batch)
         if most < N:
             return self.in_slices(most, network, loss, X, y, batch_size, learning)
-        dtype, totals = W[0].dtype, np.empty((*W[0].shape[:-2], 2))
-        p, real = PASSES[dtype](), self.real[dtype]
-        p.totals, p.batch, p.leak, p.threads = address(totals), batch, activations.LEAK, self.threads
-        p.activation, p.loss = mirror.number(ACTIVATIONS, network.activation.name), mirror.number(LOSSES, loss)
-        # What only its address is known of must outlive the call.
-        kept = self.describe(p, network, X, np.ascontiguousarray(y))
+        p, totals, y = known.p, np.empty(known.shape), np.ascontiguousarray(y)
+        p.examples, p.batch, p.threads, p.totals = N, batch, self.threads, address(totals)
+        p.y, p.own_y = address(y), y.ndim > 2
+        kept = self.describe(p, X, known.weights)  # what only its address is known of must outlive the call
         if learning is not None:
-            kept += self.describe_learning(p, kept[0], dtype, learning)
-        size = real["room"](ctypes.byref(p))
-        if size > max(LARGEST_ROOM, ROOM_OVER_WEIGHTS * sum(w.nbytes for w in W)):
+            known.set_rates(learning)
+            step, p.corrections = learning.state.step + 1, None
+            corrections = mirror.corrections(learning, range(step, step - (-N // batch)), known.dtype)
+            if corrections is not None:
+                p.corrections = address(corrections)
+        size, room = known.room(known.at), self.workspace.room
+        if size > max(LARGEST_ROOM, ROOM_OVER_WEIGHTS * known.bytes):
             return None
-        if size > self.workspace.room.size:
-            self.workspace.room = np.empty(size, np.uint8)
-        real["pass"](ctypes.byref(p), address(self.workspace.room))
+        if size > room.size:
+            self.workspace.room = room = np.empty(size, np.uint8)
+        known.run(known.at, address(room))
+        del kept
         if learning is not None:
             learning.state.step += -(-N // batch)
-        return np.moveaxis(totals, -1, 0)
+        return totals.T
 
-    def describe(self, p, network, X, y):
-        """Write into the struct `p` where weights and examples are; return the array of its layers, and what must be kept alive."""
-        W, parameters = network.W, network.parameters
-        layers = (LAYERS[W[0].dtype] * len(W))()
-        for l, (of, w) in enumerate(zip(layers, W, strict=True)):
-            of.W, (of.inputs, of.outputs) = address(w), w.shape[-2:]
-            of.b = address(parameters[f"b{l}"]) if network.bias else None
-        p.layers, p.depth = ctypes.addressof(layers), len(W)
-        p.replicas, p.examples = W[0].shape[0] if W[0].ndim > 2 else 1, y.shape[-2]
-        p.y, p.own_y = address(y), y.ndim > 2
+    def known(self, network, loss, learning):
+        """Return the Known of a network that learns or is tested: the one of the last such call, if nothing of it is another now."""
+        both = self.workspace.known.get(id(network))
+        if both is None:
+            both = self.workspace.known[id(network)] = {}
+            finalize(network, self.workspace.known.pop, id(network), None)
+        found, mine = both.get(learning is not None), Known.parts(network, loss, learning)
+        if found is None or len(found.of) != len(mine) or not all(map(is_, found.of, mine)):
+            found = both[learning is not None] = Known(self, network, loss, learning, mine)
+        return found
+
+    def describe(self, p, X, weights):
+        """Write into the struct `p` where the inputs X are; return what must be kept alive."""
         if not isinstance(X, StackedDigits):
             X = np.ascontiguousarray(X)
-            p.X, p.own_X = address(X), X.ndim > 2
-            return [layers, X, y]
+            p.bank, p.X, p.own_X, p.sparse = None, address(X), X.ndim > 2, None
+            if weights < MAY_BE_SPARSE:
+                return X
+            constants, sparse = np.empty((*X.shape[:-2], X.shape[-1]), X.dtype), np.empty(X.shape[:-2], np.int64)
+            p.constants, p.sparse = address(constants), address(sparse)
+            if not self.real[X.dtype]["constants"](ctypes.byref(p)):
+                p.sparse = None
+            return X, constants, sparse
         digits, picks = X.bank.prepared(self.name, self.Digits), np.ascontiguousarray(X.picks, np.int64)
-        p.bank, p.table, p.shift = ctypes.addressof(digits.struct), digits.table_at, digits.shift
+        p.bank, p.table, p.shift, p.X, p.sparse = (
+            ctypes.addressof(digits.struct),
+            digits.table_at,
+            digits.shift,
+            None,
+            None,
+        )
         p.picks, p.k, p.own_X = address(picks), picks.shape[-1], picks.ndim > 2
-        return [layers, digits, picks, y]
-
-    def describe_learning(self, p, layers, dtype, learning):
-        """Write into the struct `p` and its `layers` what a ``Learning`` says; return what must be kept alive."""
-        optimizer, state = learning.optimizer, learning.state
-        step = state.step + 1
-        p.learn, p.first, p.direct = True, learning.first, learning.rule == "dfa"
-        p.o = self.numbers(mirror.hyperparameters(optimizer, optimizer.clock(step, learning.epoch)), dtype)
-        for l, of in enumerate(layers):
-            if f"W{l}" in state.slots:
-                of.learn_W = True
-                of.W_s0, of.W_s1 = addresses(mirror.slots(state.slots[f"W{l}"]))
-            if f"b{l}" in state.slots:
-                of.learn_b = True
-                of.b_s0, of.b_s1 = addresses(mirror.slots(state.slots[f"b{l}"]))
-        B = [np.ascontiguousarray(b) for b in learning.B]
-        for of, b in zip(layers, B, strict=False):
-            of.B, of.own_B = address(b), b.ndim > 2
-        lr = np.full(p.replicas, optimizer.lr, dtype)
-        corrections = mirror.corrections(learning, range(step, step - (-p.examples // p.batch)), dtype)
-        p.lr, p.corrections = (None if each is None else address(each) for each in (lr, corrections))
-        return [B, lr, corrections]
+        return digits, picks
 
     def in_slices(self, examples, network, loss, X, y, batch_size, learning):
         """Do what ``fused_epoch`` does, on so many `examples` a call."""

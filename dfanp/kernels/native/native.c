@@ -1,4 +1,4 @@
-/* The native tier: the sparse first layer and the optimizers' updates, for float and double.
+/* The native tier: products with stacked digits, the optimizers' updates, and whole passes over a network, for float and double.
  *
  * Called through ctypes, by several threads of Python at once; see __init__.py for the contracts. Work is split over threads by
  * output (columns, rows), never by summand, so the results do not depend on the number of threads, which each call says.
@@ -29,6 +29,8 @@ __asm__(".symver exp, exp@GLIBC_2.2.5");
 enum { AHEAD = 8 };  /* examples */
 enum { CHUNK = 16 }; /* rows of a gradient that are finished before they are applied */
 enum { DENSE_ROWS = 64 };       /* rows of a block of a dense layer */
+enum { WORTH_A_TEAM = 1 << 19, WORTH_WAKING = 1 << 23 }; /* multiply-adds of a step, of a call, from which on more threads take part */
+enum { SAMPLE = 64 };           /* examples by which it is decided whether the columns of an array are mostly one value */
 enum { SHARED_OUTPUTS = 4096 }; /* logits of a batch from which on the threads share them */
 
 /* A bank of images as the list of their non-zero pixels, image by image, and in an image block of `block` pixels by block:
@@ -138,11 +140,13 @@ EXPORT void dfanp_transpose(int64_t threads, const bank *from, const batch *out)
     }
 }
 
-/* The lists of one block alone, as a pass keeps them. */
+/* The lists of one block alone, as a pass keeps them. Where they are of an array, its numbers stand beside in_example and in_pixel,
+ * which then have places and examples alone. */
 typedef struct {
     int32_t *by_example, *by_pixel;
     uint16_t *in_example;
     uint32_t *in_pixel;
+    void *of_example, *of_pixel;
 } block_list;
 
 static void list_block(const bank *from, const int64_t *picks, int64_t n, int64_t k, int64_t c, const block_list *out) {

@@ -8,14 +8,16 @@
 #define V1(F, r) F(r, 0)
 #define V2(F, r) F(r, 0) F(r, 1)
 #define V4(F, r) F(r, 0) F(r, 1) F(r, 2) F(r, 3)
-#define OPEN(r, v) NAME(vector) a##r##v = AT(out + r * across, v);
+#define OPEN(r, v) NAME(vector) a##r##v = fresh ? nothing : AT(out + r * across, v);
 #define LOAD_T(r, v) const NAME(vector) t##v = AT(T, v);
 #define MULTIPLY(r, v) a##r##v += x##r * t##v;
 #define CLOSE(r, v) AT(out + r * across, v) = a##r##v;
-/* out (rows, V vectors) += A @ T: A has its rows `row` apart and its columns `next`; those of T and out are `down` and `across`. */
+/* out (rows, V vectors) += A @ T, or = if `fresh`: A has its rows `row` apart and its columns `next`; the rows of T and of out are
+ * `down` and `across` apart. */
 #define TILE(name, ROWS, V)                                                                                            \
     FN void NAME(name)(int64_t K, const REAL *A, int64_t row, int64_t next, const REAL *T, int64_t down, REAL *out,    \
-                       int64_t across) {                                                                               \
+                       int64_t across, int fresh) {                                                                    \
+        const NAME(vector) nothing = {0};                                                                              \
         ROWS(OPEN_##V)                                                                                                 \
         for (int64_t k = 0; k < K; k++, A += next, T += down) {                                                        \
             V(LOAD_T, 0)                                                                                               \
@@ -47,14 +49,14 @@ TILE(tile_2_g, R2, V2)
 TILE(tile_6_g, R6, V2)
 #endif
 
-/* out (n, vectors) += A (n, K) @ T (K, vectors). Each number is summed from k = 0 on, whatever the tiles are. */
+/* out (n, vectors) += A (n, K) @ T (K, vectors), or = if `fresh`. Each number is summed from k = 0 on, whatever the tiles are. */
 static void NAME(multiply)(int64_t n, int64_t K, int64_t vectors, const REAL *A, int64_t row, int64_t next, const REAL *T,
-                           int64_t down, REAL *out, int64_t across) {
+                           int64_t down, REAL *out, int64_t across, int fresh) {
 #define ALL_ROWS(v)                                                                                                    \
     int64_t i = 0;                                                                                                     \
-    for (; i + 6 <= n; i += 6) NAME(tile_6_##v)(K, A + i * row, row, next, T, down, out + i * across, across);         \
-    for (; i + 2 <= n; i += 2) NAME(tile_2_##v)(K, A + i * row, row, next, T, down, out + i * across, across);         \
-    if (i < n) NAME(tile_1_##v)(K, A + i * row, row, next, T, down, out + i * across, across);
+    for (; i + 6 <= n; i += 6) NAME(tile_6_##v)(K, A + i * row, row, next, T, down, out + i * across, across, fresh);         \
+    for (; i + 2 <= n; i += 2) NAME(tile_2_##v)(K, A + i * row, row, next, T, down, out + i * across, across, fresh);         \
+    if (i < n) NAME(tile_1_##v)(K, A + i * row, row, next, T, down, out + i * across, across, fresh);
     int64_t done = 0;
 #if GROUP > 1
     for (; done + GROUP <= vectors; done += GROUP, T += GROUP * LANES, out += GROUP * LANES) {

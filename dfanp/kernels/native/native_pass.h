@@ -13,6 +13,7 @@ typedef struct {
     REAL *W, *W_s0, *W_s1; /* (R, in, out) and its state; NULL for a state that is not there */
     REAL *b, *b_s0, *b_s1; /* (R, out); NULL without biases */
     const REAL *B;         /* what carries the signal to this layer's outputs, (K, out), or (R, K, out) if own_B; NULL for the weights above */
+    const REAL *lr_W, *lr_b; /* learning rates of the weights and of the biases, (R,) */
     int64_t in, out, own_B, learn_W, learn_b;
 } NAME(layer);
 
@@ -21,8 +22,9 @@ typedef struct {
     const int64_t *picks;       /* (N, k), or (R, N, k) if own_X */
     const REAL *table, *X;      /* table: of a raw pixel. X: (N, in), or (R, N, in) if own_X */
     const REAL *y;              /* (N, outputs), or (R, N, outputs) if own_y */
+    REAL *constants;            /* of each column of X the value that most of its examples have, (in,), or (R, in) if own_X; or NULL */
+    int64_t *sparse;            /* whether X has little beside them, for each X; NULL if none is */
     const NAME(layer) * layers; /* (depth) */
-    const REAL *lr;             /* (R,) */
     const REAL *corrections;    /* Adam's two for each step, (steps, 2); else NULL */
     double *totals;             /* out, (R, 2): the summed loss and the number of examples that are right */
     int64_t R, N, k, depth, batch; /* replicas, examples, digits of one, layers, examples a step */
@@ -44,7 +46,7 @@ typedef struct {
 
 /* The working memory. */
 typedef struct {
-    int64_t group, lists, block_cap; /* lists: how many replicas have their own; block_cap: non-zeros of a block */
+    int64_t group, lists, block_cap; /* lists: how many replicas have their own; block_cap: the most numbers of a block's list */
     int64_t columns, strips;         /* of the outputs, filled up to whole vectors (a single one is not); of the last hidden layer */
     NAME(hidden) * layer;
     REAL *W, *s0, *s1;   /* of the output layer, (group, strips * STRIP, columns) */
@@ -114,22 +116,51 @@ static uintptr_t NAME(lay_out)(const NAME(pass) *p, NAME(work) *w, uintptr_t roo
     w->e = logits > SHARED_OUTPUTS ? TAKE(logits * real) : NULL;
     w->own_size = UP(w->e ? 0 : logits) + UP(p->batch * PANEL) + UP(CHUNK_SIZE) + UP(TURNED_SIZE);
     w->own = TAKE(p->threads * w->own_size * real);
-    w->lists = !p->from ? 0 : p->own_X ? w->group : 1;
-    w->block_cap = p->from ? p->batch * p->from->widest : 0;
+    w->lists = !p->from && !p->sparse ? 0 : p->own_X ? w->group : 1;
+    const int64_t rows = p->from ? p->from->block : DENSE_ROWS, cap = p->batch * (p->from ? p->from->widest : rows) + 1;
+    w->block_cap = cap;
     for (int i = 0; i < 3 && w->lists; i++) {
-        const int64_t lists = w->lists * p->k * p->from->blocks;
+        const int64_t lists = w->lists * (p->from ? p->k * p->from->blocks : (p->layers[0].in + rows - 1) / rows);
         block_list *each = TAKE(lists * (int64_t)sizeof *each);
         w->list[i] = each;
         int32_t *by_example = TAKE(lists * (p->batch + 1) * 4);
-        int32_t *by_pixel = TAKE(lists * (p->from->block + 1) * 4);
-        uint16_t *in_example = TAKE(lists * w->block_cap * 2);
-        uint32_t *in_pixel = TAKE(lists * w->block_cap * 4);
+        int32_t *by_pixel = TAKE(lists * (rows + 1) * 4);
+        uint16_t *in_example = TAKE(lists * cap * 2);
+        uint32_t *in_pixel = TAKE(lists * cap * 4);
+        REAL *of_example = p->from ? NULL : TAKE(lists * cap * real), *of_pixel = p->from ? NULL : TAKE(lists * cap * real);
         for (int64_t c = 0; there && c < lists; c++)
-            each[c] = (block_list){by_example + c * (p->batch + 1), by_pixel + c * (p->from->block + 1),
-                                   in_example + c * w->block_cap, in_pixel + c * w->block_cap};
+            each[c] = (block_list){by_example + c * (p->batch + 1), by_pixel + c * (rows + 1), in_example + c * cap, in_pixel + c * cap,
+                                   p->from ? NULL : of_example + c * cap, p->from ? NULL : of_pixel + c * cap};
     }
 #undef TAKE
     return room;
+}
+
+/* Find the constants of the columns of X, and whether X has little beside them, by some of its examples; return whether one has. */
+EXPORT int64_t NAME(dfanp_constants)(const NAME(pass) *p) {
+    const int64_t D = p->layers[0].in, some = MIN(p->N, SAMPLE), apart = p->N / some;
+    int64_t any = 0;
+    for (int64_t r = 0; r < (p->own_X ? p->R : 1); r++) {
+        const REAL *X = p->X + r * p->N * D;
+        REAL *constants = p->constants + r * D;
+        int64_t found = 0;
+        for (int64_t d = 0; d < D; d++) { /* Boyer and Moore: what more than half of them are comes out on top */
+            REAL c = 0;
+            int64_t votes = 0, same = 0;
+            for (int64_t i = 0; i < some; i++) {
+                const REAL x = X[i * apart * D + d];
+                if (votes == 0) c = x;
+                votes += x == c ? 1 : -1;
+            }
+            for (int64_t i = 0; i < some; i++) same += X[i * apart * D + d] == c;
+            const int most = 2 * same > some && c - c == 0;
+            constants[d] = most ? c : 0;
+            found += most ? same : 0;
+        }
+        p->sparse[r] = found * 3 > some * D * 2;
+        any |= p->sparse[r];
+    }
+    return any;
 }
 
 /* Return how many bytes of working memory a pass needs. */
@@ -200,18 +231,30 @@ FN void NAME(deltas)(const NAME(pass) *p, const NAME(work) *w, int64_t l, int64_
     const NAME(layer) *above = p->layers + l + 1;
     const int64_t K = NAME(signals)(p, l), width = MIN(PANEL, p->layers[l].out - P * PANEL);
     const REAL *B = of->B ? of->B + ((p->layers[l].own_B ? q : 0) * of->panels + P) * K * PANEL : NULL;
-    memset(to, 0, sizeof(REAL) * PANEL * (size_t)n);
+    e += q * p->batch * w->columns;
     if (p->direct || l == p->depth - 2) {
         const REAL *W = w->W + (q * of->panels + P) * PANEL * w->columns;
-        if (!B && K > 1) NAME(turn)(width, K, W, w->columns, turned);
-        NAME(multiply)(n, K, VECTORS, e + q * p->batch * w->columns, w->columns, 1, B ? B : K > 1 ? turned : W, PANEL, to, PANEL);
+        if (K == 1) {
+            const REAL *m = B ? B : W;
+#define PRODUCTS(F)                                                                                                    \
+    for (int64_t i = 0; i < n; i++)                                                                                    \
+        for (int64_t t = 0; t < PANEL; t++) {                                                                          \
+            to[i * PANEL + t] = e[i] * m[t] * NAME(df)(F, p->leak, h[i * PANEL + t]);                                  \
+            total[t] += to[i * PANEL + t];                                                                             \
+        }
+            BY_ACTIVATION(PRODUCTS)
+#undef PRODUCTS
+            return;
+        }
+        if (!B) NAME(turn)(width, K, W, w->columns, turned);
+        NAME(multiply)(n, K, VECTORS, e, w->columns, 1, B ? B : turned, PANEL, to, PANEL, 1);
     } else {
         const NAME(hidden) *next = of + 1;
         for (int64_t Q = 0; Q < next->panels; Q++) {
             const int64_t some = MIN(PANEL, K - Q * PANEL), panel = q * next->panels + Q;
             if (!B) NAME(turn)(width, some, next->W + (panel * above->in + P * PANEL) * PANEL, PANEL, turned);
             NAME(multiply)(n, some, VECTORS, next->delta + panel * p->batch * PANEL, PANEL, 1, B ? B + Q * PANEL * PANEL : turned,
-                           PANEL, to, PANEL);
+                           PANEL, to, PANEL, Q == 0);
         }
     }
 #define SLOPES(F)                                                                                                      \
@@ -230,26 +273,27 @@ FN void NAME(update_outputs)(const NAME(pass) *p, const NAME(work) *w, NAME(hype
                              int64_t n, const REAL *e, const REAL *h, REAL *g) {
     const NAME(layer) *of = p->layers + p->depth - 1;
     const int64_t width = MIN(PANEL, of->in - P * PANEL), at = (q * w->strips * STRIP + P * PANEL) * w->columns;
-    memset(g, 0, sizeof(REAL) * (size_t)(PANEL * w->columns));
     if (of->learn_W) {
-        if (of->out == 1)
+        if (of->out == 1) {
+            memset(g, 0, sizeof(REAL) * PANEL);
             for (int64_t i = 0; i < n; i++)
                 for (int64_t t = 0; t < PANEL; t++) g[t] += h[i * PANEL + t] * e[i];
-        else
-            NAME(multiply)(width, n, w->columns / LANES, h, 1, PANEL, e, w->columns, g, w->columns);
-        NAME(update_run)(o, p->lr[r], width * w->columns, g, w->W + at, w->s0 ? w->s0 + at : NULL, w->s1 ? w->s1 + at : NULL);
+        } else
+            NAME(multiply)(width, n, w->columns / LANES, h, 1, PANEL, e, w->columns, g, w->columns, 1);
+        NAME(update_run)(o, of->lr_W[r], width * w->columns, g, w->W + at, w->s0 ? w->s0 + at : NULL, w->s1 ? w->s1 + at : NULL);
     }
     if (of->learn_b && P == 0) {
         memset(g, 0, sizeof(REAL) * (size_t)w->columns);
         for (int64_t i = 0; i < n; i++)
             for (int64_t c = 0; c < of->out; c++) g[c] += e[i * w->columns + c];
         const int64_t b = r * of->out;
-        NAME(update_run)(o, p->lr[r], of->out, g, of->b + b, of->b_s0 ? of->b_s0 + b : NULL, of->b_s1 ? of->b_s1 + b : NULL);
+        NAME(update_run)(o, of->lr_b[r], of->out, g, of->b + b, of->b_s0 ? of->b_s0 + b : NULL, of->b_s1 ? of->b_s1 + b : NULL);
     }
 }
 
 /* Delta of a panel of hidden layer l at step s - 1, from e or from delta of the layer above; the updates of its biases and of the
- * output weights that belong to it. Written to `to`; `sums` gets shift times its column sums. */
+ * output weights that belong to it. Written to `to`; `sums` gets its
+ * column sums, times shift for stacked digits. */
 FN void NAME(learn)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparameters) o, int64_t s, int64_t l, int64_t r, int64_t q,
                     int64_t P, int64_t n, REAL *to, REAL *sums, const NAME(own) *own) {
     const NAME(hidden) *layer = w->layer + l;
@@ -258,10 +302,10 @@ FN void NAME(learn)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparamete
     REAL total[PANEL] = {0};
     if (l >= p->first) NAME(deltas)(p, w, l, q, P, n, own->e, h, to, total, own->turned);
     if (l == p->depth - 2) NAME(update_outputs)(p, w, o, r, q, P, n, own->e + q * p->batch * w->columns, h, own->g);
-    for (int64_t t = 0; t < PANEL; t++) sums[t] = !l && p->from ? p->shift * total[t] : 0;
+    for (int64_t t = 0; t < PANEL; t++) sums[t] = !l && p->from ? p->shift * total[t] : total[t];
     if (of->learn_b) {
         const int64_t b = r * of->out + P * PANEL;
-        NAME(update_run)(o, p->lr[r], MIN(PANEL, of->out - P * PANEL), total, of->b + b, of->b_s0 ? of->b_s0 + b : NULL,
+        NAME(update_run)(o, of->lr_b[r], MIN(PANEL, of->out - P * PANEL), total, of->b + b, of->b_s0 ? of->b_s0 + b : NULL,
                          of->b_s1 ? of->b_s1 + b : NULL);
     }
 }
@@ -298,7 +342,7 @@ FN void NAME(outputs)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64
         memset(part, 0, sizeof(REAL) * (size_t)(n * w->columns));
         for (int64_t i = 0; b && i < n; i++) memcpy(part + i * w->columns, b, sizeof(REAL) * (size_t)of->out);
         const int64_t units = MIN(STRIP, of->in - strip * STRIP);
-        if (units > 0) NAME(multiply)(n, units, w->columns / LANES, h, PANEL, 1, W, w->columns, part, w->columns);
+        if (units > 0) NAME(multiply)(n, units, w->columns / LANES, h, PANEL, 1, W, w->columns, part, w->columns, 0);
     }
 }
 
@@ -308,14 +352,15 @@ FN void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparamete
     const NAME(hidden) *layer = w->layer + l, *below = layer - 1;
     const NAME(layer) *of = p->layers + l;
     const int64_t q = task / layer->panels, P = task % layer->panels, r = first_replica + q, D = of->in;
-    const int64_t sparse = !l && p->from, learn_W = p->learn && before && of->learn_W, mine = p->own_X ? q * layer->blocks : 0;
+    const int64_t digits = !l && p->from, values = !l && p->sparse && p->sparse[p->own_X ? r : 0], sparse = digits || values, learn_W = p->learn && before && of->learn_W, mine = p->own_X ? q * layer->blocks : 0;
     REAL *W = layer->W + task * D * PANEL, *s0 = layer->s0 ? layer->s0 + task * D * PANEL : NULL;
     REAL *s1 = layer->s1 ? layer->s1 + task * D * PANEL : NULL, *h = layer->h[s & 1] + task * p->batch * PANEL;
     REAL *delta = layer->delta ? layer->delta + task * p->batch * PANEL : own->delta;
     REAL sums[PANEL] = {0}, columns[PANEL] = {0};
     const REAL *X = p->X ? p->X + (p->own_X ? r * p->N * D : 0) : NULL;
+    const REAL *constants = values ? p->constants + (p->own_X ? r * D : 0) : NULL;
     if (p->learn && before && !layer->delta) NAME(learn)(p, w, o, s, l, r, q, P, before, delta, sums, own);
-    memset(h, 0, sizeof(REAL) * PANEL * (size_t)n);
+    if (sparse) memset(h, 0, sizeof(REAL) * PANEL * (size_t)n);
     for (int64_t c = 0; c < layer->blocks; c++) {
         int64_t rows, first = NAME(first_of)(p, layer, l, c, &rows);
         REAL *tile = W + first * PANEL;
@@ -325,26 +370,30 @@ FN void NAME(sweep)(const NAME(pass) *p, const NAME(work) *w, NAME(hyperparamete
         const REAL *new = l ? below->h[s & 1] + panel : sparse ? NULL : X + s * p->batch * D + first;
         for (int64_t from = 0; learn_W && from < rows; from += CHUNK) {
             const int64_t here = MIN(CHUNK, rows - from), at = (first + from) * PANEL;
-            if (sparse) {
-                const block_list *list = w->list[(s + 2) % 3] + mine + c;
+            const block_list *list = sparse ? w->list[(s + 2) % 3] + mine + c : NULL;
+            if (digits)
                 NAME(gradient)(list->by_pixel + from, list->in_pixel, here, p->table, delta, sums, own->g);
-            } else {
-                memset(own->g, 0, sizeof(REAL) * (size_t)(here * PANEL));
-                NAME(multiply)(here, before, VECTORS, old + from, 1, row, delta, PANEL, own->g, PANEL);
-            }
-            NAME(update_run)(o, p->lr[r], here * PANEL, own->g, W + at, s0 ? s0 + at : NULL, s1 ? s1 + at : NULL);
+            else if (values)
+                NAME(gradient_of_values)(list, from, here, constants + first, delta, sums, own->g);
+            else
+                NAME(multiply)(here, before, VECTORS, old + from, 1, row, delta, PANEL, own->g, PANEL, 1);
+            NAME(update_run)(o, of->lr_W[r], here * PANEL, own->g, W + at, s0 ? s0 + at : NULL, s1 ? s1 + at : NULL);
         }
         if (!n) continue;
-        if (sparse) {
-            const block_list *list = w->list[s % 3] + mine + c;
+        const block_list *list = sparse ? w->list[s % 3] + mine + c : NULL;
+        if (digits) {
             for (int64_t i = 0; i < rows; i++)
                 for (int64_t t = 0; t < PANEL; t++) columns[t] += tile[i * PANEL + t];
             NAME(add)(list->by_example, list->in_example, n, p->table, tile, h);
+        } else if (values) {
+            for (int64_t i = 0; i < rows; i++)
+                for (int64_t t = 0; t < PANEL; t++) columns[t] += constants[first + i] * tile[i * PANEL + t];
+            NAME(add_values)(list, n, tile, h);
         } else
-            NAME(multiply)(n, rows, VECTORS, new, row, 1, tile, PANEL, h, PANEL);
+            NAME(multiply)(n, rows, VECTORS, new, row, 1, tile, PANEL, h, PANEL, c == 0);
     }
     if (!n) return;
-    for (int64_t t = 0; t < PANEL; t++) columns[t] = sparse ? p->shift * columns[t] : 0;
+    for (int64_t t = 0; t < PANEL; t++) columns[t] = digits ? p->shift * columns[t] : columns[t];
     if (of->b)
         for (int64_t t = 0; t < MIN(PANEL, of->out - P * PANEL); t++) columns[t] += of->b[r * of->out + P * PANEL + t];
     NAME(activate)(p, n, columns, h);
@@ -396,16 +445,31 @@ FN void NAME(judge)(const NAME(pass) *p, int64_t columns, int64_t n, const REAL 
     if (loss) *loss = total, *right = (double)same;
 }
 
-/* Example i of n of replica q of a group: its error, from the strips' parts of its logits. */
-FN void NAME(error)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64_t n, int64_t r, int64_t q, int64_t i, REAL *e, int keep) {
-    const int64_t columns = w->columns, outputs = p->layers[p->depth - 1].out, at = q * p->batch + i;
-    const REAL *part = w->part[s & 1] + (q * w->strips * p->batch + i) * columns;
-    const REAL *y = p->y + ((p->own_y ? r * p->N : 0) + s * p->batch + i) * outputs;
-    REAL *z = e + at * columns;
-    for (int64_t c = 0; c < columns; c++) z[c] = 0;
+/* Of n examples of replica q of a group those from `begin` to `end`: their errors, from the strips' parts of their logits. */
+FN void NAME(errors)(const NAME(pass) *p, const NAME(work) *w, int64_t s, int64_t n, int64_t r, int64_t q, int64_t begin, int64_t end,
+                     REAL *e, int keep) {
+    const int64_t columns = w->columns, outputs = p->layers[p->depth - 1].out, at = q * p->batch, size = (end - begin) * columns;
+    const REAL *part = w->part[s & 1] + (q * w->strips * p->batch + begin) * columns;
+    const REAL *y = p->y + ((p->own_y ? r * p->N : 0) + s * p->batch) * outputs;
+    REAL *z = e + (at + begin) * columns;
+    memset(z, 0, sizeof(REAL) * (size_t)size);
     for (int64_t t = 0; t < w->strips; t++)
-        for (int64_t c = 0; c < columns; c++) z[c] += part[t * p->batch * columns + c];
-    NAME(judge)(p, columns, n, z, y, z, keep ? w->loss + at : NULL, w->right + at);
+        for (int64_t c = 0; c < size; c++) z[c] += part[t * p->batch * columns + c];
+    for (int64_t i = begin; i < end; i++, z += columns)
+        NAME(judge)(p, columns, n, z, y + i * outputs, z, keep ? w->loss + at + i : NULL, w->right + at + i);
+}
+
+/* Write list c, of a block of the first layer, for step s. */
+FN void NAME(list)(const NAME(pass) *p, const NAME(work) *w, int64_t first, int64_t s, int64_t c) {
+    const int64_t blocks = w->layer[0].blocks, r = p->own_X ? first + c / blocks : 0, n = MIN(p->batch, p->N - s * p->batch);
+    const block_list *list = w->list[s % 3] + c;
+    int64_t rows;
+    if (p->from)
+        list_block(p->from, p->picks + (r * p->N + s * p->batch) * p->k, n, p->k, c % blocks, list);
+    else if (p->sparse[r]) {
+        const int64_t D = p->layers[0].in, from = NAME(first_of)(p, w->layer, 0, c % blocks, &rows);
+        NAME(list_values)(p->X + (r * p->N + s * p->batch) * D + from, D, n, rows, p->constants + r * D + from, list);
+    }
 }
 
 /* Copy the weights of a group of replicas and their states to where the pass keeps them, or (`back`) from there: task by task, one
@@ -445,9 +509,9 @@ EXPORT void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
     for (int64_t l = 0; l < p->depth; l++) work += p->batch * p->layers[l].in * p->layers[l].out * w->group;
     memset(p->totals, 0, sizeof(double) * 2 * (size_t)p->R);
     for (int64_t first = 0; first < p->R; first += w->group) {
-        const int64_t group = MIN(w->group, p->R - first), blocks = p->from ? w->layer[0].blocks : 0;
-        const int64_t lists = (p->own_X ? group : 1) * blocks, replica = p->own_X ? first : 0;
-#pragma omp parallel if (work > 65536) TEAM(p->threads)
+        const int64_t group = MIN(w->group, p->R - first);
+        const int64_t lists = w->lists ? (p->own_X ? group : 1) * w->layer[0].blocks : 0;
+#pragma omp parallel if (work > WORTH_A_TEAM && work * steps > WORTH_WAKING) TEAM(p->threads)
         {
             REAL *mine = w->own + omp_get_thread_num() * w->own_size;
             NAME(own) own = {.e = w->e ? w->e : mine, .delta = mine + (w->e ? 0 : UP(w->group * p->batch * w->columns))};
@@ -459,9 +523,7 @@ EXPORT void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
                 for (int64_t task = 0; task < tasks; task++) NAME(move)(p, w, first, l, task, 0);
             }
 #pragma omp for schedule(static)
-            for (int64_t c = 0; c < lists; c++)
-                list_block(p->from, p->picks + (replica + c / blocks) * p->N * p->k, MIN(p->batch, p->N), p->k, c % blocks,
-                           w->list[0] + c);
+            for (int64_t c = 0; c < lists; c++) NAME(list)(p, w, first, 0, c);
             for (int64_t s = 0; s <= steps; s++) {
                 const int64_t before = s ? MIN(p->batch, p->N - (s - 1) * p->batch) : 0;
                 const int64_t n = s < steps ? MIN(p->batch, p->N - s * p->batch) : 0;
@@ -472,12 +534,15 @@ EXPORT void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
                 }
                 const int keep = w->e || !omp_get_thread_num();
                 if (w->e) {
+                    const int64_t pieces = (before + CHUNK - 1) / CHUNK;
 #pragma omp for schedule(static)
-                    for (int64_t i = 0; i < group * before; i++)
-                        NAME(error)(p, w, s - 1, before, first + i / before, i / before, i % before, own.e, keep);
+                    for (int64_t c = 0; c < group * pieces; c++) {
+                        const int64_t q = c / pieces, begin = c % pieces * CHUNK;
+                        NAME(errors)(p, w, s - 1, before, first + q, q, begin, MIN(begin + CHUNK, before), own.e, keep);
+                    }
                 } else
-                    for (int64_t i = 0; i < group * before; i++)
-                        NAME(error)(p, w, s - 1, before, first + i / before, i / before, i % before, own.e, keep);
+                    for (int64_t q = 0; q < group && before; q++)
+                        NAME(errors)(p, w, s - 1, before, first + q, q, 0, before, own.e, keep);
                 for (int64_t i = 0; i < group * before && !omp_get_thread_num(); i++) {
                     double *totals = p->totals + 2 * (first + i / before);
                     totals[0] += w->loss[i / before * p->batch + i % before];
@@ -499,11 +564,8 @@ EXPORT void NAME(dfanp_pass)(const NAME(pass) *p, char *room) {
                     for (int64_t task = 0; task < group * w->layer[l].panels; task++)
                         NAME(sweep)(p, w, o, s, l, before, n, first, task, &own);
                     if (l == 0 && s + 1 < steps) {
-                        const int64_t after = MIN(p->batch, p->N - (s + 1) * p->batch);
 #pragma omp for schedule(dynamic) nowait
-                        for (int64_t c = 0; c < lists; c++)
-                            list_block(p->from, p->picks + ((replica + c / blocks) * p->N + (s + 1) * p->batch) * p->k, after,
-                                       p->k, c % blocks, w->list[(s + 1) % 3] + c);
+                        for (int64_t c = 0; c < lists; c++) NAME(list)(p, w, first, s + 1, c);
                     }
 #pragma omp barrier
                 }

@@ -29,6 +29,7 @@ typedef REAL NAME(narrow) __attribute__((vector_size(32), aligned(sizeof(REAL)),
 #define ADD(q) s##q += x * AT(row, q);
 #define STORE(q) AT(out, q) = s##q;
 #define START(q) NAME(vector) s##q = AT(sums, q);
+#define SCALE(q) NAME(vector) s##q = c * AT(total, q);
 
 /* out (n, PANEL) += the pixels of a block of n examples @ tile (block, PANEL). */
 FN void NAME(add)(const int32_t *at, const uint16_t *entries, int64_t n, const REAL *table, const REAL *tile, REAL *out) {
@@ -55,6 +56,63 @@ FN void NAME(gradient)(const int32_t *at, const uint32_t *entries, int64_t rows,
         }
         EACH(STORE)
     }
+}
+
+/* The same for the lists of a block of an array, row r of whose gradient begins as constants[r] * total. */
+FN void NAME(add_values)(const block_list *list, int64_t n, const REAL *tile, REAL *out) {
+    const REAL *values = list->of_example;
+    for (int64_t i = 0; i < n; i++, out += PANEL) {
+        EACH(LOAD)
+        for (int32_t e = list->by_example[i]; e < list->by_example[i + 1]; e++) {
+            const REAL *row = tile + list->in_example[e] * PANEL, x = values[e];
+            EACH(ADD)
+        }
+        EACH(STORE)
+    }
+}
+
+FN void NAME(gradient_of_values)(const block_list *list, int64_t first, int64_t rows, const REAL *constants, const REAL *delta,
+                                 const REAL *total, REAL *out) {
+    const REAL *values = list->of_pixel;
+    for (int64_t r = first; r < first + rows; r++, out += PANEL) {
+        const REAL c = constants[r];
+        EACH(SCALE)
+        for (int32_t e = list->by_pixel[r]; e < list->by_pixel[r + 1]; e++) {
+            const REAL *row = delta + list->in_pixel[e] * PANEL, x = values[e];
+            EACH(ADD)
+        }
+        EACH(STORE)
+    }
+}
+
+/* List what a block of `rows` columns of n examples has beside the constants of these columns; X has its rows D apart. */
+static void NAME(list_values)(const REAL *X, int64_t D, int64_t n, int64_t rows, const REAL *constants, const block_list *out) {
+    REAL *of_example = out->of_example, *of_pixel = out->of_pixel;
+    int32_t next[DENSE_ROWS] = {0}, e = 0, sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        out->by_example[i] = e;
+        for (int64_t r = 0; r < rows; r++) { /* without a branch that nobody could foresee */
+            const REAL x = X[i * D + r], c = constants[r];
+            const int there = x != c;
+            out->in_example[e] = (uint16_t)r;
+            of_example[e] = x - c;
+            next[r] += there;
+            e += there;
+        }
+    }
+    out->by_example[n] = e;
+    for (int64_t r = 0; r < rows; r++) {
+        out->by_pixel[r] = sum;
+        sum += next[r];
+        next[r] = out->by_pixel[r];
+    }
+    out->by_pixel[rows] = sum;
+    for (int64_t i = 0; i < n; i++)
+        for (e = out->by_example[i]; e < out->by_example[i + 1]; e++) {
+            const int32_t to = next[out->in_example[e]]++;
+            out->in_pixel[to] = (uint32_t)i;
+            of_pixel[to] = of_example[e];
+        }
 }
 
 /* a = X @ W for X the normalised pixels of a batch, table[raw] + shift each: a pixel that is zero adds shift * W alone, so
@@ -178,6 +236,7 @@ EXPORT void NAME(dfanp_fused_update)(int64_t threads, const bank *from, const ba
 #undef ADD
 #undef STORE
 #undef START
+#undef SCALE
 #undef SQRT
 #undef EXP
 #undef TANH_OF
