@@ -17,10 +17,11 @@
 #define FN static inline __attribute__((always_inline))
 #define EXPORT __attribute__((visibility("default")))
 
-/* glibc 2.29 brought a version of exp that sets errno in another way. The one before it computes the same, and a library that asks
- * for it, wherever it was built, loads with an older glibc too. */
+/* glibc 2.29 brought versions of exp and log that set errno in another way. Those before compute the same, and a library that asks
+ * for them, wherever it was built, loads with an older glibc too. */
 #if defined(__x86_64__) && defined(__LP64__) && defined(__GLIBC__)
 __asm__(".symver exp, exp@GLIBC_2.2.5");
+__asm__(".symver log, log@GLIBC_2.2.5");
 #endif
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
