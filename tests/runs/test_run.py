@@ -44,7 +44,7 @@ def test_an_interrupted_run_ends_with_the_bytes_of_one_never_stopped(
     tmp_path, settings, do, monkeypatch, opt, repeats
 ):
     """Ctrl-C in the middle of each epoch in turn, and the same call again."""
-    settings = replace(settings, opt=opt, repeats=repeats)
+    settings = replace(settings, opt=opt, repeats=repeats, kernels="numpy")  # step by step
     whole = do(settings, tmp_path / "whole")
     learn, steps = training.Training.learn, 0
 
@@ -80,7 +80,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path, settings, do):
 @pytest.mark.parametrize("repeats", [1, 3])
 @pytest.mark.parametrize("opt", ["sgd", "adam"])
 def test_more_epochs_end_with_the_bytes_of_a_run_that_never_stopped(tmp_path, settings, do, opt, repeats):
-    settings = replace(settings, opt=opt, repeats=repeats)
+    settings = replace(settings, opt=opt, repeats=repeats, kernels="numpy")  # step by step
     whole = do(settings, tmp_path / "whole")
     for epochs in (1, 3, 4):
         parts = do(replace(settings, epochs=epochs), tmp_path / "parts")
