@@ -22,3 +22,21 @@ def pair(settings):
                 np.matmul(X.T, delta, out=g)
 
     return {"run": run}
+
+
+SIDE = 1024
+OF_PEAK = SIDE**3  # multiply-adds of a run of ``peak``
+
+
+def peak(settings):
+    """Return the run of a product of two large square matrices, float32."""
+    from threadpoolctl import threadpool_limits
+
+    rng = np.random.default_rng(0)
+    X, W = (rng.standard_normal((SIDE, SIDE)).astype(np.float32) for _ in range(2))
+
+    def run():
+        with threadpool_limits(limits=settings["threads"], user_api="blas"):
+            X @ W
+
+    return {"run": run}

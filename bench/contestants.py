@@ -22,6 +22,7 @@ CONTESTANTS = {
     "jax full batch": ("jax_scan", "full_batch"),
     "thesis epoch": ("thesis", "epoch"),
     "blas pair": ("blas", "pair"),
+    "blas peak": ("blas", "peak"),
     "gpu torch steps": ("gpu_torch", "steps"),
     "gpu torch epoch": ("gpu_torch", "epoch"),
 }

@@ -25,6 +25,8 @@ The small full batch (n = 256, D = 25, H = 512): an epoch with its test is three
 0.2 ms on one core, 0.1 ms on two. There Python's share counts.
 """
 
+from itertools import pairwise
+
 
 def floor(n=128, k=3, pixels=784, nonzero=150, hidden=512, state=1):
     """Return the floor of a training step as a dict: multiply-adds dense and sparse, and bytes of the update.
@@ -39,3 +41,24 @@ def floor(n=128, k=3, pixels=784, nonzero=150, hidden=512, state=1):
         "sparse_multiply_adds": 2 * n * k * nonzero * hidden,
         "update_bytes": 2 * 4 * weights * (1 + state),
     }
+
+
+def epoch(settings, what):
+    """Return the multiply-adds of an epoch of a network: to train on its examples, and for parity to test.
+
+    Of the first layer those of the non-zero pixels alone. The products of a layer: forward, the gradient, and under BP above the first
+    layer the signal.
+
+    Args:
+        settings: see ``dfanp_bench.contestants``. what: "epoch" of parity, or "classes" of the images themselves.
+    """
+    from .ours import load
+
+    images = load(settings["data"], settings["data_dir"]).train
+    nonzero, k = float((images.pixels != 0).mean()), settings["k"] if what == "epoch" else 1
+    hidden = settings["hidden"] if isinstance(settings["hidden"], list) else [settings["hidden"]]
+    sizes = [k * images.pixels.shape[1], *hidden, 1 if what == "epoch" else int(images.labels.max()) + 1]
+    weights = [below * above for below, above in pairwise(sizes)]
+    weights[0] *= nonzero
+    trained = 2 * sum(weights) + (sum(weights[1:]) if settings["rule"] == "bp" else 0)
+    return settings["train_size"] * trained + (settings["test_size"] * sum(weights) if what == "epoch" else 0)

@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-PACKAGES = ("numpy", "torch", "numba", "threadpoolctl")
+PACKAGES = ("numpy", "jax", "torch", "numba", "threadpoolctl")
 
 
 def machine():
@@ -29,7 +29,15 @@ def begin(plan, quick):
     from .floor import floor
 
     chosen = {"data": plan.data, "threads": plan.threads, "tiers": list(plan.tiers), "rounds": plan.rounds}
-    return {"machine": machine(), **chosen, "torch": plan.torch, "quick": quick, "floor": floor(), "measurements": []}
+    return {
+        "machine": machine(),
+        **chosen,
+        "torch": plan.torch,
+        "jax": plan.jax,
+        "quick": quick,
+        "floor": floor(),
+        "measurements": [],
+    }
 
 
 def processor():
@@ -50,6 +58,7 @@ def markdown(result):
         by_name.setdefault(each["name"], []).append(each)
     rounds, versions = result["rounds"], machine["versions"]
     torch = f", PyTorch {versions['torch']}" if result["torch"] else ""
+    torch += f", JAX {versions['jax']}" if result.get("jax") else ""
     head = (
         f"{machine['cpu']}, {result['threads']} threads; dfanp {versions['dfanp']}, NumPy {versions['numpy']}{torch}; "
         f"data {result['data']}; medians of {rounds} interleaved rounds{'; QUICK: sizes cut' if result['quick'] else ''}."
@@ -95,6 +104,21 @@ def epoch_table(measurements):
     return compared(title, measurements, rule_and_opt)
 
 
+def network_table(measurements):
+    def label(each):
+        s = each["settings"]
+        hidden = "-".join(map(str, s["hidden"] if isinstance(s["hidden"], list) else [s["hidden"]]))
+        what = "parity" if s["what"] == "epoch" else f"classes of {s['data']}, {s['activation']}"
+        return f"{what}, {hidden}{', biases' if s.get('bias') else ''}, {s['rule'].upper()} {s['opt']}"
+
+    head = ["", "floor", "of which is reached"]
+    body = [
+        (label(each), seconds(each["floor"]["seconds"]), f"{each['floor']['reached']:.0%}") for each in measurements
+    ]
+    table = compared("An epoch of other networks", measurements, label)
+    return f"{table}\n\n**Their floor**: the multiply-adds that are needed, at the speed of BLAS on large matrices\n\n{rows(head, body)}"
+
+
 def step_table(measurements):
     label = lambda each: f"DFA {each['settings']['opt']}"
     title = "A training step against the dense pair of products alone"
@@ -134,6 +158,7 @@ def growth_table(measurements):
 
 TABLES = {
     "epoch": epoch_table,
+    "network": network_table,
     "step": step_table,
     "full batch": full_batch_table,
     "replicas": replica_table,

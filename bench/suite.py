@@ -1,10 +1,11 @@
 """What is measured. Each measurement is one dict that goes into the JSON as it is:
 
 name, settings, unit            what was timed; "s" is the time of one run
-peer                            whom the ratios are against (with PyTorch: the faster of eager and compiled)
+peer                            whom the ratios are against (the fastest of JAX and PyTorch, eager and compiled)
 times                           title -> median, min, max, all
 faster                          title -> how many times as fast as the peer (median of the rounds' quotients)
 failed                          title -> why it could not run
+floor                           of a network: its multiply-adds, the seconds that they take at BLAS' peak, the share of it that is reached
 """
 
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from dataclasses import dataclass
 from dfanp.experiments.rates import default_rate
 from dfanp.settings import ParitySettings
 
-from . import startup
+from . import blas, floor, startup
 from .contestants import same_losses
 from .turns import speedup, summary, take_turns
 
 OPTIMIZERS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
-TORCH = ("PyTorch eager", "PyTorch compiled")
+TORCH, JAX = ("PyTorch eager", "PyTorch compiled"), "JAX"
+PEAK = "dense peak"  # how fast BLAS multiplies large matrices
 THESIS, PAIR, JOINT, SOLO = "thesis' way", "dense pair", "joint", "one after another"
 ONE_THREAD = ", 1 thread"  # of PyTorch on a problem so small that two threads wait for each other
 
@@ -28,8 +30,9 @@ class Plan:
 
     Attributes:
         data, data_dir, threads, tiers, opts, rules, rounds: as the command's options.
-        torch: whether PyTorch and the thesis' way take part.
+        torch: whether PyTorch and the thesis' way take part. jax: whether JAX does.
         train_size, test_size: examples of an epoch. steps: in a turn, where steps are timed. epochs: of the full batch.
+        networks: how many others are measured.
     """
 
     data: str
@@ -40,11 +43,13 @@ class Plan:
     rules: tuple = ("dfa", "bp")
     rounds: int = 5
     torch: bool = True
+    jax: bool = False
     train_size: int = ParitySettings.train_size
     test_size: int = ParitySettings.test_size
     steps: int = 400
     epochs: int = 500
     hidden: int = 512
+    networks: int = 6
 
     def settings(self, rule, opt, **more):
         """Return the settings of a contestant on parity."""
@@ -80,6 +85,41 @@ def measurement(name, settings, seconds, failed, peers):
     }
 
 
+def peers_of(plan, torch):
+    """Return the titles of the peers that take part: JAX, those of PyTorch, or without either NumPy's."""
+    found = ([JAX] if plan.jax else []) + (list(torch) if plan.torch else [])
+    return tuple(found) or ("numpy",)
+
+
+def networks(plan, say):
+    """Yield the measurement of an epoch of other networks by the fastest tier, against JAX: biases, more layers, ten classes.
+
+    Each has a floor, the multiply-adds that no way around is known for at the speed of BLAS on large matrices: see ``floor.epoch``.
+    """
+    width, tier = plan.hidden, plan.tiers[0]
+    large = dict(
+        hidden=[max(2 * width - 24, 2)] * 2, bias=True, activation="tanh", lr=0.0003
+    )  # two of 1000 by default
+    rows = [("epoch", "dfa", "rmsprop", dict(bias=True))]
+    rows += [("classes", rule, "adam", large) for rule in ("dfa", "bp")]
+    rows += [("epoch", rule, "rmsprop", dict(hidden=[width] * 2)) for rule in ("dfa", "bp")]
+    rows += [("epoch", "dfa", "rmsprop", dict(hidden=[width] * 3))]
+    for what, rule, opt, more in rows[: plan.networks]:
+        settings = plan.settings(rule, opt, **more)
+        everybody = {tier: (f"dfanp {what}", settings | {"tier": tier})}
+        everybody |= {JAX: (f"jax {what}", settings)} if plan.jax else {}
+        everybody |= {PEAK: ("blas peak", {"threads": plan.threads})}
+        layers = "-".join(map(str, more.get("hidden", [width])))
+        talk = lambda text, title=f"{what}, {rule}, {layers}": say(f"{title}: {text}")
+        seconds, failed = take_turns(everybody, plan.rounds, check=same_losses, unchecked=(PEAK,), say=talk)
+        (peak,) = seconds.pop(PEAK).values()
+        found = measurement("network", settings | {"what": what}, seconds, failed, (JAX,) if plan.jax else (tier,))
+        operations = floor.epoch(settings, what)
+        least = operations * min(peak) / blas.OF_PEAK
+        share = least / found["times"][tier]["median"]
+        yield found | {"floor": {"multiply_adds": operations, "seconds": least, "reached": share}}
+
+
 def epochs(plan, say):
     """Yield the measurement of a whole epoch (draw, train, test) for each rule and optimizer."""
     for rule in plan.rules:
@@ -89,13 +129,14 @@ def epochs(plan, say):
             torch = {title: ("torch epoch", settings | {"compiled": title == TORCH[1]}) for title in TORCH}
             # The thesis' way is not among those checked: its eps stand at other places.
             thesis = {THESIS: ("thesis epoch", settings)}
+            jax = {JAX: ("jax epoch", settings)} if plan.jax else {}
             title = f"epoch, {rule} {opt}"
             talk = lambda text, title=title: say(f"{title}: {text}")
-            everybody = ours | torch | thesis if plan.torch else ours
+            everybody = ours | jax | (torch | thesis if plan.torch else {})
             seconds, failed = take_turns(
                 everybody, plan.rounds, check=same_losses, unchecked=(THESIS,), optional=(TORCH[1],), say=talk
             )
-            yield measurement("epoch", settings, seconds, failed, TORCH if plan.torch else ("numpy",))
+            yield measurement("epoch", settings, seconds, failed, peers_of(plan, TORCH))
 
 
 def steps_against_blas(plan, say):
@@ -121,11 +162,11 @@ def full_batch(plan, say):
         for title in TORCH
         for ending, threads in peers
     }
-    everybody |= torch if plan.torch else {}
+    everybody |= ({JAX: ("jax full batch", settings)} if plan.jax else {}) | (torch if plan.torch else {})
     optional = [title for title in torch if title.startswith(TORCH[1])]
     talk = lambda text: say(f"full batch: {text}")
     seconds, failed = take_turns(everybody, plan.rounds, optional=optional, say=talk)
-    yield measurement("full batch", settings, seconds, failed, tuple(torch) if plan.torch else ("numpy",))
+    yield measurement("full batch", settings, seconds, failed, peers_of(plan, torch))
 
 
 def replicas(plan, say):
@@ -155,4 +196,4 @@ def start(plan, say):
         yield {"name": "memory", "settings": shown, "unit": "MB", "peak": startup.peak_megabytes(settings, tier)}
 
 
-MEASUREMENTS = (epochs, steps_against_blas, full_batch, replicas, start)
+MEASUREMENTS = (epochs, networks, steps_against_blas, full_batch, replicas, start)

@@ -1,4 +1,4 @@
-"""`dfanp bench`: the speed of training, compared with PyTorch, dense products and the method of the thesis."""
+"""`dfanp bench`: the speed of training, compared with JAX, PyTorch, dense products and the method of the thesis."""
 
 import importlib.util
 import json
@@ -20,7 +20,7 @@ QUICK_GPU = {
     "grid_epochs": 1,
     "figures": ("2.1",),
 }
-QUICK = {"train_size": 40 * 128, "test_size": 1000, "steps": 40, "epochs": 50}
+QUICK = {"train_size": 40 * 128, "test_size": 1000, "steps": 40, "epochs": 50, "networks": 2}
 
 
 @click.group(cls=Group)
@@ -46,6 +46,7 @@ def bench():
 @option("--rounds", type=Whole(1, 1000), default=5, help="Number of rounds; each candidate runs once per round.")
 @threads("Number of threads of each candidate.  [default: every core]")
 @option("--torch/--no-torch", default=True, help="Include PyTorch and the method of the thesis.")
+@option("--jax/--no-jax", default=None, help="Include JAX.  [default: if it is installed]")
 @option(
     "--growth", is_flag=True, help="Measure how the cost of a step grows with each size, instead of the comparison."
 )
@@ -53,14 +54,14 @@ def bench():
 @option("--out", type=Place("dir"), metavar="DIR", help="Write JSON and pictures to this folder.")
 @as_json
 @quiet
-def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quick, out, as_json, quiet):
+def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, jax, growth, quick, out, as_json, quiet):
     """Time epochs, steps, replicas, start and memory on the CPU; prints Markdown tables.
 
     \b
     Examples:
       dfanp bench cpu --opt rmsprop --method dfa
       dfanp bench cpu --growth --no-torch --out bench/results
-      dfanp bench cpu --quick --no-torch
+      dfanp bench cpu --quick --no-torch --no-jax
 
     Each candidate runs in its own process, and the candidates take turns. The tables show medians of the rounds.
 
@@ -83,7 +84,11 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
             click.echo(message, err=True)
 
     if growth:
-        torch = False
+        torch = jax = False
+    if jax is None:
+        jax = importlib.util.find_spec("jax") is not None
+    elif jax and importlib.util.find_spec("jax") is None:
+        raise DfanpError("JAX is not installed: pip install 'dfanp[bench]' (or leave it out: --no-jax)")
     if torch and importlib.util.find_spec("torch") is None:
         raise DfanpError("PyTorch is not installed: pip install 'dfanp[bench]' (or leave it out: --no-torch)")
     for tier in tiers or ():
@@ -100,6 +105,7 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, growth, quic
         rules=rules,
         rounds=rounds,
         torch=torch,
+        jax=jax,
         **(QUICK if quick else {}),
     )
     result = report.begin(plan, quick)

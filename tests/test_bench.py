@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def tiny_plan(**more):
-    sizes = {"train_size": 640, "test_size": 100, "steps": 3, "epochs": 3, "hidden": 16}
+    sizes = {"train_size": 640, "test_size": 100, "steps": 3, "epochs": 3, "hidden": 16, "networks": 2}
     plan = {
         "data": "digits",
         "data_dir": None,
@@ -36,18 +36,19 @@ def measured(plan, *measures):
 
 
 def test_the_result_is_whole_and_its_tables_and_pictures_can_be_made(tmp_path, hostile_rc):
-    measures = (suite.epochs, suite.steps_against_blas, suite.full_batch, suite.replicas)
+    measures = (suite.epochs, suite.networks, suite.steps_against_blas, suite.full_batch, suite.replicas)
     curves = lambda plan, say: growth.curves(plan, say, {"k": (1, 2), "replicas": (1, 2), "threads": (1,)})
     result = measured(tiny_plan(), *measures, curves)
     assert result["machine"]["cpu"] and result["machine"]["versions"]["numpy"] and result["threads"] == 1
     names = [each["name"] for each in result["measurements"]]
-    assert names == ["epoch", "step", "full batch", "replicas", "growth", "growth", "growth"]
-    for each in result["measurements"][:4]:
+    assert names == ["epoch", *["network"] * 2, "step", "full batch", "replicas", "growth", "growth", "growth"]
+    for each in result["measurements"][:-3]:
         for title, times in each["times"].items():
             assert 0 < times["min"] <= times["median"] <= times["max"] and len(times["all"]) == 2
             assert each["faster"][title] > 0
         assert each["faster"][each["peer"]] == 1 and not each["failed"]
-    assert [point["median"] > 0 for point in result["measurements"][4]["steps"]["numpy"]] == [True, True]
+        assert each["name"] != "network" or each["floor"]["reached"] > 0
+    assert [point["median"] > 0 for point in result["measurements"][-3]["steps"]["numpy"]] == [True, True]
     table = report.markdown(result)
     assert "| DFA adam |" in table and "dense pair" in table and "A training step by replicas" in table
     paths = report.keep(result, tmp_path / "kept")
@@ -56,6 +57,15 @@ def test_the_result_is_whole_and_its_tables_and_pictures_can_be_made(tmp_path, h
     with matplotlib.rc_context(hostile_rc):
         again = report.keep(result, tmp_path / "hostile")
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in paths]
+
+
+@pytest.mark.parametrize("rule", ["dfa", "bp"])
+def test_jax_trains_what_all_others_train(rule):
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("JAX is not installed")
+    plan = tiny_plan(jax=True, rounds=1, rules=(rule,), opts=("sgd", "adadelta"), networks=4)
+    for each in told(plan, suite.epochs, suite.networks, suite.full_batch)["measurements"]:
+        assert each["peer"] == "JAX" and not each["failed"]
 
 
 def test_start_and_memory_are_measured():

@@ -108,9 +108,6 @@ class SavedRun:
         return replace(self.settings, seed=seed, repeats=1)
 
 
-Kept = SavedRun  # its former name
-
-
 def from_sweep(path):
     """Return the config of the run to which the checkpoint `path` in a sweep belongs."""
     with Store(path.parent.parent) as store:

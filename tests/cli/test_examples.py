@@ -36,7 +36,7 @@ SMALL = {
     "data list": "",
     "data fetch": "",
     "info": "",
-    "bench cpu": f"{BENCH} --quick --no-torch --opt sgd --method bp --tiers numpy --threads 1",
+    "bench cpu": f"{BENCH} --quick --no-torch --no-jax --opt sgd --method bp --tiers numpy --threads 1",
     "bench gpu": f"{BENCH} --quick --no-torch",
     "bench estimator": f"{BENCH} --epochs 1",
     "bench kills": "--kills 1",

@@ -11,7 +11,7 @@ from dfanp_bench import kills
 import dfanp
 from dfanp import DataError, RecordError
 from dfanp.runs.run import Run, training_on
-from dfanp.runs.saved import Kept
+from dfanp.runs.saved import SavedRun
 from dfanp.runs.store import Store, key_of
 from dfanp.settings import ParitySettings
 from dfanp.sweeps import grids, jobs
@@ -297,7 +297,7 @@ def test_a_sweep_of_an_earlier_version_is_done(grid, tmp_path):
     assert len(Store(tmp_path).results) == len(grid) + 1
     run = Run(grid[1])
     list(run.epochs())
-    kept = Kept(tmp_path / "checkpoints" / f"{keys[key_of(run.settings.config())]}.npz")
+    kept = SavedRun(tmp_path / "checkpoints" / f"{keys[key_of(run.settings.config())]}.npz")
     assert kept.settings == run.settings and np.array_equal(kept.final(1).W[0], run.training.network.W[0])
 
 

@@ -135,10 +135,11 @@ class Known:
         of: the parts.
         weights, bytes: numbers in the weights of the first layer; bytes of all weights.
         shape: of the totals.
+        fits: whether each B has the shape that the rule needs.
     """
 
     def __init__(self, tier, network, loss, learning, parts):
-        W, self.of = network.W, parts
+        W, self.of = parts[2 : 1 + len(network.sizes)], parts
         self.dtype, self.shape = W[0].dtype, (*W[0].shape[:-2], 2)
         self.sizes = [w.shape[-2] * w.shape[-1] for w in W]
         self.weights, self.bytes = self.sizes[0], sum(w.nbytes for w in W)
@@ -151,13 +152,14 @@ class Known:
         for l, (of, w) in enumerate(zip(self.layers, W, strict=True)):
             of.W, (of.inputs, of.outputs) = address(w), w.shape[-2:]
             of.b = address(network.parameters[f"b{l}"]) if network.bias else None
+        self.fits = True
         if learning is not None:
             self.learn(tier, learning)
 
     @staticmethod
     def parts(network, loss, learning):
         """Return all objects that the description depends on, in a list."""
-        found = [network.activation, loss, *network.parameters.values()]
+        found = [network.activation, loss, *network.W, *network.parameters.values()]
         if learning is not None:
             found += [learning.optimizer, learning.rule, learning.first, *learning.B]
             for slots in learning.state.slots.values():
@@ -178,9 +180,11 @@ class Known:
             if f"b{l}" in slots:
                 of.learn_b, of.lr_b = True, address(self.lr[f"b{l}"])
                 of.b_s0, of.b_s1 = addresses(mirror.slots(slots[f"b{l}"]))
-        self.B = [np.ascontiguousarray(b) for b in learning.B]
-        for of, b in zip(self.layers, self.B, strict=False):
+        self.B = [np.ascontiguousarray(b, self.dtype) for b in learning.B]
+        for l, (of, b) in enumerate(zip(self.layers, self.B, strict=False)):
             of.B, of.own_B = address(b), b.ndim > 2
+            rows = self.layers[-1 if p.direct else l + 1].outputs
+            self.fits &= b.shape[-2:] == (rows, of.outputs)
 
     def set_rates(self, learning):
         """Take the learning rates as they are now."""
@@ -270,6 +274,8 @@ class Native(compiled.Compiled):
         """See ``Tier``: for a multilayer perceptron with at least one hidden layer."""
         known, N = self.known(network, loss, learning), y.shape[-2]
         batch = min(batch_size if learning else TEST_BATCH, N)
+        if not known.fits:
+            return None
         most = known.longest(isinstance(X, StackedDigits), batch)
         if most < N:
             return self.in_slices(most, network, loss, X, y, batch_size, learning)
