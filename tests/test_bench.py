@@ -64,7 +64,7 @@ def test_jax_trains_what_all_others_train(rule):
     if importlib.util.find_spec("jax") is None:
         pytest.skip("JAX is not installed")
     plan = tiny_plan(jax=True, rounds=1, rules=(rule,), opts=("sgd", "adadelta"), networks=4)
-    for each in told(plan, suite.epochs, suite.networks, suite.full_batch)["measurements"]:
+    for each in measured(plan, suite.epochs, suite.networks, suite.full_batch)["measurements"]:
         assert each["peer"] == "JAX" and not each["failed"]
 
 
