@@ -15,10 +15,10 @@ from time import perf_counter
 from dfanp.experiments.rates import default_rate
 
 from . import suite
-from .contestants import same_losses
-from .floor import floor
+from .candidates import same_losses
+from .interleave import take_turns
 from .report import machine, rows, seconds
-from .turns import take_turns
+from .roofline import floor
 
 TORCH = {"PyTorch eager": "eager", "PyTorch max-autotune": "compiled", "PyTorch max-autotune, captured": "captured"}
 TIERS = ("cuda", "cuda-tf32", "numpy")
@@ -44,7 +44,7 @@ class Plan(suite.Plan):
     ours: str = "gpu"
 
     def replicated(self, rule, opt, R):
-        """Return the settings of all contestants with R replicas."""
+        """Return the settings of all candidates with R replicas."""
         return self.settings(rule, opt, steps=self.steps, replicas=R, seed=list(range(R)) if R > 1 else 0)
 
 

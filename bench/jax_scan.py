@@ -12,7 +12,7 @@ import numpy as np
 
 from dfanp import MLP, Backend, Feedback, Parity, load
 
-from .contestants import CHECKED_STEPS, CHECKED_TEST
+from .candidates import CHECKED_STEPS, CHECKED_TEST
 
 TEST_BATCH = 1000
 
@@ -65,7 +65,7 @@ class Network:
     """The network, its rule and optimizer.
 
     Args:
-        settings: see ``dfanp_bench.contestants``.
+        settings: see ``dfanp_bench.candidates``.
         features, outputs: of an example.
         inputs: ``inputs(data, indices)`` returns the inputs X (n, features) of a batch, inside the jitted functions.
     """
@@ -207,7 +207,7 @@ def on_arrays(settings, X, y):
 
 def classes(settings):
     """Return the run of an epoch on the images of a data set as arrays, one output for each class; shuffled, not tested."""
-    from .ours import class_data
+    from .dfanp_runs import class_data
 
     network, data, y = on_arrays(settings, *class_data(settings))
     rng = np.random.default_rng(0)
@@ -217,7 +217,7 @@ def classes(settings):
         network.epoch(data, order, y[order], settings["batch"])
 
     def check():
-        from .ours import first_classes
+        from .dfanp_runs import first_classes
 
         order = first_classes(settings)
         checked = on_arrays(settings, *class_data(settings))[0]
@@ -228,7 +228,7 @@ def classes(settings):
 
 def full_batch(settings):
     """Return the run of ``settings["epochs"]`` steps on all of X and y, tested on them after each."""
-    from .ours import full_batch_data
+    from .dfanp_runs import full_batch_data
 
     X, y = full_batch_data(settings)
     network = Network(settings, X.shape[1], 1, lambda data, indices: data)

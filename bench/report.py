@@ -26,7 +26,7 @@ def machine():
 
 def begin(plan, quick):
     """Return a result without measurements yet."""
-    from .floor import floor
+    from .roofline import floor
 
     chosen = {"data": plan.data, "threads": plan.threads, "tiers": list(plan.tiers), "rounds": plan.rounds}
     return {
@@ -79,7 +79,7 @@ def seconds(value):
 
 
 def compared(title, measurements, label, per=1, share=False):
-    """Return a table of times, and of each contestant against the peer: times as fast, or `share` of the peer's time."""
+    """Return a table of times, and of each candidate against the peer: times as fast, or `share` of the peer's time."""
     titles = list(dict.fromkeys(name for each in measurements for name in each["times"]))
     body = []
     for each in measurements:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from dfanp.experiments.rates import default_rate
 from dfanp.settings import ParitySettings
 
-from . import blas, floor, startup
-from .contestants import same_losses
-from .turns import speedup, summary, take_turns
+from . import blas, roofline, startup
+from .candidates import same_losses
+from .interleave import speedup, summary, take_turns
 
 OPTIMIZERS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
 TORCH, JAX = ("PyTorch eager", "PyTorch compiled"), "JAX"
@@ -52,7 +52,7 @@ class Plan:
     networks: int = 6
 
     def settings(self, rule, opt, **more):
-        """Return the settings of a contestant on parity."""
+        """Return the settings of a candidate on parity."""
         return {
             "data": self.data,
             "data_dir": self.data_dir,
@@ -114,7 +114,7 @@ def networks(plan, say):
         seconds, failed = take_turns(everybody, plan.rounds, check=same_losses, unchecked=(PEAK,), say=talk)
         (peak,) = seconds.pop(PEAK).values()
         found = measurement("network", settings | {"what": what}, seconds, failed, (JAX,) if plan.jax else (tier,))
-        operations = floor.epoch(settings, what)
+        operations = roofline.epoch(settings, what)
         least = operations * min(peak) / blas.OF_PEAK
         share = least / found["times"][tier]["median"]
         yield found | {"floor": {"multiply_adds": operations, "seconds": least, "reached": share}}

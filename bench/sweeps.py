@@ -14,8 +14,8 @@ from dfanp.settings import ParitySettings
 from dfanp.sweeps import grids
 from dfanp.sweeps.sweep import Sweep
 
+from .interleave import speedup, summary
 from .report import machine, rows, seconds
-from .turns import speedup, summary
 
 try:
     import resource

@@ -240,7 +240,7 @@ def kills(kills, seed, quiet):
 
     See also: dfanp tune, dfanp bench sweeps.
     """
-    from dfanp_bench.kills import Different, report, survive
+    from dfanp_bench.crash_test import Different, report, survive
 
     from dfanp import DfanpError
 

@@ -83,13 +83,13 @@ class Training:
         rule: a ``Rule`` or its name: "bp", "fa", "dfa".
         optimizer: an ``Optimizer``.
         feedback: how B is drawn (not read under a rule without B).
-        batch_size: examples a step; the last batch of an epoch is smaller if it must be, its gradient the mean over
-            its own size.
+        batch_size: the mini-batch size; the last mini-batch of an epoch may be smaller, its gradient is then the mean over its
+            own size.
         seed: of the data, and of B where `feedback` has none; None takes the network's. With replicas, one for each.
         layers: ``"all"``, or ``"output"`` to train the last layer alone.
         align: whether records carry alignment.
 
-    An exception inside an epoch (an interrupt) leaves the network between two steps of it. It can then not go on, until
+    An exception inside an epoch (an interrupt) leaves the network between two of its steps. It cannot be trained further until
     ``restore`` puts back what ``arrays`` returned before.
 
     Attributes:
@@ -317,12 +317,12 @@ class Training:
         return {key: [float(host(c)) for c in cosines] for key, cosines in found.items()}
 
     def arrays(self, copy=True):
-        """Return name -> host array of all that the run needs to go on: parameters, B, optimizer state, epoch.
+        """Return name -> host array of all that a run needs to be resumed: parameters, B, optimizer state, epoch.
 
         Generators are not among them: the data of an epoch depend on (seed, epoch) alone.
 
         Args:
-            copy: whether they are copies; else on the CPU the training goes on in the very arrays.
+            copy: whether they are copies; otherwise, on the CPU, they are the arrays that the training changes.
         """
         host = lambda array: np.array(self.backend.to_host(array), copy=copy or None)
         found = {f"parameters/{name}": host(theta) for name, theta in self.network.parameters.items()}
@@ -351,9 +351,9 @@ class Training:
         step, epoch = int(arrays["optimizer/step"]), int(arrays["epoch"])
         if epoch < 0 or step != epoch * ceil(self.problem.train_size / self.batch_size):
             raise ValueError(f"{step} steps do not belong to {epoch} epochs")
-        self.go_on_from(arrays)
+        self.continue_from(arrays)
 
-    def go_on_from(self, arrays):
+    def continue_from(self, arrays):
         """Do what ``restore`` does, with arrays that are known to fit; their epochs may have had other numbers of examples."""
         asarray = self.backend.asarray
         self.network.load({name: arrays[f"parameters/{name}"] for name in self.network.parameters})

@@ -6,8 +6,8 @@ import json
 import matplotlib
 import pytest
 from click.testing import CliRunner
-from dfanp_bench import contestants, gpu, growth, report, suite, turns
-from dfanp_bench.floor import floor
+from dfanp_bench import candidates, gpu, growth, interleave, report, suite
+from dfanp_bench.roofline import floor
 from dfanp_cli.main import cli
 
 from dfanp.backend import usable_cupy
@@ -74,23 +74,23 @@ def test_start_and_memory_are_measured():
     assert 20 < memory["peak"] < 2000 and "MB" in report.memory_table([memory])
 
 
-def test_contestants_that_compute_something_else_are_found_out():
-    contestants.same_losses({"one": [0.7, 0.6], "two": [0.7001, 0.6001]})
-    with pytest.raises(turns.ContestantError, match="two computes something else than one"):
-        contestants.same_losses({"one": [0.7, 0.6], "two": [0.7, 0.7]})
+def test_candidates_that_compute_something_else_are_found_out():
+    candidates.same_losses({"one": [0.7, 0.6], "two": [0.7001, 0.6001]})
+    with pytest.raises(interleave.CandidateError, match="two computes something else than one"):
+        candidates.same_losses({"one": [0.7, 0.6], "two": [0.7, 0.7]})
 
 
-def test_a_contestant_that_fails_ends_the_measurement_unless_it_is_optional():
+def test_a_candidate_that_fails_ends_the_measurement_unless_it_is_optional():
     bad = {"bad": ("dfanp steps", {"tier": "numpy", "threads": 1, "data": "no such set"})}
     pair = {"pair": ("blas pair", {"n": 2, "D": 3, "H": 4, "steps": 1, "threads": 1})}
-    with pytest.raises(turns.ContestantError, match=r"bad cannot run \(KeyError"):
-        turns.take_turns(bad | pair, 1)
-    seconds, failed = turns.take_turns(bad | pair, 1, optional=("bad",))
+    with pytest.raises(interleave.CandidateError, match=r"bad cannot run \(KeyError"):
+        interleave.take_turns(bad | pair, 1)
+    seconds, failed = interleave.take_turns(bad | pair, 1, optional=("bad",))
     assert seconds["pair"]["run"] and "cannot run" in failed["bad"]
 
 
 def test_the_speedup_is_of_the_same_round():
-    assert turns.speedup([1, 10, 1], [2, 20, 2]) == 2
+    assert interleave.speedup([1, 10, 1], [2, 20, 2]) == 2
 
 
 def test_the_floor_is_that_of_its_docstring():
@@ -124,7 +124,7 @@ def test_pytorch_and_the_thesis_way_take_part():
             "eager": ("torch epoch", settings | {"compiled": False}),
             "thesis": ("thesis epoch", settings),
         }
-        seconds, _ = turns.take_turns(everybody, 1, check=contestants.same_losses, unchecked=("thesis",))
+        seconds, _ = interleave.take_turns(everybody, 1, check=candidates.same_losses, unchecked=("thesis",))
         assert all(each["run"] for each in seconds.values())
 
 

@@ -285,7 +285,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"coefs_ and intercepts_ must keep their shapes, {shapes[0]} and {shapes[1]}")
         parameters = {f"W{l}": each for l, each in enumerate(W)} | {f"b{l}": each for l, each in enumerate(b)}
         training = self._training(of, X, y, parameters=parameters)
-        training.go_on_from(self._state | {f"parameters/{name}": theta for name, theta in parameters.items()})
+        training.continue_from(self._state | {f"parameters/{name}": theta for name, theta in parameters.items()})
         return training
 
     def _epoch(self, training):

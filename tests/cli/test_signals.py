@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from dfanp_bench.kills import contents, kill_group, remaining, wait_until_gone
+from dfanp_bench.crash_test import contents, kill_group, remaining, wait_until_gone
 
 from ..waiting import PATIENCE, until
 

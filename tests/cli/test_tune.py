@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from dfanp_bench.kills import wait_until_gone
+from dfanp_bench.crash_test import wait_until_gone
 
 TINY = ("--data", "digits", "--hidden", "8", "--k", "1", "--epochs", "2", "--device", "cpu")
 

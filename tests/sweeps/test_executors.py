@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from dfanp_bench.kills import kill_group, remaining, wait_until_gone
+from dfanp_bench.crash_test import kill_group, remaining, wait_until_gone
 
 from dfanp.settings import ParitySettings
 from dfanp.sweeps import executors

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dfanp_bench import kills
+from dfanp_bench import crash_test
 
 import dfanp
 from dfanp import DataError, RecordError
@@ -25,7 +25,7 @@ BASE = ParitySettings(lr=0.01, k=1, hidden=(8,), epochs=2, data="digits", opt="s
 
 
 def contents(folder):
-    return kills.contents(folder)
+    return crash_test.contents(folder)
 
 
 def finished(settings, folder, **options):
@@ -308,7 +308,7 @@ def test_one_sweep_at_a_time(grid, tmp_path):
 
 def test_killed_ten_times():
     """Five hundred times: ``dfanp bench kills --kills 500``."""
-    found = kills.survive(10)
+    found = crash_test.survive(10)
     assert found["kills"] == 10 and found["equal"] == found["sweeps"] >= 1 and found["of_one_begun"] > 2
     assert found["of_the_parent"] > 2
 
@@ -324,19 +324,19 @@ def test_an_interrupt_of_the_killing_itself_leaves_no_process_behind(tmp_path, m
         raise KeyboardInterrupt
 
     monkeypatch.setattr(
-        kills, "finish", lambda path, workers: (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        crash_test, "finish", lambda path, workers: (path / "checkpoints").mkdir(parents=True, exist_ok=True)
     )
-    monkeypatch.setattr(kills, "contents", lambda path: None)
+    monkeypatch.setattr(crash_test, "contents", lambda path: None)
     monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        kills.survive(1, workers=(2,))
+        crash_test.survive(1, workers=(2,))
     (group,) = started
-    kills.wait_until_gone(group)
+    crash_test.wait_until_gone(group)
 
 
 def test_a_process_that_remains_is_found_and_killed():
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
-    assert kills.remaining(process.pid) == [process.pid]
-    with pytest.raises(kills.Different, match="1 processes still run 0.1 seconds after their parent was killed"):
-        kills.wait_until_gone(process.pid, patience=0.1)
-    assert process.wait(60) == -signal.SIGKILL and kills.remaining(process.pid) == []
+    assert crash_test.remaining(process.pid) == [process.pid]
+    with pytest.raises(crash_test.Different, match="1 processes still run 0.1 seconds after their parent was killed"):
+        crash_test.wait_until_gone(process.pid, patience=0.1)
+    assert process.wait(60) == -signal.SIGKILL and crash_test.remaining(process.pid) == []

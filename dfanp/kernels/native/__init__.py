@@ -104,8 +104,8 @@ class Digits(compiled.Digits):
         self.bank, self.table_at = ctypes.byref(self.struct), address(self.table)
 
 
-class Lists(compiled.Lists):
-    """Lists, with the struct `batch` of native.c."""
+class SparseBatch(compiled.SparseBatch):
+    """SparseBatch, with the struct `batch` of native.c."""
 
     def hold(self, nonzero, picks):
         """Make room for the lists of the examples `picks` (n, k)."""
@@ -206,7 +206,7 @@ class Native(compiled.Compiled):
     """
 
     name = "native"
-    Digits, Lists, Workspace = Digits, Lists, Workspace
+    Digits, SparseBatch, Workspace = Digits, SparseBatch, Workspace
     rules, losses = ("bp", "fa", "dfa"), ("bce", "cross-entropy", "mse")
     activations = ACTIVATIONS
 

@@ -1,4 +1,4 @@
-"""Taking turns: every contestant runs once a round, round after round, so that what else the machine does hits all alike."""
+"""Taking turns: every candidate runs once a round, round after round, so that what else the machine does hits all alike."""
 
 import json
 import os
@@ -10,16 +10,16 @@ from statistics import median
 from dfanp.errors import DfanpError
 
 
-class ContestantError(DfanpError):
-    """A contestant cannot run; the message is one line."""
+class CandidateError(DfanpError):
+    """A candidate cannot run; the message is one line."""
 
 
 class Worker:
-    """A contestant's process, made by ``python -m dfanp_bench.worker``; use it in a ``with`` block.
+    """A candidate's process, made by ``python -m dfanp_bench.worker``; use it in a ``with`` block.
 
     Args:
         title: what the results call it.
-        name, settings: see ``dfanp_bench.contestants``.
+        name, settings: see ``dfanp_bench.candidates``.
     """
 
     def __init__(self, title, name, settings):
@@ -38,11 +38,11 @@ class Worker:
             self.process.kill()
 
     def answer(self):
-        """Return the next reply; a ContestantError if it reports a failure, or if there is none."""
+        """Return the next reply; a CandidateError if it reports a failure, or if there is none."""
         line = self.process.stdout.readline()
         reply = json.loads(line) if line else {"error": "its process ended"}
         if "error" in reply:
-            raise ContestantError(f"{self.title} cannot run ({reply['error']})")
+            raise CandidateError(f"{self.title} cannot run ({reply['error']})")
         return reply
 
     def go(self, run):
@@ -52,13 +52,13 @@ class Worker:
         return self.answer()
 
 
-def take_turns(contestants, rounds, runs=("run",), check=None, unchecked=(), optional=(), say=lambda text: None):
+def take_turns(candidates, rounds, runs=("run",), check=None, unchecked=(), optional=(), say=lambda text: None):
     """Return ``(seconds, failed)``: title -> run -> a list with one time a round, and title -> why it could not run.
 
-    Each run of each contestant is made once before the first round, untimed: libraries load, code is compiled, banks are prepared.
+    Each run of each candidate is made once before the first round, untimed: libraries load, code is compiled, banks are prepared.
 
     Args:
-        contestants: title -> (name, settings).
+        candidates: title -> (name, settings).
         rounds: how many.
         runs: which runs of each, one after another in a turn.
         check: called with title -> value of the run "check" before anything is timed; it raises where they disagree.
@@ -71,13 +71,13 @@ def take_turns(contestants, rounds, runs=("run",), check=None, unchecked=(), opt
     def attempt(worker, what):
         try:
             return what()
-        except ContestantError as error:
+        except CandidateError as error:
             if worker.title not in optional:
                 raise
             failed[worker.title] = str(error)
 
     with ExitStack() as stack:
-        workers = [stack.enter_context(Worker(title, *each)) for title, each in contestants.items()]
+        workers = [stack.enter_context(Worker(title, *each)) for title, each in candidates.items()]
         for worker in workers:
             attempt(worker, worker.answer)
         if check:
@@ -104,5 +104,5 @@ def summary(times):
 
 
 def speedup(times, peer):
-    """Return how many times as fast as `peer` a contestant is: the median over the rounds of the quotients within a round."""
+    """Return how many times as fast as `peer` a candidate is: the median over the rounds of the quotients within a round."""
     return median(theirs / ours for ours, theirs in zip(times, peer, strict=True))

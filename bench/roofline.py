@@ -50,9 +50,9 @@ def epoch(settings, what):
     layer the signal.
 
     Args:
-        settings: see ``dfanp_bench.contestants``. what: "epoch" of parity, or "classes" of the images themselves.
+        settings: see ``dfanp_bench.candidates``. what: "epoch" of parity, or "classes" of the images themselves.
     """
-    from .ours import load
+    from .dfanp_runs import load
 
     images = load(settings["data"], settings["data_dir"]).train
     nonzero, k = float((images.pixels != 0).mean()), settings["k"] if what == "epoch" else 1

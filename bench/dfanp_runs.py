@@ -1,4 +1,4 @@
-"""dfanp's own contestants: each through the library as a user calls it."""
+"""dfanp's own candidates: each through the library as a user calls it."""
 
 from functools import cache
 
@@ -7,7 +7,7 @@ import numpy as np
 import dfanp
 from dfanp.optimizers import OPTIMIZERS
 
-from .contestants import CHECKED_STEPS, CHECKED_TEST
+from .candidates import CHECKED_STEPS, CHECKED_TEST
 
 load = cache(dfanp.load)  # the points of a growth curve share it
 
@@ -45,7 +45,7 @@ def on(problem, settings, seed=None, **variant):
 
 
 def first_losses(settings):
-    """Return mean training loss, before each update, and test loss of a few steps on the examples that all contestants see, over all replicas."""
+    """Return mean training loss, before each update, and test loss of a few steps on the examples that all candidates see, over all replicas."""
     settings = settings | {"train_size": CHECKED_STEPS * settings["batch"], "test_size": CHECKED_TEST}
     record = training(settings, **TORCH_VARIANT).run_epoch()
     return [float(np.mean(record.train_loss)), float(np.mean(record.test_loss))]

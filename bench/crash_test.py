@@ -45,7 +45,7 @@ def child(folder, workers):
 
 def start(folder, workers):
     """Return the process of a ``child``, leader of a group that its workers belong to."""
-    code = f"from dfanp_bench.kills import child; child({str(folder)!r}, {workers})"
+    code = f"from dfanp_bench.crash_test import child; child({str(folder)!r}, {workers})"
     # Nobody reads stdout: a worker of joblib prints there where it begins and its parent is gone.
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     return subprocess.Popen([sys.executable, "-c", code], start_new_session=True, **pipes)
