@@ -94,7 +94,7 @@ def peers_of(plan, torch):
 def networks(plan, say):
     """Yield the measurement of an epoch of other networks by the fastest tier, against JAX: biases, more layers, ten classes.
 
-    Each has a floor, the multiply-adds that no way around is known for at the speed of BLAS on large matrices: see ``floor.epoch``.
+    Each has a floor, the multiply-adds that no way around is known for at the speed of BLAS on large matrices: see ``roofline.epoch``.
     """
     width, tier = plan.hidden, plan.tiers[0]
     large = dict(
