@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from dfanp.intervals import mean_interval
+from dfanp.analysis.intervals import mean_interval
 
 from .report import machine, rows, seconds
 
@@ -20,7 +20,7 @@ SIZES = {"digits": (100,), "mnist": (1000, 1000), "fashion-mnist": (1000, 1000)}
 RATES = {"digits": 0.001, "mnist": 0.0003, "fashion-mnist": 0.0003}
 
 
-def contestants(data, epochs):
+def candidates(data, epochs):
     """Return title -> a new estimator, for `epochs` epochs in batches of 128 with Adam."""
     from sklearn.neural_network import MLPClassifier
 
@@ -38,7 +38,7 @@ def contestants(data, epochs):
 
 
 def measure(data, data_dir, epochs, rounds, say):
-    """Return what each contestant's accuracies and times to fit are, taking turns; each round has a ``random_state`` of its own."""
+    """Return what each candidate's accuracies and times to fit are, taking turns; each round has a ``random_state`` of its own."""
     from sklearn.base import clone
     from sklearn.exceptions import ConvergenceWarning
 
@@ -47,7 +47,7 @@ def measure(data, data_dir, epochs, rounds, say):
     dataset = load(data, data_dir)
     scaled = lambda images: ((images.pixels - dataset.mean) / dataset.std).astype("float32")
     train, test = (scaled(dataset.train), dataset.train.labels), (scaled(dataset.test), dataset.test.labels)
-    everybody, found = contestants(data, epochs), {}
+    everybody, found = candidates(data, epochs), {}
     for turn in range(rounds):
         for title, estimator in everybody.items():
             fitted, began = clone(estimator).set_params(random_state=turn), perf_counter()

@@ -15,10 +15,10 @@ from time import perf_counter
 from dfanp.experiments.rates import default_rate
 
 from . import suite
-from .contestants import same_losses
-from .floor import floor
+from .candidates import same_losses
+from .interleave import take_turns
 from .report import machine, rows, seconds
-from .turns import take_turns
+from .roofline import floor
 
 TORCH = {"PyTorch eager": "eager", "PyTorch max-autotune": "compiled", "PyTorch max-autotune, captured": "captured"}
 TIERS = ("cuda", "cuda-tf32", "numpy")
@@ -44,7 +44,7 @@ class Plan(suite.Plan):
     ours: str = "gpu"
 
     def replicated(self, rule, opt, R):
-        """Return the settings of all contestants with R replicas."""
+        """Return the settings of all candidates with R replicas."""
         return self.settings(rule, opt, steps=self.steps, replicas=R, seed=list(range(R)) if R > 1 else 0)
 
 
@@ -103,9 +103,9 @@ def ceilings(plan, say):
 
 def grid(plan, say):
     """Yield the seconds of the learning-rate grid of figure 3.4, five rates and three seeds each, as one sweep."""
-    from dfanp import grids
     from dfanp.settings import ParitySettings
-    from dfanp.sweeps import Sweep
+    from dfanp.sweeps import grids
+    from dfanp.sweeps.sweep import Sweep
 
     say("the grid of figure 3.4")
     sizes = {"train_size": plan.train_size, "test_size": plan.test_size, "hidden": (plan.hidden,)}

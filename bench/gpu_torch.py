@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from dfanp import MLP, Backend, Feedback, Parity, load
 
-from .contestants import CHECKED_STEPS, CHECKED_TEST
+from .candidates import CHECKED_STEPS, CHECKED_TEST
 
 TEST_BATCH = 1000
 CAPTURED = 16  # steps of a captured graph
@@ -21,7 +21,7 @@ class Replicas:
     """R networks, their rule and optimizer.
 
     Args:
-        settings: see ``dfanp_bench.contestants``, and: ``replicas`` R, ``device`` of PyTorch, ``mode`` "eager", "compiled" or
+        settings: see ``dfanp_bench.candidates``, and: ``replicas`` R, ``device`` of PyTorch, ``mode`` "eager", "compiled" or
             "captured", ``tf32``.
     """
 
@@ -151,7 +151,7 @@ class Replicas:
 
 
 def check(settings):
-    """Return mean training and test loss of a few steps on the examples that all contestants see."""
+    """Return mean training and test loss of a few steps on the examples that all candidates see."""
     seeds, host = tuple(range(settings["replicas"])), Backend("cpu", kernels="numpy")
     dataset = load(settings["data"], settings["data_dir"])
     problem = Parity(dataset, settings["k"], CHECKED_STEPS * settings["batch"], CHECKED_TEST, backend=host)

@@ -2,7 +2,7 @@
 
 from dfanp.backend import usable_cores
 
-from .turns import summary, take_turns
+from .interleave import summary, take_turns
 
 AXES = {
     "k": range(1, 11),

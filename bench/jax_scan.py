@@ -12,7 +12,7 @@ import numpy as np
 
 from dfanp import MLP, Backend, Feedback, Parity, load
 
-from .contestants import CHECKED_STEPS, CHECKED_TEST
+from .candidates import CHECKED_STEPS, CHECKED_TEST
 
 TEST_BATCH = 1000
 
@@ -51,7 +51,13 @@ def updates(settings, jax):
         m, v = 0.9 * s[0] + 0.1 * g, 0.999 * s[1] + 0.001 * g * g
         return theta - lr * (m / (1 - 0.9**t)) / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), (m, v)
 
-    known = {"sgd": (0, sgd), "adagrad": (1, adagrad), "rmsprop": (1, rmsprop), "adadelta": (2, adadelta), "adam": (2, adam)}
+    known = {
+        "sgd": (0, sgd),
+        "adagrad": (1, adagrad),
+        "rmsprop": (1, rmsprop),
+        "adadelta": (2, adadelta),
+        "adam": (2, adam),
+    }
     return known[settings["opt"]]
 
 
@@ -59,7 +65,7 @@ class Network:
     """The network, its rule and optimizer.
 
     Args:
-        settings: see ``dfanp_bench.contestants``.
+        settings: see ``dfanp_bench.candidates``.
         features, outputs: of an example.
         inputs: ``inputs(data, indices)`` returns the inputs X (n, features) of a batch, inside the jitted functions.
     """
@@ -108,7 +114,9 @@ class Network:
         for layer in range(self.depth):
             delta = e
             if layer < self.depth - 1:
-                slope = 1 - h[layer + 1] ** 2 if self.settings.get("activation", "relu") == "tanh" else h[layer + 1] > 0
+                slope = (
+                    1 - h[layer + 1] ** 2 if self.settings.get("activation", "relu") == "tanh" else h[layer + 1] > 0
+                )
                 delta = (e @ self.B[layer]) * slope
             found[f"W{layer}"] = h[layer].T @ delta
             if f"b{layer}" in parameters:
@@ -181,7 +189,9 @@ def epoch(settings):
         network.test(banks[1], *drawn(dataset.test.labels, settings["test_size"], k, rng))
 
     def check():
-        problem = Parity(dataset, k, CHECKED_STEPS * settings["batch"], CHECKED_TEST, backend=Backend("cpu", kernels="numpy"))
+        problem = Parity(
+            dataset, k, CHECKED_STEPS * settings["batch"], CHECKED_TEST, backend=Backend("cpu", kernels="numpy")
+        )
         checked, seed = make(), settings.get("seed", 0)
         sets = [(X.picks.astype(np.int32), y) for X, y in (problem.train(seed, 1), problem.test(seed, 1))]
         return [checked.epoch(banks[0], *sets[0], settings["batch"]), checked.test(banks[1], *sets[1])]
@@ -197,7 +207,7 @@ def on_arrays(settings, X, y):
 
 def classes(settings):
     """Return the run of an epoch on the images of a data set as arrays, one output for each class; shuffled, not tested."""
-    from .ours import class_data
+    from .dfanp_runs import class_data
 
     network, data, y = on_arrays(settings, *class_data(settings))
     rng = np.random.default_rng(0)
@@ -207,7 +217,7 @@ def classes(settings):
         network.epoch(data, order, y[order], settings["batch"])
 
     def check():
-        from .ours import first_classes
+        from .dfanp_runs import first_classes
 
         order = first_classes(settings)
         checked = on_arrays(settings, *class_data(settings))[0]
@@ -218,7 +228,7 @@ def classes(settings):
 
 def full_batch(settings):
     """Return the run of ``settings["epochs"]`` steps on all of X and y, tested on them after each."""
-    from .ours import full_batch_data
+    from .dfanp_runs import full_batch_data
 
     X, y = full_batch_data(settings)
     network = Network(settings, X.shape[1], 1, lambda data, indices: data)

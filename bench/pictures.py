@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from dfanp.plots import drawing, save
+from dfanp.reports.plots import drawing, save
 
 from .growth import TITLES
 

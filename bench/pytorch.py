@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from dfanp import MLP, Backend, Feedback, Parity, load
 
-from .contestants import CHECKED_STEPS, CHECKED_TEST
+from .candidates import CHECKED_STEPS, CHECKED_TEST
 
 TEST_BATCH = 1000
 
@@ -59,7 +59,7 @@ class Network:
     """The network, its rule and optimizer: ``step(source, y)`` trains, ``test(source, y)`` does not; each returns loss and hits.
 
     Args:
-        settings: see ``dfanp_bench.contestants``; ``compiled`` says whether torch.compile is used.
+        settings: see ``dfanp_bench.candidates``; ``compiled`` says whether torch.compile is used.
         features: of an input.
         train, test: functions of a batch's source that return the input X (n, D).
     """
@@ -156,7 +156,7 @@ def epoch(settings):
 
 def full_batch(settings):
     """Return the run of ``settings["epochs"]`` steps on all of X and y, tested on them after each."""
-    from .ours import full_batch_data
+    from .dfanp_runs import full_batch_data
 
     X, y = map(torch.from_numpy, full_batch_data(settings))
     same = lambda X: X

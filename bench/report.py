@@ -26,10 +26,18 @@ def machine():
 
 def begin(plan, quick):
     """Return a result without measurements yet."""
-    from .floor import floor
+    from .roofline import floor
 
     chosen = {"data": plan.data, "threads": plan.threads, "tiers": list(plan.tiers), "rounds": plan.rounds}
-    return {"machine": machine(), **chosen, "torch": plan.torch, "jax": plan.jax, "quick": quick, "floor": floor(), "measurements": []}
+    return {
+        "machine": machine(),
+        **chosen,
+        "torch": plan.torch,
+        "jax": plan.jax,
+        "quick": quick,
+        "floor": floor(),
+        "measurements": [],
+    }
 
 
 def processor():
@@ -71,7 +79,7 @@ def seconds(value):
 
 
 def compared(title, measurements, label, per=1, share=False):
-    """Return a table of times, and of each contestant against the peer: times as fast, or `share` of the peer's time."""
+    """Return a table of times, and of each candidate against the peer: times as fast, or `share` of the peer's time."""
     titles = list(dict.fromkeys(name for each in measurements for name in each["times"]))
     body = []
     for each in measurements:
@@ -104,7 +112,9 @@ def network_table(measurements):
         return f"{what}, {hidden}{', biases' if s.get('bias') else ''}, {s['rule'].upper()} {s['opt']}"
 
     head = ["", "floor", "of which is reached"]
-    body = [(label(each), seconds(each["floor"]["seconds"]), f"{each['floor']['reached']:.0%}") for each in measurements]
+    body = [
+        (label(each), seconds(each["floor"]["seconds"]), f"{each['floor']['reached']:.0%}") for each in measurements
+    ]
     table = compared("An epoch of other networks", measurements, label)
     return f"{table}\n\n**Their floor**: the multiply-adds that are needed, at the speed of BLAS on large matrices\n\n{rows(head, body)}"
 

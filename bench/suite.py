@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from dfanp.experiments.rates import default_rate
 from dfanp.settings import ParitySettings
 
-from . import blas, floor, startup
-from .contestants import same_losses
-from .turns import speedup, summary, take_turns
+from . import blas, roofline, startup
+from .candidates import same_losses
+from .interleave import speedup, summary, take_turns
 
 OPTIMIZERS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
 TORCH, JAX = ("PyTorch eager", "PyTorch compiled"), "JAX"
@@ -52,7 +52,7 @@ class Plan:
     networks: int = 6
 
     def settings(self, rule, opt, **more):
-        """Return the settings of a contestant on parity."""
+        """Return the settings of a candidate on parity."""
         return {
             "data": self.data,
             "data_dir": self.data_dir,
@@ -94,10 +94,12 @@ def peers_of(plan, torch):
 def networks(plan, say):
     """Yield the measurement of an epoch of other networks by the fastest tier, against JAX: biases, more layers, ten classes.
 
-    Each has a floor, the multiply-adds that no way around is known for at the speed of BLAS on large matrices: see ``floor.epoch``.
+    Each has a floor, the multiply-adds that no way around is known for at the speed of BLAS on large matrices: see ``roofline.epoch``.
     """
     width, tier = plan.hidden, plan.tiers[0]
-    large = dict(hidden=[max(2 * width - 24, 2)] * 2, bias=True, activation="tanh", lr=0.0003)  # two of 1000 by default
+    large = dict(
+        hidden=[max(2 * width - 24, 2)] * 2, bias=True, activation="tanh", lr=0.0003
+    )  # two of 1000 by default
     rows = [("epoch", "dfa", "rmsprop", dict(bias=True))]
     rows += [("classes", rule, "adam", large) for rule in ("dfa", "bp")]
     rows += [("epoch", rule, "rmsprop", dict(hidden=[width] * 2)) for rule in ("dfa", "bp")]
@@ -112,7 +114,7 @@ def networks(plan, say):
         seconds, failed = take_turns(everybody, plan.rounds, check=same_losses, unchecked=(PEAK,), say=talk)
         (peak,) = seconds.pop(PEAK).values()
         found = measurement("network", settings | {"what": what}, seconds, failed, (JAX,) if plan.jax else (tier,))
-        operations = floor.epoch(settings, what)
+        operations = roofline.epoch(settings, what)
         least = operations * min(peak) / blas.OF_PEAK
         share = least / found["times"][tier]["median"]
         yield found | {"floor": {"multiply_adds": operations, "seconds": least, "reached": share}}

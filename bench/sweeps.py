@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-from dfanp import grids, sweeps
 from dfanp.experiments.rates import default_rate
+from dfanp.runs.store import Result, Store, key_of
 from dfanp.settings import ParitySettings
-from dfanp.store import Result, Store, key_of
+from dfanp.sweeps import grids
+from dfanp.sweeps.sweep import Sweep
 
+from .interleave import speedup, summary
 from .report import machine, rows, seconds
-from .turns import speedup, summary
 
 try:
     import resource
@@ -32,7 +33,7 @@ def overhead(runs):
     )
     with tempfile.TemporaryDirectory() as folder:
         trained, began, early = 0.0, perf_counter(), None
-        with sweeps.Sweep(settings, folder) as sweep:
+        with Sweep(settings, folder) as sweep:
             for number, outcome in enumerate(sweep.outcomes()):
                 trained += outcome.seconds
                 if number == FLAT:

@@ -1,6 +1,6 @@
-"""A contestant in a process of its own: ``python -m dfanp_bench.worker NAME JSON``.
+"""A candidate in a process of its own: ``python -m dfanp_bench.worker NAME JSON``.
 
-Between its turns it waits on a pipe, so that no thread pool of one contestant spins while another one runs, and each has its own
+Between its turns it waits on a pipe, so that no thread pool of one candidate spins while another one runs, and each has its own
 OpenMP, BLAS and memory. A line in is the name of a run; a line out is ``{"seconds": …, "value": …}`` or ``{"error": …}``.
 """
 
@@ -12,10 +12,10 @@ from time import perf_counter
 
 
 def serve(name, settings, lines, reply):
-    """Make contestant `name` with `settings` (a dict), say that it is ready, and run what each line asks for."""
-    from . import contestants
+    """Make candidate `name` with `settings` (a dict), say that it is ready, and run what each line asks for."""
+    from . import candidates
 
-    runs = contestants.make(name, settings)
+    runs = candidates.make(name, settings)
     reply({"ready": sorted(runs)})
     for line in lines:
         run = runs[line.strip()]

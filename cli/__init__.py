@@ -1,1 +1,1 @@
-"""The command `dfanp`: one thin module a command."""
+"""The command `dfanp`: one thin module per command."""

@@ -1,4 +1,4 @@
-"""`dfanp bench`: how long training takes, against JAX, PyTorch, dense products and the thesis' way."""
+"""`dfanp bench`: the speed of training, compared with JAX, PyTorch, dense products and the method of the thesis."""
 
 import importlib.util
 import json
@@ -31,18 +31,27 @@ def bench():
 @bench.command(context_settings={"show_default": True})
 @data_set
 @data_dir
-@option("--opt", "opts", type=Names(OPTS), default=",".join(OPTS), help="Optimizers, such as sgd,adam.")
 @option(
-    "--method", "rules", type=Names(table="rules.RULES"), default="dfa,bp", help="Learning rules, such as dfa,bp."
+    "--opt", "--optimizer", "opts", type=Names(OPTS), default=",".join(OPTS), help="Optimizers, such as sgd,adam."
+)
+@option(
+    "--method",
+    "--rule",
+    "rules",
+    type=Names(table="rules.RULES"),
+    default="dfa,bp",
+    help="Learning rules, such as dfa,bp.",
 )
 @option("--tiers", type=Names(table="kernels.ON_CPU"), help="Kernels, such as native,numpy.  [default: all usable]")
-@option("--rounds", type=Whole(1, 1000), default=5, help="Turns that each candidate takes.")
-@threads("Of everybody.  [default: every core]")
-@option("--torch/--no-torch", default=True, help="Whether PyTorch and the thesis' way take part.")
-@option("--jax/--no-jax", default=None, help="Whether JAX takes part.  [default: if it is installed]")
-@option("--growth", is_flag=True, help="How a step's cost grows with each size, instead of the comparison.")
-@option("--quick", is_flag=True, help="A few steps: whether it works, not how fast it is.")
-@option("--out", type=Place("dir"), metavar="DIR", help="Write JSON and pictures here.")
+@option("--rounds", type=Whole(1, 1000), default=5, help="Number of rounds; each candidate runs once per round.")
+@threads("Number of threads of each candidate.  [default: every core]")
+@option("--torch/--no-torch", default=True, help="Include PyTorch and the method of the thesis.")
+@option("--jax/--no-jax", default=None, help="Include JAX.  [default: if it is installed]")
+@option(
+    "--growth", is_flag=True, help="Measure how the cost of a step grows with each size, instead of the comparison."
+)
+@option("--quick", is_flag=True, help="Take a few steps only, to check that everything works.")
+@option("--out", type=Place("dir"), metavar="DIR", help="Write JSON and pictures to this folder.")
 @as_json
 @quiet
 def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, jax, growth, quick, out, as_json, quiet):
@@ -54,7 +63,7 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, jax, growth,
       dfanp bench cpu --growth --no-torch --out bench/results
       dfanp bench cpu --quick --no-torch --no-jax
 
-    Each candidate is a process of its own, and the candidates take turns; the tables show medians of the rounds.
+    Each candidate runs in its own process, and the candidates take turns. The tables show medians of the rounds.
 
     Files: in --out, cpu.json (or growth.json) and pictures.
 
@@ -111,18 +120,27 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, jax, growth,
 @bench.command(context_settings={"show_default": True})
 @data_set
 @data_dir
-@option("--opt", "opts", type=Names(GPU_OPTS), default=",".join(GPU_OPTS), help="Optimizers, such as sgd,adam.")
-@option("--method", "rules", type=Names(["bp", "dfa"]), default="dfa,bp", help="Learning rules, such as dfa,bp.")
-@option("--rounds", type=Whole(1, 1000), default=5, help="Turns that each candidate takes.")
-@option("--torch/--no-torch", default=True, help="Whether PyTorch takes part.")
+@option(
+    "--opt",
+    "--optimizer",
+    "opts",
+    type=Names(GPU_OPTS),
+    default=",".join(GPU_OPTS),
+    help="Optimizers, such as sgd,adam.",
+)
+@option(
+    "--method", "--rule", "rules", type=Names(["bp", "dfa"]), default="dfa,bp", help="Learning rules, such as dfa,bp."
+)
+@option("--rounds", type=Whole(1, 1000), default=5, help="Number of rounds; each candidate runs once per round.")
+@option("--torch/--no-torch", default=True, help="Include PyTorch.")
 @option(
     "--only",
     type=Names(["ceilings", "training", "grid", "figures"]),
     default="ceilings,training,grid,figures",
-    help="What to measure.",
+    help="Measurements to take.",
 )
-@option("--quick", is_flag=True, help="A few steps: whether it works, not how fast it is.")
-@option("--out", type=Place("dir"), metavar="DIR", help="Write the JSON here.")
+@option("--quick", is_flag=True, help="Take a few steps only, to check that everything works.")
+@option("--out", type=Place("dir"), metavar="DIR", help="Write the JSON to this folder.")
 @as_json
 @quiet
 def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, quiet):
@@ -137,7 +155,7 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
 
     Output: tables in Markdown; with --json one object. Progress on stderr.
 
-    Exit status: 1 where no GPU can be used, with the reason.
+    Exit status: 1 if no GPU can be used; stderr gives the reason.
 
     See also: dfanp bench cpu, dfanp info.
     """
@@ -147,7 +165,7 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
     from dfanp.problems import datasets
 
     say = lambda text: None if quiet else click.echo(text, err=True)
-    Backend("gpu")  # says why there is none
+    Backend("gpu")  # raises if there is none
     if torch and importlib.util.find_spec("torch") is None:
         raise DfanpError("PyTorch is not installed: pip install 'dfanp[bench]' (or leave it out: --no-torch)")
     name = datasets.resolve(data, data_dir)
@@ -159,7 +177,7 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
     for measure in suite.MEASUREMENTS:
         if measure.__name__ in only:
             result["measurements"].extend(measure(plan, say))
-            if out is not None:  # each time: a long measurement that is cut off keeps what it has
+            if out is not None:  # after each, so that an interrupt loses only the measurement that it cuts off
                 path = suite.keep(result, out)
     if out is not None:
         say(f"wrote {path}")
@@ -171,15 +189,18 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
     "--data", type=Names(table="problems.datasets.NAMES"), default="digits", help="Data sets, such as digits,mnist."
 )
 @data_dir
-@option("--epochs", type=Whole(min=1), default=20, help="Of each.")
+@option("--epochs", type=Whole(min=1), default=20, help="Number of epochs of each fit.")
 @option(
-    "--rounds", type=Whole(1, 1000), default=3, help="Turns that each candidate takes, each with a seed of its own."
+    "--rounds",
+    type=Whole(1, 1000),
+    default=3,
+    help="Number of rounds, each with another seed; each candidate runs once per round.",
 )
-@option("--out", type=Place("dir"), metavar="DIR", help="Write the JSON here.")
+@option("--out", type=Place("dir"), metavar="DIR", help="Write the JSON to this folder.")
 @as_json
 @quiet
 def estimator(data, data_dir, epochs, rounds, out, as_json, quiet):
-    """Fit DFAClassifier beside scikit-learn's MLPClassifier: accuracy and times.
+    """Compare DFAClassifier with scikit-learn's MLPClassifier: accuracy and times.
 
     \b
     Example: dfanp bench estimator --data digits,mnist --epochs 5
@@ -202,24 +223,24 @@ def estimator(data, data_dir, epochs, rounds, out, as_json, quiet):
 
 
 @bench.command(context_settings={"show_default": True})
-@option("--kills", type=Whole(1, 100_000), default=500, help="How many.")
-@option("--seed", type=Whole(min=0), default=0, help="Of the moments.")
+@option("--kills", type=Whole(1, 100_000), default=500, help="Number of kills.")
+@option("--seed", type=Whole(min=0), default=0, help="Seed of the random moments.")
 @quiet
 def kills(kills, seed, quiet):
-    """Kill sweeps with SIGKILL at random moments, resume them, and compare their results with those of an undisturbed sweep.
+    """Kill sweeps with SIGKILL at random moments, resume them, and compare the results with an undisturbed sweep.
 
-    Half of the kills hit the command alone, whose workers then have to end by themselves. Takes about a second a kill.
+    Half of the kills hit only the command; its workers must then end by themselves. Takes about one second per kill.
 
     \b
     Example: dfanp bench kills --kills 50 --seed 7
 
-    Output: how many sweeps and kills there were, and what they hit. Progress on stderr.
+    Output: the numbers of sweeps and kills, and what the kills hit. Progress on stderr.
 
-    Exit status: 1 if a sweep came out otherwise than an undisturbed one, or a worker went on.
+    Exit status: 1 if the results of a sweep differ from those of an undisturbed one, or if a worker did not end.
 
     See also: dfanp tune, dfanp bench sweeps.
     """
-    from dfanp_bench.kills import Different, report, survive
+    from dfanp_bench.crash_test import Different, report, survive
 
     from dfanp import DfanpError
 
@@ -233,16 +254,16 @@ def kills(kills, seed, quiet):
 @bench.command(context_settings={"show_default": True})
 @data_set
 @data_dir
-@option("--runs", type=Whole(2, 10_000), default=16, help="Of the sweep that is timed.")
-@option("--epochs", type=Whole(min=1), default=5, help="Of each.")
-@option("--tiny", type=Whole(21, 100_000), default=1000, help="Runs that measure the overhead.")
-@option("--workers", type=Whole(1, 1024), default=2, help="Processes that train.")
-@option("--rounds", type=Whole(1, 1000), default=3, help="Turns that each side takes.")
-@option("--out", type=Place("dir"), metavar="DIR", help="Write the JSON here.")
+@option("--runs", type=Whole(2, 10_000), default=16, help="Number of runs of the sweep that is timed.")
+@option("--epochs", type=Whole(min=1), default=5, help="Number of epochs of each run.")
+@option("--tiny", type=Whole(21, 100_000), default=1000, help="Number of tiny runs that measure the overhead.")
+@option("--workers", type=Whole(1, 1024), default=2, help="Number of worker processes.")
+@option("--rounds", type=Whole(1, 1000), default=3, help="Number of rounds; each side runs once per round.")
+@option("--out", type=Place("dir"), metavar="DIR", help="Write the JSON to this folder.")
 @as_json
 @quiet
 def sweeps(data, data_dir, out, as_json, quiet, **sizes):
-    """Time what a sweep costs beyond its training, and how much faster it is than its runs one after another.
+    """Time the overhead of a sweep, and its speedup over running its runs one after another.
 
     \b
     Example: dfanp bench sweeps --data digits --tiny 100

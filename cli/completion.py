@@ -1,4 +1,4 @@
-"""`dfanp completion`: the script that lets a shell complete this command line, and how bash is answered."""
+"""`dfanp completion`: the script that lets a shell complete this command line, and the replies that bash gets."""
 
 import os
 
@@ -14,8 +14,9 @@ from click.shell_completion import (
 
 from .names import Name
 
-# Bash parts words at : and = too, so momentum:mom is three words of its own. It is told what is on the line up to the cursor, and
-# what stands before the last of these marks, on the line already, is taken off each reply.
+# Bash also splits words at : and =, so it sees momentum:mom as three words. The function therefore passes the whole
+# line up to the cursor, and removes from each reply what precedes the last of these marks, which is on the line
+# already.
 BASH = """\
 %(complete_func)s() {
     local line=${COMP_LINE:0:COMP_POINT} reply kind value
@@ -60,7 +61,7 @@ class Bash(BashComplete):
 
 
 class Whole:
-    """Answers --option=val with --option=value: zsh and fish put an answer in the place of the whole word."""
+    """Completes --option=val to --option=value: zsh and fish replace the whole word by a completion."""
 
     def get_completions(self, args, incomplete):
         option, equals, value = incomplete.partition("=")
@@ -90,8 +91,9 @@ class Fish(Whole, FishComplete):
 def completion(shell):
     """Print the script that lets a shell complete commands, options, names and files.
 
-    SHELL is bash (4.4 or newer), zsh or fish. Put the script as in the examples; new shells then complete. The ~/.bashrc of bash is to have
-    the line `source ~/.dfanp-completion.bash`, and the ~/.zshrc of zsh, before it calls compinit, `fpath+=(~/.zfunc)`.
+    SHELL is bash (4.4 or newer), zsh or fish. Save the script as in the examples; new shells then use it. For bash,
+    add the line `source ~/.dfanp-completion.bash` to ~/.bashrc; for zsh, add `fpath+=(~/.zfunc)` to ~/.zshrc, before
+    the call of compinit.
 
     \b
     Examples:

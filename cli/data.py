@@ -1,4 +1,4 @@
-"""`dfanp data`: which data sets are here, and how to get the others."""
+"""`dfanp data`: which data sets are available, and how to get the others."""
 
 import json
 
@@ -13,8 +13,8 @@ from .options import as_json, data_dir, quiet
 def data():
     """List and fetch data sets.
 
-    They are the four IDX files of each (plain or .gz), in the user's cache or in a folder of yours, as published or
-    as torchvision keeps them; nothing is downloaded unasked. Images of your own in that form are --data idx:DIR.
+    A data set is four IDX files (plain or .gz), in the cache or in a folder of yours, laid out as published or as
+    torchvision stores them. Only `dfanp data fetch` downloads. For your own images in this format use --data idx:DIR.
     """
 
 
@@ -22,14 +22,14 @@ def data():
 @data_dir
 @as_json
 def list_(data_dir, as_json):
-    """Say which data sets there are, and where.
+    """List the data sets and where they are.
 
     \b
     Example: dfanp data list
 
-    Files: looks into --data-dir (or DFANP_DATA), or else into the cache.
+    Files: reads --data-dir (or DFANP_DATA), or else the cache.
 
-    Output: two lines a data set; with --json a list of objects: name, place (null where it is not here), title.
+    Output: two lines per data set; with --json a list of objects: name, place (null if it is missing), title.
 
     See also: dfanp data fetch, dfanp info.
     """
@@ -55,10 +55,10 @@ def list_(data_dir, as_json):
 @data_dir
 @quiet
 def fetch(name, data_dir, quiet):
-    """Download a data set, check it, and keep it in the cache (or in --data-dir).
+    """Download a data set, check it, and save it in the cache (or in --data-dir).
 
-    NAME is mnist or fashion-mnist. Each file is taken from the first of several mirrors that has it with the right checksum; what is here
-    already is left alone.
+    NAME is mnist or fashion-mnist. Each file comes from the first of several mirrors that has it with the right
+    checksum. Files that are present already are not downloaded again.
 
     \b
     Example: dfanp data fetch mnist
@@ -67,7 +67,7 @@ def fetch(name, data_dir, quiet):
 
     Output: the folder. Progress on stderr.
 
-    Exit status: 1 if no mirror has a file as it should be; nothing is left half-written.
+    Exit status: 1 if no mirror has a correct file; no incomplete file is left.
 
     See also: dfanp data list.
     """

@@ -1,10 +1,10 @@
-"""Options from settings: what ``dfanp.problems.fields`` says of a setting, as click has it."""
+"""Options from settings: the definitions in ``dfanp.problems.fields``, as options of click."""
 
 from dataclasses import MISSING
 
 import click
 
-from dfanp.experiments import published_settings  # noqa: F401  (registers what the published runs have more)
+from dfanp.experiments import published_settings  # noqa: F401  (registers the additional settings of the published runs)
 from dfanp.problems import PROBLEMS, ParitySettings
 from dfanp.problems.fields import settings_of
 from dfanp.problems.settings import TrainingSettings
@@ -16,7 +16,7 @@ GENERAL = settings_of(TrainingSettings)
 
 
 def with_tf32(ctx, param, kernels):
-    """Return the tier that `kernels` is with TF32, if that is asked for; bad usage if there is none."""
+    """Return the tier for `kernels`: its TF32 variant if --tf32 is given; a usage error if it has none."""
     if not ctx.meta.get("tf32"):
         return kernels
     if kernels not in ("auto", "cuda", "cuda-tf32"):
@@ -33,27 +33,36 @@ tf32 = option(
     help="On a GPU, round the factors of products to 10 bits (the same as --kernels cuda-tf32).",
 )
 CALLBACKS = {"kernels": with_tf32}
-BESIDE = {"kernels": [tf32], "data": [data_dir]}  # options that say more about a setting
+# setting -> its name in the library, which its option has, too
+ALIASES = {"method": "rule", "opt": "optimizer", "repeats": "seeds", "align": "alignment"}
+BESIDE = {"kernels": [tf32], "data": [data_dir]}  # further options of a setting
+
+
+def flags(name):
+    """Return the arguments of ``option`` that name the option of a setting, by all its names."""
+    names = (name, *([ALIASES[name]] if name in ALIASES else []))
+    return (*(f"--{each.replace('_', '-')}" for each in names), name)
 
 
 def option_of(each, grid=False, unset=None):
     """Return the option of a Setting, a decorator.
 
     Args:
-        grid: whether it takes a list of values, where a sweep may have several.
-        unset: in place of what the Setting has.
+        grid: whether it accepts a list of values, if a sweep may have several.
+        unset: replaces that of the Setting.
     """
-    help_, unset, name = each.help, unset or each.unset, each.name.replace("_", "-")
+    help_, unset, names = each.help, unset or each.unset, flags(each.name)
     help_ = f"{help_.removesuffix('.')}; auto: {each.auto}." if each.auto else help_
     more = {"help": f"{help_}  [default: {unset}]" if unset else help_, "callback": CALLBACKS.get(each.name)}
     if each.words:
-        return option(f"--{name}", is_flag=False, flag_value=next(iter(each.words)), type=Word(each.words), **more)
+        return option(*names, is_flag=False, flag_value=next(iter(each.words)), type=Word(each.words), **more)
     if each.type is bool:
+        name = each.name.replace("_", "-")
         return option(f"--{name}/--no-{name}", default=each.default, **more)
     type_, metavar = type_of(each), each.metavar
     if grid and each.listed:
         type_, metavar = Grid(type_, "/" if each.type is tuple else ","), "LIST"
-    return option(f"--{name}", type=type_, metavar=metavar, **default_of(each, unset), **more)
+    return option(*names, type=type_, metavar=metavar, **default_of(each, unset), **more)
 
 
 def type_of(each):

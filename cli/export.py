@@ -8,39 +8,39 @@ from .options import Place, Whole, data_dir, option, plugin, usage_errors
 @click.command()
 @click.argument("run", type=Place(), metavar="RUN")
 @option("--out", required=True, type=Place("file"), metavar="FILE", help="A .safetensors or .npz file.")
-@option("--seed", type=Whole(min=0), help="Of a run with repeats.  [default: its first]")
+@option("--seed", type=Whole(min=0), help="Seed to export, of a run with repeats.  [default: the first]")
 @data_dir
 @plugin
 def export(run, out, seed, data_dir):
     """Write the weights of a run as PyTorch names them.
 
-    RUN is a folder that --out made, or a file in the checkpoints of a sweep with --keep. Its last checkpoint is exported: a run that was
-    interrupted exports what it has.
+    RUN is a folder made by --out, or a file in the checkpoints of a sweep with --keep. Its last checkpoint is
+    exported, also if the run was interrupted.
 
     \b
     Example: dfanp export runs/dfa --out dfa.npz
 
     The arrays are those of torch.nn.Sequential(Linear, activation, Linear, …): "0.weight", "2.weight", …
 
-    Files: reads RUN; writes FILE, whole or not at all.
+    Files: reads RUN; writes FILE completely or not at all.
 
-    Output: a line that says what was written.
+    Output: one line about the file written.
 
-    Exit status: 1 if the seed has diverged; nothing is written then.
+    Exit status: 1 if the seed has diverged; no file is written then.
 
     See also: dfanp parity, dfanp represent.
     """
     from dfanp import DfanpError, interchange
-    from dfanp.kept import Kept
+    from dfanp.runs.saved import SavedRun
 
     with usage_errors():
         interchange.checked_path(out)
-        kept = Kept(run, data_dir)
-        seed = kept.settings.seed if seed is None else seed
-        network = kept.final(seed)
-        if seed not in kept.alive:
-            others = f"; --seed {kept.alive[0]} has not" if kept.alive else ""
+        saved = SavedRun(run, data_dir)
+        seed = saved.settings.seed if seed is None else seed
+        network = saved.final(seed)
+        if seed not in saved.alive:
+            others = f"; --seed {saved.alive[0]} has not" if saved.alive else ""
             raise DfanpError(f"{run}: seed {seed} has diverged: there are no weights to export{others}")
         interchange.save(network, out)
     layers = " → ".join(map(str, network.sizes))
-    click.echo(f"wrote {out}: {kept.title}, {layers}, {network.activation.name}")
+    click.echo(f"wrote {out}: {saved.title}, {layers}, {network.activation.name}")

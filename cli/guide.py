@@ -1,4 +1,7 @@
-"""The how-to part of cli/README.md. It is written by hand; ``reference.py`` puts it above the reference of the commands."""
+"""The how-to part of cli/README.md.
+
+It is written by hand; ``reference.py`` puts it above the reference of the commands.
+"""
 
 GUIDE = """\
 ## Guides
@@ -24,6 +27,8 @@ images and labels from 0 to 9. Their checksum is not known in advance, so a run 
 dfanp parity --method bp --opt sgd --repeats 3 --align --plot curves.png
 ```
 
+- `--rule`, `--optimizer`, `--seeds` and `--alignment` are other names of `--method`, `--opt`, `--repeats` and
+  `--align`: those of the library.
 - `--repeats 3` trains the seeds `--seed`, `--seed` + 1 and `--seed` + 2 in one loop. Each equals its solo run bit for
   bit.
 - `--align` measures, after each epoch and on fixed examples, the cosine between B and the weights that BP would use in

@@ -1,4 +1,4 @@
-"""How help is set: as wide as the terminal up to a limit, in one column where it is narrow, and an example that can be pasted."""
+"""The layout of help: up to a limit as wide as the terminal, with examples that can be pasted."""
 
 import re
 import shutil
@@ -8,8 +8,8 @@ import click
 from click.shell_completion import CompletionItem
 
 WIDEST = 100  # longer lines are hard to read
-NARROW = 60  # of less, options and their help share no line
-UNBROKEN = "\u2011"  # a hyphen where no line ends: names and options have them
+NARROW = 60  # in a narrower terminal, an option and its help are on separate lines
+UNBROKEN = "\u2011"  # a non-breaking hyphen, for names and options
 
 
 class Formatter(click.HelpFormatter):
@@ -47,7 +47,7 @@ class Formatter(click.HelpFormatter):
 
 
 def fitted(line, width):
-    """Return a line that is not to be filled as lines of that width: a command goes on after a backslash, as in a shell."""
+    """Return a preformatted line as lines of that width: a command continues after a backslash, as in a shell."""
     if len(line) <= width:
         return [line]
     indent = " " * (len(line) - len(line.lstrip()))
@@ -73,7 +73,7 @@ class Context(click.Context):
 
 
 class Option(click.Option):
-    """An option whose help lists the names it takes, and its limits where one would not guess them."""
+    """An option whose help lists its permitted names, and limits that are not obvious."""
 
     def get_help_record(self, ctx):
         record = super().get_help_record(ctx)
@@ -82,12 +82,12 @@ class Option(click.Option):
             return record
         term, text = record
         many = getattr(self.type, "name", "") in ("list", "names")
-        told = f"{'Some' if many else 'One'} of {', '.join(names)}."
-        said, gap, default = self.help.partition("  [default")  # where the default is none that click knows
-        return term, f"{said} {told}{gap}{default}{text.removeprefix(self.help)}"
+        listing = f"{'Some' if many else 'One'} of {', '.join(names)}."
+        phrase, gap, default = self.help.partition("  [default")  # a default that click does not know
+        return term, f"{phrase} {listing}{gap}{default}{text.removeprefix(self.help)}"
 
     def names(self):
-        """The names that the option takes, if it takes names."""
+        """The permitted names of the option; empty if its values are not names."""
         return getattr(getattr(self.type, "of", self.type), "choices", ())
 
     def get_help_extra(self, ctx):
@@ -103,7 +103,7 @@ class Option(click.Option):
 
 
 class Group(click.Group):
-    """A group whose commands have such help, and whose misspelt commands are answered with the nearest."""
+    """A group whose commands have such help; for a misspelt command it suggests the nearest name."""
 
     context_class = Context
 
@@ -127,17 +127,17 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
     def names_for(self, ctx, args):
-        """Return the names of the commands that there are for the words of a command line."""
+        """Return the names of the commands that are available for the words of a command line."""
         return self.list_commands(ctx)
 
 
 class LazyGroup(Group):
-    """A group that makes a command when it is called, and not to list it.
+    """A group that creates a command when it is called, not when it is listed.
 
     Args:
-        load: ``load(name)`` returns a command, None where there is none of that name.
-        summaries: ``summaries(words, silent)`` returns name -> what it does, in a line. words: of a command line, the
-            command's name first; they may bring commands with them. silent: whether errors on the way are ignored.
+        load: ``load(name)`` returns a command, or None if it has no such command.
+        summaries: ``summaries(words, silent)`` returns name -> its summary, one line. words: of a command line, the
+            command's name first; plugins named there may add commands. silent: whether to ignore errors.
     """
 
     def __init__(self, *args, load=None, summaries=None, **more):

@@ -1,4 +1,4 @@
-"""`dfanp info`: what this machine can do, and why it cannot do the rest."""
+"""`dfanp info`: versions, and which devices and kernels are usable."""
 
 import importlib.metadata
 import json
@@ -16,14 +16,14 @@ PACKAGES = ("numpy", "numba", "scipy", "scikit-learn", "matplotlib", "click", "p
 @click.command()
 @as_json
 def info(as_json):
-    """Show versions, devices, and what is usable and why not.
+    """Show versions, and which devices and kernels are usable; if not, why.
 
     \b
     Example: dfanp info
 
-    Output: the facts, a line each; with --json one object.
+    Output: one fact per line; with --json one object.
 
-    Exit status: 0, whatever is usable.
+    Exit status: 0, also if some are not usable.
 
     See also: dfanp data list.
     """

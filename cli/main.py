@@ -1,4 +1,4 @@
-"""The group of commands, and what a shell is told when one fails: one line on stderr and an exit code.
+"""The group of commands, and how a failure is reported: one line on stderr and an exit code.
 
 0 done, 1 failed, 2 bad usage, 130 interrupted.
 """
@@ -16,19 +16,19 @@ import click
 from .helping import LazyGroup
 from .notices import notices
 
-COMMANDS = {  # after those of the problems, in the order of the help, each with what it does
+COMMANDS = {  # in the order of the help, after those of the problems, with their summaries
     "tune": "Find the best settings: sweeps that survive interrupts.",
-    "results": "Show what came of a sweep.",
+    "results": "Show the results of a sweep.",
     "plot": "Draw runs and sweeps.",
-    "report": "Make one page about some runs.",
-    "represent": "Show what a hidden layer says about its inputs.",
-    "export": "Write a run's weights as PyTorch names them.",
+    "report": "Write an HTML report about runs.",
+    "represent": "Probe what a hidden layer represents.",
+    "export": "Export the weights of a run, with PyTorch's names.",
     "figure": "Train and draw figures of the thesis.",
-    "reproduce": "Train and draw all of them, with the table of results.",
+    "reproduce": "Train and draw all figures, with a table of results.",
     "data": "List and fetch data sets.",
-    "info": "Show what this machine can do.",
-    "bench": "Measure how fast it trains, against PyTorch and others.",
-    "completion": "Let the shell complete commands, options and names.",
+    "info": "Show versions, devices and usable kernels.",
+    "bench": "Measure the speed of training against PyTorch and others.",
+    "completion": "Print a script for completion in the shell.",
 }
 
 
@@ -39,7 +39,7 @@ def command(name):
 
 
 def load(name):
-    """Return the command called `name`, of COMMANDS or of a problem; None if there is none."""
+    """Return the command called `name`, of COMMANDS or of a problem, or None."""
     if name in COMMANDS:
         return command(name)
     from . import problem
@@ -48,12 +48,13 @@ def load(name):
 
 
 def summaries(words, silent):
-    """Return name -> what it does, of every command, those of the problems first.
+    """Return name -> summary of every command, those of the problems first.
 
     For a command line that calls another command, problems are not looked up.
 
     Args:
-        words: of a command line: a command's name, and what follows. silent: see ``problem.problems``.
+        words: of a command line: a command's name, and what follows.
+        silent: see ``problem.problems``.
     """
     if words and words[0] in COMMANDS:
         return COMMANDS
@@ -78,7 +79,7 @@ def summaries(words, silent):
 def cli():
     """Train neural networks by backpropagation, feedback alignment and direct feedback alignment.
 
-    `dfanp COMMAND --help` tells all about a command. Results go to stdout, progress and messages to stderr.
+    `dfanp COMMAND --help` describes a command. Results go to stdout, progress and messages to stderr.
 
     \b
     Examples:
@@ -92,14 +93,22 @@ def cli():
 
 
 class Interrupted(Exception):
-    """The user stopped the command; the text says what was kept."""
+    """The user stopped the command; the text says what was saved."""
 
 
 def main(args=None):
-    """Run the command line and exit. SIGTERM, and SIGHUP of a terminal that closes, end it as Ctrl-C does, unless they are ignored."""
+    """Run the command line and exit.
+
+    SIGTERM, and SIGHUP of a terminal that closes, end it as Ctrl-C does, unless they are ignored.
+    """
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # a command reports itself, in a line, what its user should know
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # as dfanp.signals has them, which takes NumPy
+        warnings.simplefilter("ignore")  # commands report in one line what their user should know
+    for name in (
+        "SIGINT",
+        "SIGTERM",
+        "SIGHUP",
+        "SIGBREAK",
+    ):  # those of dfanp.system.signals, whose import would load NumPy
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
             signal.signal(getattr(signal, name), interrupt)
     sys.exit(run(args))
@@ -117,21 +126,21 @@ interrupted = False  # whether ``interrupt`` was called
 
 
 def check_interrupted():
-    """Raise the KeyboardInterrupt of ``interrupt`` once more: where it came while a module was loaded, it may have got lost."""
+    """Raise the KeyboardInterrupt of ``interrupt`` again, which may be swallowed while a module is loaded."""
     if interrupted:
         raise KeyboardInterrupt
 
 
 def run(args=None):
-    """Run the command line; return its exit code. Whatever goes wrong is one line on stderr."""
-    # A stream that was closed from outside is None, and one may not know all our characters.
+    """Run the command line; return its exit code. Every error is reported as one line on stderr."""
+    # A stream that was closed from outside is None, and a stream may not be able to encode all characters.
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
         if "_DFANP_COMPLETE" in os.environ:
-            from . import completion  # noqa: F401  (tells click how bash is answered)
+            from . import completion  # noqa: F401  (registers the completion of bash)
         with notices():
             code = cli.main(args, prog_name="dfanp", standalone_mode=False) or 0
         sys.stdout.flush()
@@ -148,7 +157,7 @@ def run(args=None):
         complain(f"interrupted{'; ' + str(stop) if str(stop) else ''}")
         return 130
     except BrokenPipeError:
-        # Who read our output has left; that is no failure worth a word, but not a success either.
+        # The reader of stdout has closed it: not a failure worth a message, but not a success either.
         flush_or_hush()
         return 1
     except OSError as error:
@@ -160,27 +169,34 @@ def run(args=None):
         complain(f"out of memory ({error}); smaller --hidden, --batch-size or --repeats take less")
         return 1
     except (ValueError, ArithmeticError) as error:
-        # What a command has read is not what can be computed with. What it was given is a usage error (options.usage_errors).
+        # A value that the command has read cannot be used. A bad argument is a usage error (options.usage_errors).
         return refused(error)
     except Exception as error:
         from dfanp.errors import DfanpError
         from dfanp.plugins import blame
 
-        line = str(error) if isinstance(error, DfanpError) else blame(error)
+        line = str(error) if isinstance(error, DfanpError) else blame(error) or gpu_line(error)
         if line is None:
             raise
         complain(line)
         return 1
 
 
+def gpu_line(error):
+    """Return a line on an error of the GPU's; None for any other."""
+    from dfanp.backend import gpu_failure
+
+    return gpu_failure(error)
+
+
 def refused(error):
-    """Say what is wrong with a value that no option gave, and return the exit code."""
+    """Report a bad value that does not come from an option, and return the exit code."""
     complain(str(error) or type(error).__name__)
     return 1
 
 
 def no_option(error):
-    """Return a line about an option that there is not, in the words of other misspelt names."""
+    """Return a line about an unknown option, with the nearest known one."""
     from dfanp.errors import nearest
 
     known = [
@@ -190,7 +206,7 @@ def no_option(error):
 
 
 def flush_or_hush():
-    """Flush stdout; where that is impossible, point it at nothing, so that Python does not complain again at its exit."""
+    """Flush stdout; if that fails, redirect it to /dev/null, so that Python does not complain again at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -198,7 +214,7 @@ def flush_or_hush():
 
 
 def hush_if_gone():
-    """Point stdout and stderr at nothing where they lead to a terminal that has closed: last words are then no error."""
+    """Redirect stdout and stderr to /dev/null if their terminal has closed, so that final messages cause no error."""
     for stream in (1, 2):
         try:
             os.write(stream, b"")
@@ -207,7 +223,7 @@ def hush_if_gone():
 
 
 def complain(message):
-    """Print one line on stderr, if anybody still reads it."""
+    """Print one line on stderr, if it is still open."""
     from .terminal import bad, echo
 
     with contextlib.suppress(OSError):

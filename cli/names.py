@@ -1,6 +1,6 @@
-"""Option types whose values are names: a misspelt one is answered with the nearest, and the shell completes them.
+"""Option types whose values are names: for a misspelt one they suggest the nearest, and the shell completes them.
 
-The names are tables of the library. It is imported when they are asked for: to list commands and options it is not.
+The names are in tables of the library, which is imported only when they are needed, not to list commands and options.
 """
 
 import importlib
@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 
 def completing(ctx):
-    """Whether the words before the cursor are read, to complete the last one: whatever they say is right."""
+    """Whether the command line is parsed for completion, where every value is accepted."""
     return ctx is not None and ctx.resilient_parsing
 
 
@@ -19,7 +19,7 @@ class Name(click.Choice):
 
     Args:
         names: names that are known here.
-        table: of more of them: where the library has them, such as "rules.RULES"; a function that returns them; or a
+        table: further names: their place in the library, such as "rules.RULES"; a function that returns them; or a
             tuple.
     """
 
@@ -35,7 +35,7 @@ class Name(click.Choice):
         return (*self.names, *(found() if callable(found) else found))
 
     def get_metavar(self, param, ctx=None):
-        return "NAME"  # which ones, the help says
+        return "NAME"  # the help lists them
 
     def convert(self, value, param, ctx):
         if completing(ctx) or value in self.choices:
@@ -61,7 +61,7 @@ def last_of(of, separator, ctx, param, incomplete):
 
 
 class Names(Name):
-    """A list of names from a set, such as sgd,adam; each once."""
+    """A list of names from a set, such as sgd,adam; duplicates are removed."""
 
     name = "names"
 
@@ -78,7 +78,7 @@ class Names(Name):
 
 
 class Word(Name):
-    """One of some words, each of which stands for a value.
+    """One of several words, each with a value.
 
     Args:
         words: word -> value.
@@ -94,7 +94,7 @@ class Word(Name):
 
 
 class Parsed(Name):
-    """A name that more may follow, after colons: adam:beta1=0.8.
+    """A name and its parameters, separated by colons: adam:beta1=0.8.
 
     Args:
         table: see ``Name``. parse, parameters: see ``dfanp.problems.fields.setting``.
@@ -127,7 +127,7 @@ class Parsed(Name):
 
 
 class Setting(click.ParamType):
-    """The name of a setting: those of a run, of any problem. What it is checked against, the command knows: a sweep's own."""
+    """The name of a setting, of any problem. The command checks it against the settings of its sweep."""
 
     def __init__(self, name, after=""):
         self.name, self.after = name, after

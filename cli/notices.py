@@ -1,4 +1,4 @@
-"""What the library warns of, for people: a line each on stderr, and nothing with --quiet."""
+"""Warnings of the library, one line each on stderr; none with --quiet."""
 
 import contextlib
 import warnings
@@ -8,7 +8,7 @@ import click
 
 @contextlib.contextmanager
 def notices():
-    """Within the block warnings of dfanp are shown so; those of others as Python shows them."""
+    """Within the block, show warnings of dfanp as notices; those of other packages stay as they are."""
     with warnings.catch_warnings():
         others = warnings.showwarning
 

@@ -70,7 +70,7 @@ def usage_errors():
 
 @contextlib.contextmanager
 def drawing(path):
-    """Turn whatever goes wrong with the picture `path` into a DfanpError of one line: a broken font, a full disk."""
+    """Turn any error in drawing `path` (a broken font, a full disk) into a DfanpError of one line."""
     from dfanp import DfanpError
 
     try:
@@ -82,7 +82,7 @@ def drawing(path):
 
 
 def options(*each):
-    """Return a decorator that gives a command some options, in their order."""
+    """Return a decorator that adds options to a command, in their order."""
 
     def decorate(command):
         for one in reversed(each):
@@ -96,7 +96,7 @@ class Place(click.Path):
     """A path that the library reads or writes, a leading ~ expanded; the shell completes it.
 
     Args:
-        kind: "dir", "file" or "path" (either), for what is there already.
+        kind: "dir", "file" or "path" (either), if the path exists.
     """
 
     def __init__(self, kind="path"):
@@ -136,13 +136,13 @@ data_dir = option(
     envvar="DFANP_DATA",
     show_envvar=True,
     metavar="DIR",
-    help="Folder that has the data set's IDX files, itself, in a folder of its name, or as torchvision keeps them."
+    help="Folder with the data set's IDX files, directly, in a folder of its name, or in torchvision's layout."
     "  [default: the cache]",
 )
 
 
 def load_plugins(ctx, param, paths):
-    """Load the files of --plugin, and what the experiments as they were published have beyond dfanp's own."""
+    """Load the files of --plugin, and the additional definitions of the published experiments."""
     if ctx.resilient_parsing and not paths:
         return
     from dfanp import plugins
@@ -165,12 +165,12 @@ plugin = option(
     help="Load your own rules, activations, losses, optimizers and problems from this file; may be repeated.",
 )
 as_json = option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")
-quiet = option("--quiet", is_flag=True, help="Nothing on stderr but errors.")
+quiet = option("--quiet", is_flag=True, help="Print nothing on stderr except errors.")
 threads = lambda help: option("--threads", type=THREADS, help=help)
 
 
 class Grid(click.ParamType):
-    """Values of another type: one, a list, or for numbers a range."""
+    """One or more values of another type: a value, a list, or (of numbers) a range."""
 
     def __init__(self, of, separator=","):
         self.of, self.separator, self.name = of, separator, "list"
@@ -178,7 +178,7 @@ class Grid(click.ParamType):
     def convert(self, value, param, ctx):
         if completing(ctx) or (isinstance(value, tuple) and self.separator == ","):
             return value
-        from dfanp.grids import values
+        from dfanp.sweeps.grids import values
 
         try:
             if self.separator != "," or isinstance(self.of, click.Choice):  # names have no ranges

@@ -1,8 +1,10 @@
-"""`dfanp plot`: pictures of runs and sweeps that are kept in folders."""
+"""`dfanp plot`: pictures of saved runs and sweeps."""
 
 from pathlib import Path
 
 import click
+
+from dfanp.measures import LAST
 
 from .names import Name
 from .options import Place, Whole, drawing, option, plugin, usage_errors
@@ -15,15 +17,21 @@ from .options import Place, Whole, drawing, option, plugin, usage_errors
     "--x",
     type=Name(["auto", "epoch", "lr"]),
     default="auto",
-    help="Accuracy over the epochs (at the best rate of each setting), or against the learning rate; auto: the rate, "
-    "where there are several.",
+    help="Draw over the epochs (at the best rate of each setting), or against the learning rate; auto: the rate, "
+    "if there are several.",
 )
-@option("--last", type=Whole(min=1), default=10, help="Against the rate: the mean of so many last epochs.")
+@option("--last", type=Whole(min=1), default=LAST, help="Number of last epochs whose mean is drawn against the rate.")
+@option(
+    "--measure",
+    type=Name(table="measures.MEASURES"),
+    default="test_accuracy",
+    help="Measure to draw: an accuracy, a loss, or one that a plugin registers.",
+)
 @plugin
-def plot(folders, out, x, last):
-    """Draw runs and sweeps: means over the seeds, with 95 % intervals, a curve for each setting.
+def plot(folders, out, x, last, measure):
+    """Draw runs and sweeps: means over the seeds with 95 % intervals, one curve per setting.
 
-    DIR... are folders that the --out of `dfanp parity`, `dfanp synthetic` or `dfanp tune` made; a run may be unfinished.
+    DIR... are folders made by --out of `dfanp parity`, `dfanp synthetic` or `dfanp tune`; runs may be unfinished.
 
     \b
     Examples:
@@ -32,12 +40,14 @@ def plot(folders, out, x, last):
 
     Files: reads each DIR; writes the picture of --out.
 
-    Output: a line that says what was written.
+    Output: one line about the file written.
 
     See also: dfanp results, dfanp tune.
     """
-    from dfanp import DfanpError, plots, tuning
-    from dfanp.grids import varied
+    from dfanp import DfanpError
+    from dfanp.reports import plots
+    from dfanp.sweeps import tuning
+    from dfanp.sweeps.grids import varied
 
     with usage_errors():
         path = plots.checked_file(out)
@@ -46,18 +56,18 @@ def plot(folders, out, x, last):
         raise DfanpError(f"{', '.join(folders)}: there is no finished run to draw")
     if x == "auto":
         x = "lr" if "lr" in varied([result.config for result in results]) else "epoch"
-    shown = tuning.candidates(results, last) if x == "lr" else best_rates(results, last)
+    shown = tuning.candidates(results, last, measure) if x == "lr" else best_rates(results, last)
     with drawing(path):
         if x == "lr":
-            plots.draw_rates(shown, path, f"mean accuracy of the last {last} epochs")
+            plots.draw_rates(shown, path, measure, last)
         else:
-            plots.draw_curves(shown, path)
+            plots.draw_curves(shown, path, measure)
     click.echo(f"wrote {path}")
 
 
 def best_rates(results, last):
-    """Return the Results with the best rate of each group that has several: curves of the others would hide it."""
-    from dfanp import tuning
+    """Return the Results with the best rate of each group: curves of its other rates would hide it."""
+    from dfanp.sweeps import tuning
 
     found = tuning.candidates(results, last)
     groups = tuning.grouped(found, tuning.axes(found)).values()
@@ -68,8 +78,9 @@ def best_rates(results, last):
 def read(folder):
     """Return the Results in a folder: of a sweep, or of a run (also an unfinished one)."""
     from dfanp import DfanpError
-    from dfanp.reported import checked_log
-    from dfanp.store import Result, Store, key_of
+    from dfanp.reports.run_report import checked_log
+    from dfanp.runs.history import by_seed
+    from dfanp.runs.store import Result, Store, key_of
 
     folder = Path(folder)
     if (folder / "store.jsonl").exists():
@@ -78,12 +89,8 @@ def read(folder):
     if not (folder / "config.json").exists():
         raise DfanpError(f"{folder}: holds neither a run (config.json) nor a sweep (store.jsonl)")
     run, _, log = checked_log(folder)
-    config, by_seed = run["config"], {}
-    for row in log:
-        by_seed.setdefault(row["seed"], []).append(row)
-    found = []
-    for seed, rows in by_seed.items():
+    config, found = run["config"], []
+    for seed, history in by_seed(log).items():
         own = {name: value for name, value in config.items() if name != "repeats"} | {"seed": seed, "repeats": 1}
-        diverged = rows[-1].get("status") == "diverged"
-        found.append(Result(key_of(own), own, "diverged" if diverged else "done", rows))
+        found.append(Result(key_of(own), own, "diverged" if history.diverged else "done", history.rows))
     return found

@@ -1,4 +1,4 @@
-"""`dfanp NAME`: a command for each problem, made of the class of its settings."""
+"""`dfanp NAME`: a command for each problem, derived from the class of its settings."""
 
 import contextlib
 import inspect
@@ -18,13 +18,13 @@ from .running import checked_files, run_options, train
 FILES = """
 Files: --out saves a run in DIR: config.json (its settings, the SHA-256 of its data, versions), log.jsonl (one line
 per epoch and seed), timings.jsonl and checkpoint.npz. The same command resumes it, and ends with the same bytes as if
-it had never stopped; so does one with more --epochs. With fewer than it has, or other settings, it is refused."""
+it had never stopped; a larger --epochs continues it. Fewer epochs than it has, or other settings, are refused."""
 DATA = " MNIST is read from --data-dir or from the cache (see `dfanp data`)."
 REST = """
 Output: a table with one row per seed, and with --repeats the mean and its 95 % interval; with --json one object:
 config, environment, runs, summary. On stderr the data, the learning rate, the device and the progress.
 
-Exit status: a run that diverges (a loss that is not finite) has failed.
+Exit status: 1 if the run diverged (its loss is not finite).
 """
 
 
@@ -33,7 +33,7 @@ def problems(words=(), silent=False):
 
     Args:
         words: of a command line, which may name plugins; DFANP_PLUGINS names others.
-        silent: whether a plugin that fails is left out.
+        silent: whether to skip plugins that fail.
     """
     if os.environ.get("DFANP_PLUGINS") or any(word.startswith("--plugin") for word in words):
         reads = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -44,12 +44,12 @@ def problems(words=(), silent=False):
 
 
 def summary(kind):
-    """Return a line about its command."""
+    """Return the summary of its command."""
     return f"Train on {kind.about}."
 
 
 def examples(kind, command):
-    """Return a paragraph: the examples of a problem that begin with a command, or else that command alone."""
+    """Return a paragraph of examples: those of the problem that begin with `command`, or else `command` itself."""
     lines = [line for line in kind.examples if line.startswith(f"{command} ")] or [command]
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
@@ -61,7 +61,7 @@ def command(kind):
 
 @cache
 def command_of(variants):
-    """Return the command for the classes of settings of a problem; plugins may bring more of them."""
+    """Return the command for the classes of settings of a problem; plugins may add classes."""
     kind, *_ = variants
     parts = (
         inspect.cleandoc(kind.__doc__),
@@ -77,7 +77,7 @@ def command_of(variants):
 
 
 def run(kind, out, threads, plot, as_json, quiet, data_dir=None, **given):
-    """Train the run that options mean; return the exit code."""
+    """Train the run that the options describe; return the exit code."""
     from dfanp.settings import made
 
     def say(message):
@@ -89,9 +89,7 @@ def run(kind, out, threads, plot, as_json, quiet, data_dir=None, **given):
         lists = kind.decided(lists_of(kind, given), data_dir)
         for name, values in lists.items():
             if len(values) > 1:
-                raise ValueError(
-                    f"{given[name]!r} stands for {len(values)} values of {name}: `dfanp tune {kind.name}` takes it"
-                )
+                raise ValueError(f"{given[name]!r} is {len(values)} values of {name}; use `dfanp tune {kind.name}`")
         settings = made(kind, **{"lr": 1.0} | {name: values[0] for name, values in lists.items()})
     dataset = settings.dataset(data_dir)
     if dataset is not None:
@@ -106,9 +104,11 @@ def run(kind, out, threads, plot, as_json, quiet, data_dir=None, **given):
 
 
 def say_data(name, chosen, say):
-    """Say which data set is used, and where it was chosen, how to have the other."""
+    """Report the data set; if it was chosen automatically, also how to get MNIST."""
     from dfanp.problems import datasets
 
     say(f"data      {datasets.TITLES.get(name, name)}")
     if chosen and name == "digits":
-        say("          (MNIST is not here: `dfanp data fetch mnist` gets it, --data-dir names a folder that has it)")
+        say(
+            "          (no MNIST found: `dfanp data fetch mnist` downloads it, --data-dir names a folder that has it)"
+        )

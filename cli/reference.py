@@ -1,7 +1,7 @@
 """The reference of the command line, generated from the commands: ``python -m dfanp_cli.reference > cli/README.md``.
 
-The end of a command's docstring may have paragraphs that begin with one of SECTIONS. A paragraph that begins with an argument's name
-describes that argument.
+The end of a command's docstring may have paragraphs that begin with one of SECTIONS. A paragraph that begins with an
+argument's name describes that argument.
 """
 
 import inspect
@@ -66,7 +66,7 @@ def leaves(command, *path):
 
 
 def paragraphs(command):
-    """Return the paragraphs of a docstring, each a text without line ends; those that are not to be filled begin with ``\\b``."""
+    """Return the paragraphs of a docstring, each a text without line ends; preformatted ones begin with ``\\b``."""
     texts = inspect.cleandoc(command.help or "").split("\n\n")
     return [text if text.startswith("\b") else " ".join(text.split()) for text in texts]
 
@@ -106,7 +106,7 @@ def section(path, command):
 
 
 def sorted_paragraphs(command):
-    """Return the paragraphs of a docstring: the text, those about an argument as (name, text), title -> text of the SECTIONS."""
+    """Return the paragraphs of a docstring: the text, (name, text) of arguments, and title -> text of the SECTIONS."""
     arguments = {
         param.make_metavar(click.Context(command)) for param in command.params if isinstance(param, click.Argument)
     }

@@ -1,4 +1,4 @@
-"""`dfanp report`: one page about some runs."""
+"""`dfanp report`: an HTML report about runs."""
 
 import click
 
@@ -7,18 +7,18 @@ from .options import Place, data_dir, option, plugin, quiet, usage_errors
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=Place())
-@option("--out", required=True, type=Place("file"), metavar="FILE", help="The page: an .html file.")
-@option("--title", metavar="TEXT", help="Of the page.  [default: the problem and the methods]")
+@option("--out", required=True, type=Place("file"), metavar="FILE", help="File to write, .html.")
+@option("--title", metavar="TEXT", help="Title of the page.  [default: the problem and the methods]")
 @data_dir
 @plugin
 @quiet
 def report(runs, out, title, data_dir, quiet):
-    """Make one page about some runs: an HTML file that is whole in itself.
+    """Write a self-contained HTML report about runs.
 
-    RUN... are folders that the --out of `dfanp parity` or `dfanp synthetic` made; a run may be unfinished.
+    RUN... are folders made by --out of `dfanp parity` or `dfanp synthetic`; a run may be unfinished.
 
-    The page has their settings, curves with 95 % intervals, alignment, first-layer weights as images, and the confusion of what they say of
-    their last test set. It loads nothing, can be sent as it is, and is readable on a phone and in the dark.
+    The page has their settings, curves with 95 % intervals, alignment, first-layer weights as images, and confusion
+    matrices on their last test set. It loads nothing else, and is readable on a phone and in dark mode.
 
     \b
     Examples:
@@ -27,11 +27,11 @@ def report(runs, out, title, data_dir, quiet):
 
     Files: reads each RUN; writes the page of --out.
 
-    Output: a line that says what was written; on stderr what a run lacks for a part of the page.
+    Output: one line about the file written; on stderr the parts that are missing, and why.
 
     See also: dfanp plot, dfanp represent.
     """
-    from dfanp import plots, report
+    from dfanp.reports import plots, report
 
     with usage_errors():
         plots.checked_file(out, "report", report.FORMATS)

@@ -8,22 +8,22 @@ from .reproducing import reproduce_tasks, reproduction_options
 @click.command(context_settings={"show_default": True})
 @reproduction_options
 def reproduce(**given):
-    """Train all figures of Demirbilek 2021 and what it leaves to future work; draw them, and print the table of results.
+    """Train and draw all figures of Demirbilek 2021 and of its future work, and print the table of results.
 
     Published and corrected, three seeds each, on MNIST. After an interrupt the same command resumes it.
 
     \b
     Examples:
       dfanp reproduce          # an hour or two on two cores
-      dfanp reproduce --quick  # minutes: whether it works, not what it shows
+      dfanp reproduce --quick  # minutes, to check that everything works
 
-    Files: in --out, records/ (a .json for each figure and mode), figures/ (a .svg and a .png of each), table.md, and the store of the
-    sweep.
+    Files: in --out, records/ (one .json per figure and mode), figures/ (one .svg and one .png each), table.md, and
+    the store of the sweep.
 
-    Output: the table of published and reproduced results in Markdown (none with --quick); with --json one object: figures, table,
-    missing. Progress on stderr.
+    Output: the table of published and reproduced results in Markdown (none with --quick); with --json one object:
+    figures, table, missing. Progress on stderr.
 
-    Exit status: 1 if runs failed; the figures that have all of theirs are drawn.
+    Exit status: 1 if runs failed; figures whose runs are complete are drawn.
 
     See also: dfanp figure, dfanp data fetch.
     """

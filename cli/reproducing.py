@@ -1,4 +1,4 @@
-"""What `dfanp figure` and `dfanp reproduce` share: options, the sweep, the pictures, the table."""
+"""Shared by `dfanp figure` and `dfanp reproduce`: options, the sweep, the pictures, the table."""
 
 import json
 import sys
@@ -13,16 +13,16 @@ from .sweeping import follow
 FULL, QUICK = "reproduced", "reproduced-quick"
 
 reproduction_options = options(
-    option("--quick", is_flag=True, help="The embedded digits and few epochs: whether it works, not what it shows."),
+    option("--quick", is_flag=True, help="Use the embedded digits and few epochs, to check that everything works."),
     option(
         "--out",
         type=Place("dir"),
         metavar="DIR",
-        help=f"Results, records and figures; what is there is not run again.  [default: {FULL}, or {QUICK}]",
+        help=f"Save results, records and figures in this folder; resume it if it exists.  [default: {FULL}, or {QUICK}]",
     ),
     data_dir,
-    option("--workers", type=Whole(1, 1024), help="Processes that train.  [default: one a core]"),
-    threads("Of each worker.  [default: the cores, divided]"),
+    option("--workers", type=Whole(1, 1024), help="Number of worker processes.  [default: one per core]"),
+    threads("Number of threads of each worker.  [default: the cores, divided among the workers]"),
     option("--cluster", metavar="ADDRESS", help="Train on the workers of this Dask scheduler, tcp://host:port."),
     *where_options,
     plugin,
@@ -35,11 +35,12 @@ def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, devi
     """Train, write and draw a list of (Experiment, mode); return the exit code."""
     from dfanp_figures.draw import draw, read, title
 
-    from dfanp import Backend, plots
+    from dfanp import Backend
     from dfanp.backend import usable_cores
     from dfanp.experiments import experiment, table
     from dfanp.experiments.reproduce import Reproduction
-    from dfanp.records import write_whole
+    from dfanp.files.whole import write_whole
+    from dfanp.reports import plots
 
     if out == "":
         raise click.UsageError("--out names no folder")
@@ -49,7 +50,7 @@ def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, devi
             click.echo(text, err=True)
 
     with plots.drawing("the figures"):
-        pass  # where Matplotlib does not work, nobody trains for it
+        pass  # fails before training if Matplotlib does not work
     scale = (experiment.quick if quick else experiment.full)(kernels, Backend(device).device)
     out = Path(out or (QUICK if quick else FULL))
     if workers is None and not cluster:  # one worker fills a GPU
@@ -68,16 +69,16 @@ def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, devi
             draw(records[-1], out / "figures")
             say(f"figure {each.name:10} {mode:9}  {title(records[-1])}")
     rows = table.rows(records)
-    told = table.markdown(rows)
+    text = table.markdown(rows)
     if rows:
-        write_whole(out / "table.md", lambda file: file.write(f"{told}\n".encode()))
+        write_whole(out / "table.md", lambda file: file.write(f"{text}\n".encode()))
     if as_json:
         named = [row._asdict() | {"inside": row.inside} for row in rows]
         click.echo(json.dumps({"figures": records, "table": named, "missing": missing}, allow_nan=False))
     elif rows:
-        click.echo(told)
+        click.echo(text)
     say(f"wrote {out / 'records'}, {out / 'figures'}{f' and {out}/table.md' if rows else ''}")
     for name in missing:
-        click.echo(f"missing: figure {name}, since runs of it failed (`dfanp results {out}` says which)")
+        click.echo(f"missing: figure {name}, because runs of it failed (see `dfanp results {out}`)")
     sys.stdout.flush()
     return 1 if failed or missing else 0

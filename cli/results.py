@@ -1,4 +1,4 @@
-"""`dfanp results`: what came of a sweep, as a table, CSV or JSON."""
+"""`dfanp results`: the results of a sweep, as a table, CSV or JSON."""
 
 import csv
 import io
@@ -7,6 +7,7 @@ import json
 import click
 
 from dfanp.checks import is_number
+from dfanp.measures import LAST
 
 from .names import Setting
 from .options import Place, Whole, as_json, option
@@ -22,21 +23,21 @@ COLUMNS = ("epochs done", "test accuracy", "score", "seconds", "status")
     multiple=True,
     type=Setting("name=value", after="="),
     metavar="NAME=VALUE",
-    help="Only runs with this setting; may be repeated.",
+    help="Show only runs with this setting; may be repeated.",
 )
 @option(
     "--group-by",
     type=Setting("names"),
     metavar="NAMES",
-    help="A row for each combination of these settings, such as method,opt.",
+    help="Print one row per combination of these settings, such as method,opt.",
 )
-@option("--last", type=Whole(min=1), default=10, help="Score by the mean of so many last epochs.")
+@option("--last", type=Whole(min=1), default=LAST, help="Number of last epochs whose mean is the score.")
 @option("--csv", "as_csv", is_flag=True, help="Print CSV: one row per run (or group), all settings.")
 @as_json
 def results(folder, where, group_by, last, as_csv, as_json):
-    """Show the runs of a sweep: of the settings, those that differ.
+    """Show the runs of a sweep, with the settings that differ.
 
-    DIR is a folder that the --out of `dfanp tune`, `dfanp figure` or `dfanp reproduce` made; also while it runs.
+    DIR is a folder made by --out of `dfanp tune`, `dfanp figure` or `dfanp reproduce`, also while that command runs.
 
     \b
     Examples:
@@ -48,15 +49,15 @@ def results(folder, where, group_by, last, as_csv, as_json):
 
     Output: a table (if it is wider than the terminal, one entry per run), CSV, or with --json a list of objects.
 
-    Exit status: 0 also where runs diverged or failed, which their status says.
+    Exit status: 0, also if runs diverged or failed (see their status).
 
     See also: dfanp tune, dfanp plot.
     """
-    from dfanp.grids import varied
-    from dfanp.store import Store
+    from dfanp.runs.store import Store
+    from dfanp.sweeps.grids import varied
 
     if as_csv and as_json:
-        raise click.UsageError("--csv and --json are two answers: ask for one")
+        raise click.UsageError("--csv and --json exclude each other: give one")
     with Store(folder) as store:
         rows = [row_of(result, store.seconds.get(result.key), last) for result in store.results.values()]
         for config, why in store.failures.values():
@@ -83,22 +84,22 @@ def results(folder, where, group_by, last, as_csv, as_json):
     else:
         head = [*names, *found]
         style = lambda name, cell: status(cell) if name == "status" else cell
-        told = [[style(name, shown(cell)) for name, cell in zip(head, row, strict=True)] for row in body]
-        echo("\n".join(table(head, told)))
+        cells = [[style(name, shown(cell)) for name, cell in zip(head, row, strict=True)] for row in body]
+        echo("\n".join(table(head, cells)))
 
 
 def row_of(result, seconds, last):
     """Return the row of a Result."""
-    from dfanp.tuning import score
+    from dfanp.sweeps.tuning import score
 
-    tests = result.accuracies()
-    values = (len(tests), tests[-1] if tests else None, score(result, last), seconds, result.status)
+    history = result.history
+    values = (len(history.measured), history.last(), score(result, last), seconds, result.status)
     return {"config": result.config, **dict(zip(COLUMNS, values, strict=True))}
 
 
 def groups(rows, names):
     """Return a row for each combination of the settings `names`."""
-    from dfanp.intervals import mean_interval
+    from dfanp.analysis.intervals import mean_interval
 
     together = {}
     for row in rows:
@@ -115,7 +116,7 @@ def groups(rows, names):
 
 
 def filters(where, known):
-    """Return name -> values (of one of them a config must have it), for texts NAME=VALUE."""
+    """Return name -> Values, of which a config must have one, from texts NAME=VALUE."""
     wanted = {}
     for text in where:
         name, equals, value = text.partition("=")
@@ -127,26 +128,26 @@ def filters(where, known):
 
 
 def none_such(rows, wanted):
-    """Return a line about filters that no run passes: the values there are, of the first that none has."""
+    """Return a line about filters that no run passes, with the existing values for the first such filter."""
     from dfanp.errors import nearest
 
     for name, values in wanted.items():
         there = list(dict.fromkeys(shown(row["config"].get(name)) for row in rows))
         if not any(row["config"].get(name) in values for row in rows):
             text = ", ".join(f"{name}={one}" for one in values.texts)
-            return f"no run has {text}: there is {', '.join(there[:20])}{nearest(values.texts[0], there)}"
+            return f"no run has {text}; existing values are {', '.join(there[:20])}{nearest(values.texts[0], there)}"
     return "no run has all of these settings"
 
 
 class Values:
-    """The values that a text may mean: a word, a number, true, a list of numbers."""
+    """A set of values, given as texts: words, numbers, true, lists of numbers."""
 
     def __init__(self, texts):
         self.texts = texts
 
     def __contains__(self, value):
-        told = ",".join(map(str, value)) if isinstance(value, list) else value
-        same = lambda text: str(told).lower() == text.lower() or (is_number(told) and as_number(text) == told)
+        plain = ",".join(map(str, value)) if isinstance(value, list) else value
+        same = lambda text: str(plain).lower() == text.lower() or (is_number(plain) and as_number(text) == plain)
         return any(map(same, self.texts))
 
 
@@ -158,7 +159,7 @@ def as_number(text):
 
 
 def checked(names, known):
-    """Return names of settings; a usage error says which one is none."""
+    """Return names of settings; a usage error names one that is unknown."""
     from dfanp.errors import nearest
 
     for name in names:
@@ -168,7 +169,7 @@ def checked(names, known):
 
 
 def shown(cell):
-    """Return a cell for people."""
+    """Return a cell as text, numbers rounded."""
     if cell is None:
         return "-"
     if isinstance(cell, list):
@@ -177,5 +178,5 @@ def shown(cell):
 
 
 def plain(row):
-    """Return the cells of a row for a machine: every digit."""
+    """Return the cells of a row with all digits, for CSV."""
     return [",".join(map(str, cell)) if isinstance(cell, list) else cell for cell in row]

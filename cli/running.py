@@ -1,4 +1,4 @@
-"""How a command trains one run: its options besides the settings, its progress, and what it says at its end."""
+"""How a command trains one run: its further options, its progress, and its summary."""
 
 import json
 import sys
@@ -6,11 +6,13 @@ import warnings
 
 import click
 
+from dfanp import measures
+
 from .main import Interrupted, check_interrupted
 from .options import Place, as_json, drawing, option, quiet, threads, usage_errors
 from .terminal import bar, echo, moves, status, table, wrapped
 
-MANY = 50  # epochs; of more, a line a second is told
+MANY = 50  # epochs; for more, one line per second is printed
 
 
 run_options = (
@@ -19,7 +21,7 @@ run_options = (
         "--out",
         type=Place("dir"),
         metavar="DIR",
-        help="Keep the run in this folder; resume it if it exists.",
+        help="Save the run in this folder; resume it if it exists.",
     ),
     option("--plot", type=Place("file"), metavar="FILE", help="Draw the curves to a .png, .svg or .pdf."),
     as_json,
@@ -28,8 +30,8 @@ run_options = (
 
 
 def checked_files(out, plot):
-    """Return the picture's path (None without one); bad usage if one of them cannot be."""
-    from dfanp import plots
+    """Return the picture's path (None without one); a usage error if `out` or `plot` is invalid."""
+    from dfanp.reports import plots
 
     if out == "":
         raise click.UsageError("--out names no folder")
@@ -38,9 +40,10 @@ def checked_files(out, plot):
 
 
 def train(settings, out, threads, dataset, plot, as_json, quiet):
-    """Train the run of `settings`, say how it goes and what came of it; return the exit code."""
-    from dfanp import KernelWarning, plots
-    from dfanp.runs import Run
+    """Train the run of `settings`, print its progress and its outcome; return the exit code."""
+    from dfanp import KernelWarning
+    from dfanp.reports import plots
+    from dfanp.runs.run import Run
 
     def say(message):
         if not quiet:
@@ -49,24 +52,26 @@ def train(settings, out, threads, dataset, plot, as_json, quiet):
     with usage_errors():
         run = Run(settings, out, threads, dataset)
     with run, warnings.catch_warnings():
-        warnings.simplefilter("ignore", KernelWarning)  # said below, in a line
+        warnings.simplefilter("ignore", KernelWarning)  # printed below as notes
         backend = run.training.backend
         threads = f", {backend.threads} threads" if backend.threads else ""
         say(f"device    {backend.device} ({backend.name}, {backend.kernels.name} kernels{threads})")
         if run.rows:
-            say(f"resuming  {out} after epoch {run.kept}")
+            say(f"resuming  {out} after epoch {run.saved}")
         for note in backend.kernels.notes:
-            say(f"          ({note}: the definition is computed instead)")
+            say(f"          ({note}: the reference implementation is used instead)")
         for what, now in run.changed.items():
             if what == "threads":
-                say(f"          (on {backend.threads} BLAS threads, as it began)")
+                say(f"          (on {backend.threads} BLAS threads, as at its first start)")
             else:
-                say(f"          (it began with {what} {run.environment.get(what)}, now {now}: last bits may differ)")
+                say(
+                    f"          ({what} was {run.environment.get(what)} at its first start, now {now}: the last bits may differ)"
+                )
         try:
             follow(run, quiet)
         except KeyboardInterrupt:
-            kept = f"{run.kept} epochs are in {out}: the same command goes on from there"
-            raise Interrupted(kept if out else "nothing was kept (--out DIR keeps a run)") from None
+            saved = f"{run.saved} epochs are in {out}: the same command resumes there"
+            raise Interrupted(saved if out else "nothing was saved (--out DIR saves a run)") from None
     try:
         if as_json:
             click.echo(json.dumps(report(run), allow_nan=False))
@@ -83,13 +88,16 @@ def train(settings, out, threads, dataset, plot, as_json, quiet):
 
 
 def follow(run, quiet):
-    """Train to the end, with a bar on a terminal and a line an epoch (or second) elsewhere."""
+    """Train to the end, with a bar on a terminal and one line per epoch (or second) elsewhere."""
     epochs, seconds = run.settings.epochs, 0.0
     first = run.training.epoch
 
-    def told(rows):
-        accuracies = [row["test_accuracy"] for row in rows if "test_accuracy" in row]
-        return f"test accuracy {sum(accuracies) / len(accuracies):.4f}" if accuracies else "diverged"
+    def measures_of(rows):
+        for name in ("test_accuracy", "test_loss"):  # a loss of regression has no accuracy
+            values = [row[name] for row in rows if name in row]
+            if values:
+                return f"{measures.title_of(name).lower()} {sum(values) / len(values):.4f}"
+        return "diverged"
 
     if quiet:
         for _ in run.epochs():
@@ -98,27 +106,27 @@ def follow(run, quiet):
         with bar(epochs - first, "epoch", "test accuracy 0.0000") as shown:
             for _, rows in run.epochs():
                 check_interrupted()
-                shown.update(1, told(rows))
+                shown.update(1, measures_of(rows))
     else:
-        last_told = 0.0
+        last_printed = 0.0
         for record, rows in run.epochs():
             check_interrupted()
             seconds += record.seconds
-            if epochs > MANY and record.epoch < epochs and seconds - last_told < 1:
+            if epochs > MANY and record.epoch < epochs and seconds - last_printed < 1:
                 continue
-            last_told = seconds
+            last_printed = seconds
             left = (epochs - record.epoch) * seconds / (record.epoch - first)
-            click.echo(f"epoch {record.epoch:>3}/{epochs}  {told(rows)}  {left:.0f} s left", err=True)
+            click.echo(f"epoch {record.epoch:>3}/{epochs}  {measures_of(rows)}  {left:.0f} s left", err=True)
 
 
 def report(run):
     """Return the object that ``--json`` prints."""
     config, runs = run.settings.config(), []
-    for seed, ended in zip(run.settings.seeds, run.statuses(), strict=True):
+    for seed, ended, history in by_seed(run):
         epochs = [
             {name: value for name, value in row.items() if name != "seed"}
             | {"seconds": run.seconds.get(row["epoch"])}
-            for row in measured(run, seed)
+            for row in history.measured
         ]
         runs.append({"seed": seed, "status": "done" if ended == "ok" else ended, "epochs": epochs})
     mean, half = final_accuracy(run)
@@ -126,38 +134,41 @@ def report(run):
     return {"config": config, "environment": run.environment, "runs": runs, "summary": summary}
 
 
-def measured(run, seed):
-    """Return the log lines of one seed that have measures (all but the one that tells that it diverged)."""
-    return [row for row in run.rows if row["seed"] == seed and "test_accuracy" in row]
+def by_seed(run):
+    """Return for each seed of a run the seed, its status and its History."""
+    from dfanp.runs import history
+
+    found = history.by_seed(run.rows)
+    own = (found.get(seed, history.History()) for seed in run.settings.seeds)
+    return list(zip(run.settings.seeds, run.statuses(), own, strict=True))
 
 
 def final_accuracy(run):
-    """Return mean and half-width of the 95 % interval of the last test accuracies, over the seeds that got to the end."""
-    from dfanp.intervals import mean_interval
+    """Return mean and half-width of the 95 % interval of the last test accuracies, over the seeds that finished."""
+    from dfanp.analysis.intervals import mean_interval
 
-    statuses = zip(run.settings.seeds, run.statuses(), strict=True)
-    finals = [measured(run, seed)[-1]["test_accuracy"] for seed, status in statuses if status == "ok"]
+    finals = [history.last() for _, status, history in by_seed(run) if status == "ok"]
+    finals = [final for final in finals if final is not None]
     return mean_interval(finals) if finals else (None, None)
 
 
 def summary(run):
-    """Return the table that the command ends with, and what is to be said of all seeds."""
+    """Return the table printed at the end, and the lines about all seeds."""
     number = lambda value: "-" if value is None else f"{value:.4f}"
-    body = []
-    for seed, ended in zip(run.settings.seeds, run.statuses(), strict=True):
-        rows = measured(run, seed)
-        last, tests = rows[-1] if rows else {}, [row["test_accuracy"] for row in rows[-10:]]
-        values = (last.get("train_accuracy"), last.get("test_accuracy"), sum(tests) / len(tests) if tests else None)
-        body.append([seed, len(rows), *map(number, values), status("done" if ended == "ok" else ended)])
-    lines = table(("seed", "epochs", "train acc", "test acc", "mean of last 10", "status"), body)
+    body, more = [], [measure.name for measure in measures.own()]
+    for seed, ended, history in by_seed(run):
+        values = [history.last("train_accuracy"), history.last(), history.mean(), *map(history.last, more)]
+        body.append([seed, len(history.measured), *map(number, values), status("done" if ended == "ok" else ended)])
+    head = ("seed", "epochs", "train acc", "test acc", f"mean of last {measures.LAST}", *more, "status")
+    lines = table(head, body)
     mean, half = final_accuracy(run)
     if half is not None:
         seeds = f"mean of {run.statuses().count('ok')} seeds, 95 % interval, t"
         lines.append(wrapped(f"test accuracy {mean:.4f} ± {half:.4f} ({seeds})"))
     ends = [row["alignment"] for row in run.rows if row.get("alignment") and row["epoch"] == run.training.epoch]
-    for kind, title in (("feedback", "B with the weights"), ("gradient", "gradient with BP's")):
+    for kind, title in (("feedback", "weight alignment"), ("gradient", "gradient alignment")):
         if ends and ends[0][kind]:
             layers = [[c for c in layer if c is not None] for layer in zip(*(end[kind] for end in ends), strict=True)]
             means = ", ".join(f"{sum(layer) / len(layer):.3f}" if layer else "-" for layer in layers)
-            lines.append(wrapped(f"alignment, {title}: {means} (by layer, lowest first)"))
+            lines.append(wrapped(f"{title}: {means} (by layer, lowest first)"))
     return "\n".join(lines)

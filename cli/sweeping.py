@@ -1,4 +1,4 @@
-"""What the commands that run sweeps share: options, progress, interrupts."""
+"""Shared by the commands that run sweeps: options, progress, interrupts."""
 
 import math
 import sys
@@ -17,12 +17,12 @@ OPTIONS = (
         type=Place("dir"),
         required=True,
         metavar="DIR",
-        help="Keep the results here; what is there is not run again.",
+        help="Save the results in this folder; resume it if it exists.",
     ),
-    option("--workers", type=Whole(1, 1024), default=1, help="Processes that train."),
-    threads("Of each worker.  [default: the cores, divided]"),
+    option("--workers", type=Whole(1, 1024), default=1, help="Number of worker processes."),
+    threads("Number of threads of each worker.  [default: the cores, divided among the workers]"),
     option("--cluster", metavar="ADDRESS", help="Train on the workers of this Dask scheduler, tcp://host:port."),
-    option("--keep", is_flag=True, help="Keep the final weights and states of each run."),
+    option("--keep", is_flag=True, help="Save the final weights and optimizer states of each run."),
     option(
         "--plot", type=Place("file"), metavar="FILE", help="Draw accuracy against the rate to a .png, .svg or .pdf."
     ),
@@ -32,14 +32,14 @@ OPTIONS = (
 
 
 def follow(sweep, out, quiet):
-    """Run what is pending of a Sweep, telling how far it is; return whether a job failed.
+    """Run the pending jobs of a Sweep, printing its progress; return whether a job failed.
 
-    The first Ctrl-C (or SIGTERM, or SIGHUP) lets the running epochs end and saves; the second stops at once.
+    The first Ctrl-C (or SIGTERM, or SIGHUP) stops after the running epochs and saves them; the second stops at once.
 
     Raises:
         Interrupted: the user stopped it.
     """
-    from dfanp import signals
+    from dfanp.system import signals
 
     def say(text):
         if not quiet:
@@ -52,23 +52,23 @@ def follow(sweep, out, quiet):
         sweep.stop()
         say("stopping after the running epochs (Ctrl-C again: at once)")
 
-    kept = f"{out} keeps what is done: the same command goes on from there"
+    saved = f"the finished runs are in {out}: the same command resumes there"
     try:
         with signals.handled(interrupt):
             check_interrupted()
             failed = run_pending(sweep, out, quiet, say)
     except KeyboardInterrupt:
-        raise Interrupted(kept) from None
+        raise Interrupted(saved) from None
     if sweep.stopping:
-        raise Interrupted(kept)
+        raise Interrupted(saved)
     return failed
 
 
 def run_pending(sweep, out, quiet, say):
-    """Do what ``follow`` does, whatever signals do."""
+    """Do the work of ``follow``, apart from signals."""
     total, pending = sum(len(job.keys) for job in sweep.jobs), sweep.pending
     done, failed, began = total - sum(len(job.keys) for job in pending), False, time.monotonic()
-    first, last_told = done, -math.inf
+    first, last_printed = done, -math.inf
     if first and pending:
         say(f"{first} of {total} runs are in {out} already")
     bar = bar_of(total, "runs") if not quiet and moves(sys.stderr) else None
@@ -86,8 +86,8 @@ def run_pending(sweep, out, quiet, say):
             now, over = time.monotonic(), done == total or outcome.state == "failed"
             if bar:
                 bar.update(len(outcome.job.keys))
-            elif over or now - last_told >= 1:
-                last_told = now
+            elif over or now - last_printed >= 1:
+                last_printed = now
                 what = f"failed: {outcome.error}" if outcome.state == "failed" else "done"
                 say(f"{done}/{total} runs  {what}  {left:.0f} s left")
     finally:

@@ -1,4 +1,4 @@
-"""Tables of text. A cell may have a style (``click.style``), which takes no room."""
+"""Tables of text. A cell may have a style (``click.style``), which has no width."""
 
 import click
 
@@ -15,7 +15,7 @@ def columns(head, body):
 
 
 def entries(head, body):
-    """Return the lines of a table too wide for its terminal: a line for each cell that says something, an empty one after a row."""
+    """Return the lines of a table that is too wide: one per non-empty cell, and an empty one after each row."""
     lines = []
     for row in body:
         lines += [

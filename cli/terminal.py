@@ -1,7 +1,7 @@
-"""What is said to a terminal and not to a file: colours, tables that fit its width, bars that move.
+"""Output for terminals, as opposed to files: colours, tables that fit the width, progress bars.
 
-Colours are off where the stream is no terminal, where TERM is dumb, and where NO_COLOR is set and not empty (no-color.org);
-FORCE_COLOR turns them on for a stream that is no terminal.
+Colours are off if the stream is not a terminal, TERM is dumb, or NO_COLOR is set and not empty (no-color.org);
+FORCE_COLOR turns them on for a stream that is not a terminal.
 """
 
 import os
@@ -17,7 +17,7 @@ NARROWEST_BAR = 8
 
 
 def colours(stream):
-    """Whether `stream` is to have colours."""
+    """Whether output on `stream` is coloured."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or moves(stream)
@@ -29,17 +29,17 @@ def moves(stream):
 
 
 def echo(text="", err=False):
-    """Print a text whose styles only a terminal is to see."""
+    """Print a text; its styles are removed unless the stream is coloured."""
     click.echo(text, err=err, color=colours(sys.stderr if err else sys.stdout))
 
 
 def bad(text):
-    """Return a text in the style of what went wrong."""
+    """Return a text in the style of errors."""
     return click.style(text, fg="red")
 
 
 def good(text):
-    """Return a text in the style of what is to be seen first."""
+    """Return a text in the style of the most important result."""
     return click.style(text, bold=True)
 
 
@@ -49,39 +49,39 @@ def status(text):
 
 
 def width():
-    """Return the columns of the terminal that stdout is, or None if it is none."""
+    """Return the width of the terminal in columns, or None if stdout is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def table(head, body):
-    """Return a table in lines: in columns, or where these are wider than the terminal, an entry a row."""
-    lines, room = columns(head, body), width()
-    if room is not None and max(len(click.unstyle(line)) for line in lines) > room:
+    """Return the lines of a table: in columns, or as entries if the columns are wider than the terminal."""
+    lines, available = columns(head, body), width()
+    if available is not None and max(len(click.unstyle(line)) for line in lines) > available:
         return entries(head, body)
     return lines
 
 
 def wrapped(text):
     """Return a line as lines that fit the terminal."""
-    room = width()
-    return text if room is None else click.wrap_text(text, room, subsequent_indent="  ")
+    available = width()
+    return text if available is None else click.wrap_text(text, available, subsequent_indent="  ")
 
 
 def bar(length, label, item=""):
     """Return a progress bar on stderr that fits its terminal.
 
     Args:
-        item: the longest text that it will show beside the bar.
+        item: the longest text that will be shown beside the bar.
     """
-    room = shutil.get_terminal_size().columns - 1
-    told = len(f"{label}  {length}/{length}") + (len(item) + 2 if item else 0)
-    left = room - told - len("  00:00:00")
+    available = shutil.get_terminal_size().columns - 1
+    needed = len(f"{label}  {length}/{length}") + (len(item) + 2 if item else 0)
+    left = available - needed - len("  00:00:00")
     drawn = left - len("[]  ")
     more = {"item_show_func": lambda item: item} if item else {}
     if drawn >= NARROWEST_BAR:
         more["width"] = min(drawn, WIDEST_BAR)
     else:
         more |= {"bar_template": "%(label)s  %(info)s", "show_eta": left >= 0, "width": 1}
-        if room < told:
+        if available < needed:
             more.pop("item_show_func", None)
     return click.progressbar(length=length, file=sys.stderr, show_pos=True, label=label, **more)

@@ -1,4 +1,4 @@
-"""`dfanp tune`: a sweep over grids of settings, and which of them is best."""
+"""`dfanp tune`: a sweep over grids of settings, and the best of them."""
 
 import inspect
 import json
@@ -8,7 +8,9 @@ from functools import cache
 
 import click
 
-from .derived import GENERAL, lists_of, options_of, type_of
+from dfanp.measures import LAST
+
+from .derived import GENERAL, flags, lists_of, options_of, type_of
 from .helping import LazyGroup
 from .names import Name
 from .options import Whole, drawing, option, options, plugin, usage_errors
@@ -18,46 +20,48 @@ from .terminal import bad, echo, good
 from .terminal import table as table_of
 
 MOST = 100_000  # runs of a sweep
-AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)  # the grid of rates without --lr, times the default rate
+AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)  # multiples of the default rate: the grid without --lr
 LISTS = """
-An option that is a LIST takes a value, several (--lr 0.001,0.01), or a range: start:stop:count, ends included
-(--epochs 1:5:5), or at equal quotients (--lr log:1e-4:1e-1:8). Widths of several layers are separated by commas, so
-grids of --hidden by slashes: --hidden 256/512,512. For each combination of the others the best rate is found, by the
-mean accuracy of the last epochs.
+A LIST is one value, several (--lr 0.001,0.01), or a range start:stop:count, both ends included (--epochs 1:5:5;
+logarithmic: --lr log:1e-4:1e-1:8). Widths of several layers are separated by commas, and the values of --hidden
+therefore by slashes: --hidden 256/512,512. For each combination of the other settings the best learning rate is found,
+by the mean accuracy of the last epochs.
 """
 REST = """
-Files: in --out, store.jsonl (one line for each run that ended), timings.jsonl, failures.jsonl, progress/ (where
-unfinished runs resume), and with --keep checkpoints/. The same command does what is left; a larger grid runs what is
-new in it.
+Files: in --out, store.jsonl (one line per finished run), timings.jsonl, failures.jsonl, progress/ (checkpoints of
+unfinished runs), and with --keep checkpoints/. The same command resumes the sweep; a larger grid trains only its new
+runs.
 
-Output: a table with the best rate of each combination; with --json one object: best, failed. On stderr the progress.
+Output: a table with the best rate of each combination; with --json one object: best, failed. Progress on stderr.
 
-Exit status: 1 if a run diverged or failed; the others are done and kept. 130 after Ctrl-C or SIGTERM: the first lets the
-running epochs end.
+Exit status: 1 if a run diverged or failed; the other runs are finished and saved. 130 after Ctrl-C or SIGTERM; the first
+lets the running epochs end.
 """
 repeats = option(
-    "--repeats",
+    *flags("repeats"),
     type=type_of(GENERAL["repeats"]),
     default=1,
-    help="Number of seeds of each setting, from each --seed on.",
+    help="Number of seeds of each setting, counted from each --seed.",
 )
 score = option(
     "--score",
     type=Name(["held-out", "published"]),
     default="held-out",
-    help="Test on held-out training images, or on the test images as the thesis did.",
+    help="Test on held-out training images, or, as published, on the test images.",
 )
-last = option("--last", type=Whole(min=1), default=10, help="Score by the mean of so many last epochs.")
-halving = option("--halving", type=Whole(min=2), help="Train in rungs, and keep one of so many rates at each.")
+last = option("--last", type=Whole(min=1), default=LAST, help="Number of last epochs whose mean is the score.")
+halving = option(
+    "--halving", type=Whole(min=2), help="Train in stages; in each, continue with one in this many rates."
+)
 
 
 def summary(kind):
-    """Return a line about the command of a problem."""
+    """Return the summary of the command of a problem."""
     return f"Find the best setting for {kind.about}."
 
 
 def summaries(words, silent):
-    """Return name -> what it does, of the command of each problem."""
+    """Return name -> summary, of the command of each problem."""
     return {name: summary(kind) for name, kind in problems(words[1:], silent).items()}
 
 
@@ -67,7 +71,7 @@ def summaries(words, silent):
     summaries=summaries,
 )
 def tune():
-    """Find the best setting on a grid, by runs that survive an interrupt, a crash or a full disk."""
+    """Find the best setting on a grid; the sweep survives interrupts, crashes and a full disk."""
 
 
 def command(kind):
@@ -94,7 +98,7 @@ def command_of(variants):
 
 
 def sweep(kind, repeats, data_dir=None, score=None, **given):
-    """Run the sweep that options mean; return the exit code."""
+    """Run the sweep that the options describe; return the exit code."""
     from dfanp.settings import made
 
     lists = lists_of(kind, given, grid=True)
@@ -111,8 +115,9 @@ def run(
     as_json, quiet,
 ):  # fmt: skip
     """Run the sweep of the settings `base` over `lists`, rates and seeds, print the best; return the exit code."""
-    from dfanp import grids, plots, tuning
-    from dfanp.sweeps import Sweep
+    from dfanp.reports import plots
+    from dfanp.sweeps import grids, tuning
+    from dfanp.sweeps.sweep import Sweep
 
     if len(lists["epochs"]) > 1 and halving:
         raise click.UsageError("--halving takes a single --epochs")
@@ -147,7 +152,7 @@ def run(
         if plot and results:
             found = tuning.candidates(results, last)
             with drawing(plot):
-                plots.draw_rates(found, plot, f"mean accuracy of the last {last} epochs")
+                plots.draw_rates(found, plot, last=last)
     return 1 if failed or any(each["diverged"] for each in best) or lost else 0
 
 
@@ -157,7 +162,7 @@ def rounded(rate):
 
 def failures_of(sweep):
     """Return key -> a line, for each run of a sweep that failed."""
-    from dfanp.store import key_of
+    from dfanp.runs.store import key_of
 
     keys = {key_of(each.config()) for each in sweep.settings}
     return {
@@ -168,8 +173,8 @@ def failures_of(sweep):
 
 
 def summary_of(results, last):
-    """Return a dict for each group of settings: its names, the best rate, score, interval, and what to know about it."""
-    from dfanp import tuning
+    """Return a dict for each group of settings: its names, the best rate, score, interval, and remarks."""
+    from dfanp.sweeps import tuning
 
     found = tuning.candidates(results, last)
     names = tuning.axes(found)
@@ -184,7 +189,7 @@ def summary_of(results, last):
 
 
 def table(best, lost, last):
-    """Return what the command ends with."""
+    """Return the table printed at the end."""
     names = list(best[0]["setting"]) if best else []
     head = [*names, "best lr", f"mean of last {last}", "95 %", "seeds", ""]
     body = []

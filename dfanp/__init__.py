@@ -1,4 +1,4 @@
-"""Learning without backpropagation: BP, FA and DFA from one readable definition.
+"""Learning without backpropagation: a readable reference implementation of BP, FA and DFA.
 
     import dfanp
 
@@ -13,21 +13,24 @@ Read the modules in this order: activations, losses, feedback, network, rules, o
 
 from typing import TYPE_CHECKING
 
-from .lazy import names_of
+from .system.lazy import names_of
 from .version import __version__
 
-if TYPE_CHECKING:  # for editors; each is imported when it is first used, so that the command line starts at once
+if TYPE_CHECKING:  # for editors; each is imported at its first use, so that the command line starts quickly
     from .activations import Activation
     from .backend import Backend
     from .errors import BackendError, DataError, DfanpError, PluginError, RecordError, RecordWarning
     from .feedback import Feedback
     from .kernels import KernelWarning
     from .losses import Loss
+    from .measures import Measure
     from .network import MLP
     from .optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
     from .problems import Arrays, Parity, Synthetic, load
     from .registry import register
+    from .reports import report
     from .rules import Rule
+    from .sweeps import grids, tuning
     from .training import Record, Training
 
 HOMES = {
@@ -37,11 +40,14 @@ HOMES = {
     "feedback": "Feedback",
     "kernels": "KernelWarning",
     "losses": "Loss",
+    "measures": "Measure",
     "network": "MLP",
     "optimizers": "SGD Adadelta Adagrad Adam Momentum Nesterov Optimizer RMSProp",
     "problems": "Arrays Parity Synthetic load",
     "registry": "register",
+    "reports": "report",
     "rules": "Rule",
+    "sweeps": "grids tuning",
     "training": "Record Training",
 }
 __getattr__, __dir__ = names_of(__name__, HOMES)
@@ -61,6 +67,7 @@ __all__ = [
     "Feedback",
     "KernelWarning",
     "Loss",
+    "Measure",
     "Momentum",
     "Nesterov",
     "Optimizer",
@@ -74,6 +81,9 @@ __all__ = [
     "Synthetic",
     "Training",
     "__version__",
+    "grids",
     "load",
     "register",
+    "report",
+    "tuning",
 ]

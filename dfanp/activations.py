@@ -1,7 +1,8 @@
 """Activations f, each with its derivative written in terms of the stored output h = f(a).
 
-Both functions take the array namespace ``xp`` first and work elementwise on arrays of any shape; neither changes its
-argument. At the kink of relu and leaky relu the derivative is that of the left side, as in PyTorch.
+Both functions take the array namespace ``xp`` first and work elementwise on arrays of any shape;
+neither changes its argument. At the kink of relu and leaky relu the derivative is that of the left
+side, as in PyTorch.
 
     >>> import numpy as np
     >>> relu = get("relu")
@@ -11,7 +12,7 @@ argument. At the kink of relu and leaky relu the derivative is that of the left 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .registry import Registry
 
@@ -19,17 +20,17 @@ LEAK = 0.01  # the slope of leaky relu left of zero
 
 
 class Activation(NamedTuple):
-    """An activation: ``f(xp, a)`` and its derivative ``df(xp, h)`` at the output ``h = f(xp, a)``.
+    """An activation ``f(xp, a)``, and its derivative ``df(xp, h)`` at the output h = f(a).
 
     Both return an array of their argument's shape and dtype.
     """
 
     name: str
-    f: Callable
-    df: Callable
+    f: Callable[[Any, Any], Any]
+    df: Callable[[Any, Any], Any]
 
 
-def sigmoid(xp, a):
+def sigmoid(xp: Any, a: Any) -> Any:
     """Return 1 / (1 + exp(-a)) without overflow, whatever the sign of `a`."""
     small = xp.exp(-xp.abs(a))
     return xp.where(a >= 0, 1 / (1 + small), small / (1 + small))
@@ -53,6 +54,9 @@ ACTIVATIONS = Registry(
 )
 
 
-def get(activation):
-    """Return the Activation called `activation`, or one as it is; a ValueError names those there are."""
+def get(activation: str | Activation) -> Activation:
+    """Return the Activation called `activation`, or one as it is.
+
+    A ValueError lists the known names.
+    """
     return ACTIVATIONS.get(activation)

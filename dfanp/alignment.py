@@ -1,8 +1,8 @@
-"""Alignment: how far the signal of a layer points the way of the one that BP would send.
+"""Alignment: the cosine between the signals or gradients of a rule and those of BP.
 
-Cosines are over whole matrices, one number a replica: <A, C> / (|A| |C|), in [-1, 1]. A zero matrix points nowhere:
-its cosine with anything is 0, never 1. Matrices
-whose entries are not finite have the cosine NaN.
+Cosines are over whole matrices, one number per replica: <A, C> / (|A| |C|), in [-1, 1]. The cosine
+of a zero matrix with any other is 0, never 1. The cosine of matrices with entries that are not
+finite is NaN.
 
 Learning by DFA turns the weights towards B:
 
@@ -15,17 +15,23 @@ Learning by DFA turns the weights towards B:
     (True, True)
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from . import rules
 from .inputs import dense
+from .losses import Loss
+from .network import MLP
+from .rules import Rule
 
 
-def cosine(xp, A, C):
+def cosine(xp: Any, A: Any, C: Any) -> Any:
     """Return the cosine of A and C over their last two axes, float64: a number, or an array (R,) with replicas.
 
     Raises:
-        TypeError: A or C is no array of real numbers with two axes or more, not empty.
+        TypeError: A or C is not a non-empty array of real numbers with two axes or more.
         ValueError: their last two axes differ.
     """
     for name, each in (("A", A), ("C", C)):
@@ -43,22 +49,26 @@ def cosine(xp, A, C):
 
 
 def unit_scale(xp, A):
-    """Return A in float64 and divided by its largest entry, so that no square over- or underflows; a zero A as it is."""
+    """Return A in float64, divided by its largest entry so that no square over- or underflows.
+
+    A zero A is returned unchanged.
+    """
     A = xp.astype(A, xp.float64)
     largest = xp.max(xp.abs(A), axis=(-2, -1), keepdims=True)
     return A / xp.where(largest > 0, largest, xp.ones_like(largest))
 
 
-def feedback_alignment(rule, network, B):
-    """Return for each hidden layer, lowest first, the cosine of B[l] with what BP would use in a linear network.
+def feedback_alignment(rule: Rule, network: MLP, B: Sequence[Any]) -> list[Any]:
+    """Return the weight alignment of each hidden layer, lowest first.
 
-    That is the transpose of the weights in whose place the B of the rule stands (``stands_for``): of the next matrix for FA, of
-    the product of all of them for DFA. NaN where B has the shape of neither; empty for a rule without B.
-    With one hidden layer it is the alignment of Demirbilek 2021, figures 3.2 and 3.5.
+    It is the cosine of B[l] with the weights that it replaces. These are the transpose of the next
+    weight matrix for FA, and of the product of all later ones for DFA (exact in a linear network).
+    NaN if B has neither shape; empty for a rule without B. With one hidden layer it is the
+    alignment of Demirbilek 2021, figures 3.2 and 3.5.
     """
     xp, W, cosines = network.backend.xp, network.W, []
     for layer, B_l in enumerate(B):
-        stop = stands_for(rule, network.sizes, layer + 1)
+        stop = replaced(rule, network.sizes, layer + 1)
         if stop is None:
             cosines.append(network.backend.asarray(np.full(network.replicas or (), np.nan)))
             continue
@@ -69,19 +79,31 @@ def feedback_alignment(rule, network, B):
     return cosines
 
 
-def stands_for(rule, sizes, l):
-    """Return the stop of the weights W[l] … W[stop - 1] in whose place the B of hidden layer l stands; None if it has the shape of none."""
+def replaced(rule, sizes, l):
+    """Return the stop of the weights W[l] … W[stop - 1] that the B of hidden layer l replaces.
+
+    None if no shape fits.
+    """
     if rule.feedback_shape is rules.output:  # also where the next layer is as wide as the output
         return len(sizes) - 1
     shape = tuple(rule.feedback_shape(sizes, l))
     return next((stop for stop in (l + 1, len(sizes) - 1) if shape == (sizes[stop], sizes[l])), None)
 
 
-def gradient_alignment(rule, network, B, loss, X, y, draws=None):
-    """Return for each weight matrix, first layer first, the cosine of the gradient by `rule` with the BP gradient.
+def gradient_alignment(
+    rule: Rule,
+    network: MLP,
+    B: Sequence[Any],
+    loss: Loss,
+    X: Any,
+    y: Any,
+    draws: Callable[[int], Any] | None = None,
+) -> list[Any]:
+    """Return the gradient alignment of each weight matrix, lowest first.
 
-    Both are taken at the same weights, from the same pass over X (n, D) and y (n, d_L). The last is 1 (or 0
-    where e is zero): under every rule the output layer's gradient is exact.
+    It is the cosine of the gradient of `rule` with the gradient of BP. Both are taken at the same
+    weights, from the same pass over X (n, D) and y (n, d_L). The last is 1 (or 0 if e is zero): the
+    gradient of the output layer is exact under every rule.
 
     Args:
         draws: see ``rules.gradients``.

@@ -1,16 +1,19 @@
-"""Lazy baselines: networks of one hidden layer whose features are random and stay so. They fail where learning features pays.
+"""Lazy baselines: networks of one hidden layer with fixed random features.
 
-    ntk        h = (X W0) * sigmoid(X G)   W0 and W1 are trained by BP, the gate G never (as in Demirbilek 2021)
+They fail where learning features pays.
+
+    ntk        h = (X W0) * sigmoid(X G)   W0 and W1 are trained by BP, the gate G is fixed (Demirbilek 2021)
     ntk-step   h = (X W0) * (X G > 0)      the same with the gate of Daniely & Malach 2020
     gaussian   h = relu(X W0)              W0 ~ N(0, variance 6/(D + H)); W1 alone is trained (Demirbilek 2021)
     fourier    h = cos(u w + b)            w ~ N(0, variance 16/D), b ~ U(0, 2 pi), u the pixels in [0, 1] (Daniely & Malach 2020)
     relu       h = relu(X W0)              W0 as in MLP; W1 alone is trained
-    linear     h = X W0                    the same without an activation: a linear model
+    linear     h = X W0                    a linear model
 
-All have one linear output on top and no biases that are trained. A first layer that never changes is multiplied with each image
-once, not at every step (``Projection``).
+All have a linear output layer and no trained biases. A fixed first layer is multiplied with each
+image once, not at every step (``Projection``).
 
-A network that moves its features learns the parity of two digits; the same one with its first layer left as it was drawn does not:
+A network that learns features learns the parity of two digits; the same network with a fixed first
+layer does not:
 
     >>> import dfanp
     >>> problem = dfanp.Parity(dfanp.load("digits"), k=2, train_size=5000, test_size=1000)
@@ -22,14 +25,15 @@ A network that moves its features learns the parity of two digits; the same one 
     0.5
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import activations
 from .activations import Activation, sigmoid
+from .backend import Backend
 from .errors import by_name, shown
 from .inputs import StackedDigits
 from .network import MLP
@@ -37,25 +41,27 @@ from .registry import Registry
 from .rules import RULES
 from .streams import per_replica, streams
 
-# Bytes that a Projection keeps of a bank of images; what would take more is multiplied at every step.
+# Bytes that the tables of a Projection may take; beyond that, products are computed at every step.
 LARGEST_TABLE = 1 << 29
 FEATURES = ("gaussian", "fourier", "relu", "linear")
-COSINE = Activation("cos", lambda xp, a: xp.cos(a), None)  # nothing below it is trained: its derivative is not needed
+# No layer below it is trained, so its derivative is not needed.
+COSINE = Activation("cos", lambda xp, a: xp.cos(a), None)  # type: ignore[arg-type]
 CHUNK = 1000  # images that it multiplies at once
 
 
 class Projection:
-    """X @ W for a W that never changes. Of StackedDigits each image is multiplied once for each place that it can stand in.
+    """X @ W for a fixed W. For StackedDigits each image is multiplied once per place.
 
     Args:
         W: (D, H) or (R, D, H).
-        backend: where it lives.
+        backend: of W.
     """
 
-    def __init__(self, W, backend):
-        self.W, self.backend, self._tables = W, backend, {}
+    def __init__(self, W: Any, backend: Backend) -> None:
+        self.W, self.backend = W, backend
+        self._tables: dict[int, tuple] = {}
 
-    def __call__(self, X):
+    def __call__(self, X: Any) -> Any:
         """Return X @ W, (n, H) or (R, n, H)."""
         if not isinstance(X, StackedDigits) or not self.fits(X):
             return self.backend.kernels.product(X, self.W)
@@ -73,11 +79,11 @@ class Projection:
         *replicas, D, H = self.W.shape
         images, pixels = X.bank.raw.shape
         numbers = prod(replicas) * (D // pixels) * images * H
-        own = X.picks.ndim == 2 + len(replicas)  # replicas that share their examples have no rows of their own
+        own = X.picks.ndim == 2 + len(replicas)  # replicas may share their examples
         return own and numbers * np.dtype(X.bank.dtype).itemsize <= LARGEST_TABLE
 
     def tables(self, bank):
-        """Return for each place the product of every image of the bank with the weights of that place, (images or R · images, H)."""
+        """Return for each place the products of all images with its weights, (images or R · images, H)."""
         if id(bank) not in self._tables:
             xp, (images, pixels) = self.backend.xp, bank.raw.shape
             alone, found = StackedDigits(bank, self.backend.asarray(np.arange(images)[:, None])), []
@@ -90,24 +96,33 @@ class Projection:
         return self._tables[id(bank)][1]
 
 
-def activation_of(kind):
-    """Return the Activation of a kind of features: the cosine for fourier, the identity for linear, relu for others."""
+def activation_of(kind: str) -> Activation:
+    """Return the Activation of a kind of features."""
     return {"linear": activations.get("identity"), "fourier": COSINE}.get(kind, activations.get("relu"))
 
 
 class Features(MLP):
-    """Random features: the output layer on top of a hidden layer that is drawn and stays. ``W0`` (and ``b0``) never change.
+    """Random features: an output layer on a fixed hidden layer. ``W0`` (and ``b0``) never change.
 
     Args:
         sizes: (D, H, d_L).
         kind: "gaussian", "fourier", "relu" or "linear", see above.
-        scale, offset: X · scale + offset are the inputs in [0, 1], which fourier takes.
+        scale, offset: X · scale + offset are the inputs scaled to [0, 1], which "fourier" takes.
         dtype, seed, backend: as in ``MLP``.
     """
 
     fixed = frozenset({"W0", "b0"})
 
-    def __init__(self, sizes, kind, dtype="float32", seed=0, backend=None, scale=1.0, offset=0.0):
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        kind: str,
+        dtype: str = "float32",
+        seed: int | Sequence[int] = 0,
+        backend: Backend | None = None,
+        scale: float = 1.0,
+        offset: float = 0.0,
+    ) -> None:
         by_name("kind", kind, dict.fromkeys(FEATURES))
         self.kind, self.scale, self.offset = kind, scale, offset
         super().__init__(one_hidden(sizes), dtype=dtype, seed=seed, backend=backend)
@@ -139,7 +154,7 @@ class Features(MLP):
 
 
 class NTK(MLP):
-    """A linear layer behind a gate that is drawn and stays: what is left of a relu network whose units never switch.
+    """A linear layer behind a fixed random gate: a relu network whose units never switch.
 
     Args:
         sizes: (D, H, d_L).
@@ -151,7 +166,14 @@ class NTK(MLP):
 
     fixed = frozenset({"G0"})
 
-    def __init__(self, sizes, gate="sigmoid", dtype="float32", seed=0, backend=None):
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        gate: str = "sigmoid",
+        dtype: str = "float32",
+        seed: int | Sequence[int] = 0,
+        backend: Backend | None = None,
+    ) -> None:
         self.gate = by_name("gate", gate, {"sigmoid": sigmoid, "step": lambda xp, a: xp.astype(a > 0, a.dtype)})
         super().__init__(one_hidden(sizes), dtype=dtype, seed=seed, backend=backend)
 
@@ -171,21 +193,21 @@ class NTK(MLP):
         return self.backend.kernels.product(h, self.parameters["W0"]) * self.slope([h], 1)
 
     def slope(self, h, l):
-        X, gated = self._gated  # both at once: another thread may be about other examples
-        if X is not h[0]:  # asked for twice, on the way up and on the way down
+        X, gated = self._gated  # read once: another thread may be computing other examples
+        if X is not h[0]:  # needed in the forward and in the backward pass
             gated = self.gate(self.backend.xp, self.projection(h[0]))
             self._gated = h[0], gated
         return gated
 
 
 class Baseline(NamedTuple):
-    """A lazy method: ``network(sizes, dtype, seed, backend, scale, offset)`` makes its network, which is trained by BP."""
+    """A lazy method: ``network(sizes, dtype, seed, backend, scale, offset)`` returns its network."""
 
     name: str
-    network: Callable
+    network: Callable[..., MLP]
 
 
-def features(kind):
+def features(kind: str) -> Baseline:
     """Return the Baseline of random features of a kind."""
     return Baseline(kind, lambda sizes, dtype, seed, *on: Features(sizes, kind, dtype, seed, *on))
 
@@ -201,18 +223,18 @@ BASELINES = Registry(
 )
 
 
-def get(name):
-    """Return the Baseline called `name`, or one as it is; a ValueError names those there are."""
+def get(name: str | Baseline) -> Baseline:
+    """Return the Baseline called `name`, or one as it is; a ValueError lists the known names."""
     return BASELINES.get(name)
 
 
-def methods():
-    """Return the names that a setting `method` takes: of the rules, and of the lazy baselines."""
+def methods() -> tuple[str, ...]:
+    """Return the names of the rules and of the lazy baselines: the values of the setting `method`."""
     return (*RULES, *BASELINES)
 
 
 def one_hidden(sizes):
-    """Return `sizes`, of a network with one hidden layer; a ValueError for another."""
+    """Return `sizes` of a network with one hidden layer; a ValueError for any other."""
     if not hasattr(sizes, "__len__") or len(sizes) != 3:
         raise ValueError(f"a lazy baseline has one hidden layer: sizes must be (D, H, d_L), got {shown(sizes)}")
     return sizes

@@ -1,4 +1,4 @@
-"""What an argument must be: one check of each kind, whose error says the argument, what was expected and what came.
+"""Checks of arguments, one per kind. Their errors name the argument, the expected and the received value.
 
 >>> whole("k", 3, most=10)
 3
@@ -7,34 +7,36 @@ Traceback (most recent call last):
 ValueError: lr must be a finite number above 0, got 0
 """
 
+from collections.abc import Iterable
 from math import isfinite
 from numbers import Integral, Real
 from operator import ge, gt, le, lt
+from typing import Any
 
 from .errors import nearest, shown
 
 MOST_THREADS = 1024  # of BLAS and the kernels
-MOST = 10**9  # examples, or columns, or units: more than any memory holds, and few enough for NumPy to say so
+MOST = 10**9  # examples, columns or units: more than fit into memory, yet few enough for NumPy to raise MemoryError
 
 
-def is_whole(value):
-    """Whether a value is a whole number (NumPy's included), and no bool."""
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number (NumPy's included) and not a bool."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def is_number(value):
-    """Whether a value is a real number (NumPy's included), and no bool."""
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number (NumPy's included) and not a bool."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def whole(name, value, least=1, most=None, other=""):
+def whole(name: str, value: Any, least: float | None = 1, most: float | None = None, other: str = "") -> int:
     """Return a whole number of at least `least` and at most `most` (None: any) as an int.
 
     Args:
-        other: what else the caller takes, for the message: " or None".
+        other: what else the caller accepts, for the message: " or None".
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not such a number.
     """
     if is_whole(value) and (least is None or value >= least) and (most is None or value <= most):
         return int(value)
@@ -42,18 +44,26 @@ def whole(name, value, least=1, most=None, other=""):
     raise ValueError(f"{name} must be a whole number{within}{other}, got {shown(value)}")
 
 
-def number(name, value, least=None, most=None, above=None, below=None, other=""):
-    """Return a finite number in a range, as it is; one of NumPy as Python's.
+def number(
+    name: str,
+    value: Any,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    other: str = "",
+) -> float:
+    """Return a finite number in a range, NumPy's converted to Python's.
 
     Args:
         least, most, above, below: of the range; None: no limit.
         other: see ``whole``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not such a number.
     """
-    limits = {"at least": (least, ge), "above": (above, gt), "below": (below, lt), "at most": (most, le)}
-    limits = {words: each for words, each in limits.items() if each[0] is not None}
+    possible = {"at least": (least, ge), "above": (above, gt), "below": (below, lt), "at most": (most, le)}
+    limits = {words: (end, fits) for words, (end, fits) in possible.items() if end is not None}
     if is_number(value) and is_finite(value) and all(fits(value, end) for end, fits in limits.values()):
         return value if isinstance(value, (int, float)) else float(value)
     wanted = " and ".join(f"{words} {limit(end)}" for words, (end, _) in limits.items())
@@ -62,7 +72,7 @@ def number(name, value, least=None, most=None, above=None, below=None, other="")
     raise ValueError(f"{name} must be {wanted}{other}, got {shown(value)}")
 
 
-def is_finite(value):
+def is_finite(value: Any) -> bool:
     """Whether a real number is finite as a float."""
     try:
         return isfinite(value)
@@ -70,13 +80,13 @@ def is_finite(value):
         return False
 
 
-def limit(value):
-    """Return a limit as people write it: 10^9 for 1000000000."""
+def limit(value: float) -> str:
+    """Return a limit as readable text: 10^9 for 1000000000."""
     text = f"{value:.12g}" if isinstance(value, float) and value < 1e12 else str(value)
     return f"10^{len(text) - 1}" if len(text) > 6 and text.strip("0") == "1" else text
 
 
-def truth(name, value, other=""):
+def truth(name: str, value: Any, other: str = "") -> bool:
     """Return True or False (NumPy's as Python's); a ValueError for any other value. other: see ``whole``."""
     if isinstance(value, bool):
         return value
@@ -85,7 +95,7 @@ def truth(name, value, other=""):
     raise ValueError(f"{name} must be True or False{other}, got {shown(value)}")
 
 
-def choice(name, value, choices):
+def choice(name: str, value: Any, choices: Iterable[str]) -> str:
     """Return a text that is one of `choices`; a ValueError lists them and suggests the nearest."""
     if isinstance(value, str) and value in choices:
         return value
@@ -94,6 +104,6 @@ def choice(name, value, choices):
     raise ValueError(f"{name} must be {wanted}, got {shown(value)}{nearest(value, choices)}")
 
 
-def seed(value, name="a seed"):
+def seed(value: Any, name: str = "a seed") -> int:
     """Return a whole number of at least 0 as an int."""
     return whole(name, value, 0)

@@ -1,27 +1,31 @@
-"""What can go wrong outside a caller's control, and how a misspelt name is answered.
+"""Exceptions, and messages about wrong values and misspelt names.
 
-A wrong argument is a ``ValueError`` or ``TypeError``, as everywhere in Python. What the caller could not have known
-(a broken file, an absent device, a full disk) is a ``DfanpError``: one line that says what to do about it.
+A wrong argument raises a ``ValueError`` or ``TypeError``, as everywhere in Python. A failure outside the caller's
+control (a broken file, an absent device, a full disk) raises a ``DfanpError``, whose message is one line with a
+remedy.
 """
 
 import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
-LONGEST = 100  # of what was given, in a message
+T = TypeVar("T")
+LONGEST = 100  # characters of a wrong value in a message
 
 
 class DfanpError(Exception):
-    """Something outside the program failed; the message is one line meant for the user, whatever a file or its name put into it."""
+    """Something outside the program failed. The message is a single line for the user."""
 
-    def __init__(self, message=""):
+    def __init__(self, message: object = "") -> None:
         super().__init__(" ".join(str(message).splitlines()))
 
 
 class BackendError(DfanpError):
-    """A device or array library was asked for by name and is not usable."""
+    """A device or array library was requested by name and is not usable."""
 
 
 class DataError(DfanpError):
-    """A data set is absent, unreadable, or not what it claims to be."""
+    """A data set is missing, unreadable or invalid."""
 
 
 class PluginError(DfanpError):
@@ -33,30 +37,30 @@ class RecordError(DfanpError):
 
 
 class RecordWarning(UserWarning):
-    """A folder of records goes without a safeguard, since the file system does not have it."""
+    """A folder of records lacks a safeguard that its file system does not support."""
 
 
-def first_line(error):
+def first_line(error: BaseException) -> str:
     """Return the first line of an exception's text, or the name of its type."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def shown(value):
-    """Return what stands for a wrong argument in a message: the beginning of its ``repr``, in one line, be it an array."""
+def shown(value: Any) -> str:
+    """Return the beginning of the ``repr`` of a wrong argument, in one line, for a message."""
     return " ".join(repr(value).split())[:LONGEST]
 
 
-def nearest(name, names):
+def nearest(name: object, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest of `names`, or an empty string."""
     close = difflib.get_close_matches(str(name)[:LONGEST].lower(), list(names), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def by_name(what, name, table):
-    """Return ``table[name]``; a ValueError lists the names there are and suggests the nearest.
+def by_name(what: str, name: Any, table: Mapping[str, T]) -> T:
+    """Return ``table[name]``; a ValueError lists the known names and suggests the nearest.
 
     Args:
-        what: what the name stands for, for the message ("rule", "optimizer").
+        what: the kind of thing, for the message ("rule", "optimizer").
     """
     if isinstance(name, str) and name in table:
         return table[name]

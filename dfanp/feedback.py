@@ -1,13 +1,15 @@
 """Feedback matrices B: a distribution and a seed.
 
-B[l] carries a teaching signal back to hidden layer l of width d_l, from the next layer (FA) or from the output
-(DFA), and stays as it was drawn unless the rule trains it. Its scale is a = 1/sqrt(d_l), the bound of the weights that it stands in for.
+B[l] carries a teaching signal back to hidden layer l of width d_l, from the next layer (FA) or from
+the output (DFA). It is constant unless the rule trains it. Its scale is a = 1/sqrt(d_l), the bound
+of the weights that it replaces.
 
     >>> (B,) = Feedback("uniform").draw([(1, 4)], seed=0)  # one output, a hidden layer of 4: within ±1/sqrt(4)
     >>> B.shape, bool(abs(B).max() < 0.5)
     ((1, 4), True)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +19,15 @@ from .streams import checked_seeds, per_replica, streams
 
 
 def orthogonal(rng, shape, a):
-    """Orthonormal rows (or columns, if fewer), with the expected squared norm of zero-mean gaussian entries."""
+    """Orthonormal rows (or columns, if fewer), with the mean squared norm of gaussian entries."""
     rows, columns = shape
     q, r = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
     q = q * np.sign(np.diag(r))  # makes the distribution uniform (Mezzadri 2007, eq. 5.12)
     return (q if rows >= columns else q.T) * max(1.0, (rows / columns) ** 0.5)
 
 
-# name -> draw(rng, shape, a) with a = 1/sqrt(width). The first four as in Demirbilek 2021, section 3.1.
+# name -> draw(rng, shape, a) with a = 1/sqrt(width). The first four as in Demirbilek 2021, section
+# 3.1.
 DISTRIBUTIONS = {
     "uniform": lambda rng, shape, a: rng.uniform(-a, a, shape),
     "standard-uniform": lambda rng, shape, a: rng.uniform(0.0, 1.0, shape),
@@ -40,10 +43,12 @@ class Feedback:
     """How the matrices B are drawn.
 
     Args:
-        distribution: with a = 1/sqrt(width of the layer that it leads to): ``"uniform"`` U(-a, a), ``"standard-uniform"`` U(0,
-            1), ``"gaussian"`` N(mean a, standard deviation a), ``"standard-gaussian"`` N(0, 1),
-            ``"zero-mean-gaussian"`` N(0, a²), ``"orthogonal"`` (orthonormal rows, where the width allows).
-        seed: of the feedback stream, or a sequence of them, one a replica; None takes the seed of the run.
+        distribution: with a = 1/sqrt(width of the receiving layer): ``"uniform"`` U(-a, a),
+            ``"standard-uniform"`` U(0, 1), ``"gaussian"`` N(mean a, standard deviation a),
+            ``"standard-gaussian"`` N(0, 1), ``"zero-mean-gaussian"`` N(0, a²), ``"orthogonal"``
+            (orthonormal rows, if the width allows).
+        seed: of the feedback stream, or a sequence with one per replica; None takes the seed of the
+            run.
     """
 
     distribution: str = "uniform"
@@ -54,12 +59,12 @@ class Feedback:
         if self.seed is not None:
             object.__setattr__(self, "seed", checked_seeds(self.seed))
 
-    def draw(self, shapes, seed):
-        """Return a host array (float64) for each of `shapes`, one stream for all of them, so that no two are alike.
+    def draw(self, shapes: Sequence[tuple[int, int]], seed: int | Sequence[int]) -> list[np.ndarray]:
+        """Return one host array (float64) per shape, all drawn from the same stream.
 
         Args:
-            shapes: of the matrices, (rows, width of the layer that it leads to) each.
-            seed: used where the Feedback has none; a sequence draws along a leading replica axis.
+            shapes: of the matrices, each (rows, width of the receiving layer).
+            seed: used if the Feedback has none; a sequence draws along a leading replica axis.
         """
         seed = seed if self.seed is None else self.seed
         draw = DISTRIBUTIONS[self.distribution]

@@ -1,4 +1,4 @@
-"""The input X of a network: an array, or StackedDigits, which behave like one."""
+"""The input X of a network: an array, or StackedDigits, which behaves like one."""
 
 from functools import cache
 from math import prod
@@ -14,7 +14,7 @@ class Bank:
         pixels: uint8 (images, pixels), on the host.
         mean, std: the affine normalisation (raw - mean) / std of every pixel.
         dtype: of the normalised pixels, ``"float32"`` or ``"float64"``.
-        backend: where the images live.
+        backend: of the images.
 
     Attributes:
         raw: the pixels as an array of the backend.
@@ -26,24 +26,24 @@ class Bank:
 
     def prepared(self, tier, prepare):
         """Return ``prepare(self)``, made once for each kernel tier."""
-        if tier not in self._prepared:  # of threads that come here at once the first to be done counts
+        if tier not in self._prepared:  # if several threads get here at once, the first result is used
             self._prepared.setdefault(tier, prepare(self))
         return self._prepared[tier]
 
 
 class StackedDigits:
-    """k images of a bank side by side, one row for each example, kept as numbers of images. In the maths it is an array:
+    """k images of a bank side by side, one row per example, stored as indices of images. In the maths it is an array:
 
         X @ W              the product, without ever being dense
-        X.mT @ delta       a WeightGradient, which is computed where it is needed
-        X[..., i:j, :]     some of its examples, also X[i:j] without replicas; nothing is gathered
+        X.mT @ delta       a WeightGradient, which is computed when it is needed
+        X[..., i:j, :]     some of its examples (X[i:j] without replicas); no image is copied
 
     Args:
         bank: a Bank.
-        picks: which images stand in each example, int64 (n, k), or (R, n, k) with replicas, an array of its backend.
+        picks: the indices of the images of each example, int64 (n, k), or (R, n, k) with replicas, on its backend.
 
     Attributes:
-        shape, dtype: of the dense array that this stands for: (n, k · pixels), or (R, n, k · pixels).
+        shape, dtype: of the dense array that this represents: (n, k · pixels), or (R, n, k · pixels).
     """
 
     def __init__(self, bank, picks):
@@ -70,7 +70,7 @@ class StackedDigits:
         return Transposed(self)
 
     def __getitem__(self, key):
-        """Return some of the examples as StackedDigits: an index of slices, the one of the columns whole."""
+        """Return some of the examples as StackedDigits; all indices are slices, and columns cannot be selected."""
         parts = key if isinstance(key, tuple) else (key,)
         whole = (*parts, slice(None)) if len(parts) == 1 and parts[0] is not Ellipsis and self.ndim == 2 else parts
         reaches_columns = Ellipsis in whole or len(whole) == self.ndim
@@ -81,10 +81,10 @@ class StackedDigits:
         return StackedDigits(self.bank, self.picks[whole])
 
     def __array__(self, dtype=None, copy=None):
-        raise TypeError("StackedDigits is no NumPy array, since it is kept as numbers of images: X.dense() makes one")
+        raise TypeError("StackedDigits is not a NumPy array, but indices of images: X.dense() returns an array")
 
     def dense(self):
-        """Return the array of `shape`: the images gathered, stacked and normalised. It is kept; do not change it."""
+        """Return the array of `shape`: the images stacked and normalised. It is cached; do not change it."""
         if self._dense is None:
             xp, bank = self.bank.backend.xp, self.bank
             raw = xp.take(bank.raw, xp.reshape(self.picks, (prod(self.picks.shape),)), axis=0)
@@ -93,7 +93,7 @@ class StackedDigits:
 
 
 class Transposed(NamedTuple):
-    """StackedDigits with their last two axes exchanged, for one purpose: ``X.mT @ delta``."""
+    """StackedDigits with the last two axes exchanged, only for ``X.mT @ delta``."""
 
     X: StackedDigits
 
@@ -119,7 +119,10 @@ def dtype_name(dtype):
 
 @cache
 def numpy_name(dtype):
-    """Return the name of a dtype of NumPy, ">f8" in another byte order; NumPy takes longer to say it than a small kernel runs."""
+    """Return the name of a dtype of NumPy, ">f8" in another byte order.
+
+    Cached, because NumPy takes longer for it than a small kernel runs.
+    """
     return str(dtype)
 
 

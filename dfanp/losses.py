@@ -1,9 +1,10 @@
 """Losses of the logits z = a[L], and the output error e = d(mean loss)/dz that every rule starts from.
 
-Each loss is a sum over the outputs of an example and a mean over the n examples of the batch. The mean is in e, once:
-no layer divides by n again. Arrays are (n, d_L), or (R, n, d_L) with replicas; targets y have the shape of z.
+Each loss is a sum over the outputs of an example and a mean over the n examples of the batch. The
+mean is in e, once: no layer divides by n again. Arrays are (n, d_L), or (R, n, d_L) with replicas;
+targets y have the shape of z.
 
-That e is this derivative can be seen by moving a logit a little:
+A finite difference confirms that e is this derivative:
 
     >>> import numpy as np
     >>> bce, z, y = get("bce"), np.array([[0.0], [2.0]]), np.array([[1.0], [1.0]])
@@ -15,7 +16,7 @@ That e is this derivative can be seen by moving a logit a little:
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .activations import sigmoid
 from .registry import Registry
@@ -26,24 +27,25 @@ class Loss(NamedTuple):
 
     Attributes:
         per_example: the loss of each example, shape (n,) or (R, n).
-        predict: the output y_hat that belongs to the logits, shape of z, ``predict(xp, z)``.
+        predict: ``predict(xp, z)``, the output y_hat for the logits, shape of z.
         error: e = d(mean loss)/dz, shape of z: the mean over the n examples is in it.
-        correct: whether each example is classified right, a boolean (n,) or (R, n); None for a loss of regression,
-            which then has no accuracy.
-        check: ``check(y)`` of targets on the host, (n, d_L): what they must be, as a text, where they do not fit;
-            else None. Without it all finite targets fit.
+        correct: whether each example is classified correctly, boolean (n,) or (R, n); None for
+            regression, which has no accuracy.
+        check: ``check(y)`` of targets on the host, (n, d_L): None if they are valid, else a text
+            that says what they must be. Without it all finite targets are valid.
     """
 
     name: str
-    per_example: Callable
-    predict: Callable
-    error: Callable
-    correct: Callable | None = None
-    check: Callable | None = None
+    per_example: Callable[[Any, Any, Any], Any]
+    predict: Callable[[Any, Any], Any]
+    error: Callable[[Any, Any, Any], Any]
+    correct: Callable[[Any, Any, Any], Any] | None = None
+    check: Callable[[Any], str | None] | None = None
 
 
 def binary_cross_entropy(xp, z, y):
-    # -y log s(z) - (1-y) log(1-s(z)) = max(z, 0) - z y + log(1 + exp(-|z|)), which neither overflows nor cancels.
+    # -y log s(z) - (1-y) log(1-s(z)) = max(z, 0) - z y + log(1 + exp(-|z|)), which neither
+    # overflows nor cancels.
     return xp.sum(xp.maximum(z, 0.0) - z * y + xp.log1p(xp.exp(-xp.abs(z))), axis=-1)
 
 
@@ -55,7 +57,8 @@ def softmax(xp, z):
 def categorical_cross_entropy(xp, z, y):
     shifted = z - xp.max(z, axis=-1, keepdims=True)
     log_sum = xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
-    # Written with the sum of y (1 for one-hot and soft labels alike) inside, so that e is exact for both.
+    # Written with the sum of y (1 for one-hot and soft labels alike) inside, so that e is exact for
+    # both.
     return xp.sum(y * (log_sum - shifted), axis=-1)
 
 
@@ -81,7 +84,7 @@ def distributions(y):
     return "have rows that sum to 1 over two or more classes; numpy.eye(classes)[labels] makes them from labels"
 
 
-# Each output is a yes or no of its own: y in [0, 1], y_hat = sigmoid(z). Thesis, appendix A.
+# Independent binary outputs: y in [0, 1], y_hat = sigmoid(z). Thesis, appendix A.
 bce = Loss(
     "bce",
     binary_cross_entropy,
@@ -99,7 +102,7 @@ cross_entropy = Loss(
     correct=same_class,
     check=distributions,
 )
-# Half the squared distance, so that e has no factor of its own: regression, which has no accuracy.
+# Half the squared distance, so that e has no further factor; for regression, which has no accuracy.
 mse = Loss(
     "mse",
     squared_error,
@@ -110,6 +113,6 @@ mse = Loss(
 LOSSES = Registry("loss", lambda thing: isinstance(thing, Loss), (bce, cross_entropy, mse))
 
 
-def get(loss):
-    """Return the Loss called `loss`, or one as it is; a ValueError names those there are."""
+def get(loss: str | Loss) -> Loss:
+    """Return the Loss called `loss`, or one as it is; a ValueError lists the known names."""
     return LOSSES.get(loss)

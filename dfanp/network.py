@@ -52,7 +52,7 @@ class MLP:
         ValueError: a size, a seed or a name is not as above.
     """
 
-    fixed = frozenset()  # names of parameters that are never trained
+    fixed: frozenset[str] = frozenset()  # names of parameters that are never trained
 
     def __init__(self, sizes, activation="relu", bias=False, dtype="float32", seed=0, backend=None):
         self.sizes = checked_sizes(sizes)

@@ -1,12 +1,14 @@
-"""Optimizers: frozen hyperparameters, an explicit state, and the update as its source prints it.
+"""Optimizers: frozen hyperparameters, an explicit state, and the update equation of the source.
 
-Each one implements the equation of Demirbilek 2021, section 1.4, by default; where other sources or PyTorch differ,
-the variant is an explicit argument. g is the gradient, theta the parameter, lr the learning rate (eta).
+Each one implements the equation of Demirbilek 2021, section 1.4, by default; where other sources or
+PyTorch differ, the variant is an explicit argument. g is the gradient, theta the parameter, lr the
+learning rate (eta).
 
-Weight decay is the L2 term inside the gradient, g + weight_decay · theta (as in PyTorch; not the decoupled form of
-AdamW).
+Weight decay is the L2 term inside the gradient, g + weight_decay · theta (as in PyTorch; not the
+decoupled form of AdamW).
 
-A step of 0.1 times the gradient, or of 0.1 whatever the gradient's size (at first 1/sqrt(1 - rho) of it, while v is young):
+SGD steps by 0.1 times the gradient; RMSProp by 0.1 whatever the size of the gradient (at the first
+step 1/sqrt(1 - rho) times as far, since v starts at zero):
 
     >>> from dfanp import Backend
     >>> for optimizer in (SGD(lr=0.1), RMSProp(lr=0.1)):
@@ -17,7 +19,8 @@ A step of 0.1 times the gradient, or of 0.1 whatever the gradient's size (at fir
     [[0.8, 0.998]]
     [[0.684, 0.684]]
 
-An optimizer of your own is a subclass with an ``update``; it is a frozen dataclass by itself:
+A subclass with an ``update`` is an optimizer of your own. It becomes a frozen dataclass
+automatically:
 
     >>> class SignSGD(Optimizer):
     ...     def update(self, xp, theta, g, s, lr, t):
@@ -26,10 +29,11 @@ An optimizer of your own is a subclass with an ``update``; it is a frozen datacl
     SignSGD(lr=0.1, weight_decay=0.0)
 """
 
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from types import SimpleNamespace
-from typing import ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 import numpy as np
 
@@ -38,12 +42,17 @@ from .errors import by_name, shown
 from .inputs import dtype_name
 from .registry import Registry, provider
 
+if TYPE_CHECKING:
+    from .backend import Backend
+
 
 @dataclass
 class State:
-    """What an optimizer remembers: ``step`` counts updates, ``slots[name]`` holds the named arrays of a parameter.
+    """The state of an optimizer.
 
-    ``replicas`` is the length of the axis that all parameters have first, or None.
+    ``step`` counts updates, ``slots[name]`` holds the state arrays of a parameter.
+
+    ``replicas`` is the length of the leading replica axis of all parameters, or None.
     """
 
     step: int = 0
@@ -53,7 +62,7 @@ class State:
 
 
 def hyperparameter(default, wanted, fits):
-    """Return the field of a hyperparameter: its default, what it must be, in words, and ``fits(value)``."""
+    """Return the field of a hyperparameter: default, description of its range, ``fits(value)``."""
     return field(default=default, metadata={"wanted": wanted, "fits": fits})
 
 
@@ -82,17 +91,21 @@ def root(xp, v, eps, placement):
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field, hyperparameter))
 @dataclass(frozen=True)
 class Optimizer:
-    """What all optimizers share. A subclass is a frozen dataclass: its annotated attributes are its hyperparameters.
+    """The base of all optimizers.
+
+    A subclass is a frozen dataclass: its annotated attributes are its hyperparameters.
 
     Args:
         lr: the learning rate, positive; a sequence of R of them trains each replica with its own.
         weight_decay: the L2 factor, at least 0.
 
     Attributes:
-        name: of the class, for settings and records; without one its own name in small letters.
+        name: of the class, for settings and records; by default the name of the class in lower
+            case.
         slots: names of the state arrays, each of the parameter's shape, zero at first.
-        elementwise: whether ``update`` treats each number of a parameter alone. It then gets large arrays in pieces, flattened,
-            which is faster. Said in the class that defines ``update``; it does not hold for a subclass with another one.
+        elementwise: whether ``update`` treats each number of a parameter alone. It then gets large
+            arrays in flat pieces, which is faster. The class that defines ``update`` sets it; a
+            subclass with another ``update`` does not inherit it.
 
     Raises:
         ValueError: a hyperparameter is out of its range.
@@ -118,14 +131,15 @@ class Optimizer:
         for each in fields(cls)[1:]:
             if each.default is MISSING and each.default_factory is MISSING:
                 raise TypeError(f"the hyperparameter {each.name} of {cls.__name__} must have a default")
-        # Kept here, since a class that is decorated with @dataclass once more loses it.
+        # Stored here, because a class that is decorated with @dataclass again loses it.
         cls.ranges = {each.name: each.metadata for each in fields(cls) if each.metadata}
 
     def __post_init__(self):
         rates = tuple(self.lr) if np.ndim(self.lr) == 1 else (self.lr,)
         if len(rates) == 0 or not all(is_number(rate) and 0 < rate < np.inf for rate in rates):
             raise ValueError(f"lr must be a finite number above 0 (or a sequence of them), got {shown(self.lr)}")
-        # Python's floats leave the dtype of an array alone; NumPy's would make every product a float64.
+        # Python's floats leave the dtype of an array alone; NumPy's would make every product a
+        # float64.
         object.__setattr__(self, "lr", tuple(map(float, rates)) if np.ndim(self.lr) == 1 else float(self.lr))
         for each in fields(self):
             if each.name == "lr":
@@ -139,13 +153,14 @@ class Optimizer:
             if numeric:
                 object.__setattr__(self, each.name, float(value))
 
-    def init(self, backend, parameters, replicas=None):
+    def init(self, backend: "Backend", parameters: Mapping[str, Any], replicas: int | None = None) -> State:
         """Return the State before the first step for `parameters` (name -> array), on their device.
 
         Args:
-            replicas: the length R of the replica axis that all parameters have; None if they have none.
+            replicas: the length R of the replica axis that all parameters have; None if they have
+                none.
         """
-        if not is_number(self.lr) and len(self.lr) != replicas:
+        if isinstance(self.lr, tuple) and len(self.lr) != replicas:
             raise ValueError(
                 f"lr has {len(self.lr)} values, one for each replica, but there are {replicas or 'no'} replicas"
             )
@@ -159,8 +174,15 @@ class Optimizer:
                 state.lr[name] = backend.asarray(column, dtype_name(theta.dtype))
         return state
 
-    def step(self, backend, parameters, gradients, state, epoch=1):
-        """Update every parameter that has a gradient, and its state, in place, by the kernels of `backend`.
+    def step(
+        self,
+        backend: "Backend",
+        parameters: Mapping[str, Any],
+        gradients: Mapping[str, Any],
+        state: State,
+        epoch: int = 1,
+    ) -> None:
+        """Update every parameter that has a gradient, and its state, in place.
 
         Args:
             parameters, gradients: name -> array; gradients of the mean loss. They are not changed.
@@ -171,44 +193,44 @@ class Optimizer:
         each = [(g, parameters[name], state.slots[name], state.lr[name]) for name, g in gradients.items()]
         backend.kernels.update_all(self, each, self.clock(state.step, epoch), state.replicas)
 
-    def clock(self, step, epoch):
-        """Return the t of the equations, 1, 2, …, at an update (counted from 1) in an epoch: the number of the update."""
+    def clock(self, step: int, epoch: int) -> int:
+        """Return the t of the equations at an update (counted from 1) of an epoch: its number."""
         return step
 
-    def update(self, xp, theta, g, s, lr, t):
+    def update(self, xp: Any, theta: Any, g: Any, s: Any, lr: Any, t: int) -> None:
         """Change `theta` and the arrays of its state `s` in place, by the equation of the class.
 
         Args:
             xp: the array namespace.
-            theta: a parameter, of its own shape: (d_{l-1}, d_l), or (d_l,) for a bias. Where the class is `elementwise`, any
-                part of it instead, flat; and with replicas there may be a leading axis R.
-            g: its gradient, of the same shape, the weight decay in it. It is not changed.
+            theta: a parameter: (d_{l-1}, d_l), or (d_l,) for a bias. If the class is `elementwise`,
+                a flat part of it, or with replicas an array with a leading axis R.
+            g: its gradient, of the same shape, including the weight decay. It is not changed.
             s: its state arrays of that shape, ``s.v`` for the slot "v".
-            lr: the learning rate: a number, or where `elementwise` an array that broadcasts along the replicas.
+            lr: the learning rate: a number, or an array that broadcasts along the replicas.
             t: from ``clock``.
         """
         raise NotImplementedError
 
     @property
-    def cut(self):
-        """Whether ``update`` may get its arrays in pieces: the class that defines it says that it is elementwise."""
+    def cut(self) -> bool:
+        """Whether ``update`` may get its arrays in pieces: its class is elementwise."""
         by = provider(type(self), "update")
         return bool(vars(by).get("elementwise", False)) and "update" not in vars(self)
 
     @property
-    def kernel(self):
-        """The name under which kernels compute ``update``: of the optimizer of dfanp that defines it, if nothing of that is another here."""
+    def kernel(self) -> str | None:
+        """The name of the kernel for ``update``, if it is that of a built-in optimizer; else None."""
         kind = type(self)
         of_class = kernel_of(kind.update, tuple(kind.slots), kind.step, kind.init)
         return of_class if DEFINING.isdisjoint(vars(self)) else None
 
 
-DEFINING = {"update", "slots", "step", "init"}  # what of an Optimizer a kernel computes
+DEFINING = {"update", "slots", "step", "init"}  # the attributes of an Optimizer that a kernel implements
 
 
 @cache
 def kernel_of(update, slots, step, init):
-    """Return the name of the optimizer of dfanp that has these attributes; None if there is none."""
+    """Return the name of the optimizer of dfanp that has these attributes, or None."""
     found = (kind for kind in OPTIMIZERS.values() if OPTIMIZERS.built_in(kind))
     of = lambda kind: (kind.update, tuple(kind.slots), kind.step, kind.init)
     return next((kind.name for kind in found if of(kind) == (update, slots, step, init)), None)
@@ -240,9 +262,9 @@ class Momentum(Optimizer):
 class Nesterov(Optimizer):
     """v = momentum · v + lr · grad(theta - momentum · v);  theta -= v. Thesis, section 1.4.1, NAG.
 
-    The two points are one here: the arrays hold phi = theta - momentum · v, where the gradient is taken, and the
-    equation becomes phi -= momentum · v_new + lr · g (Bengio, Boulanger-Lewandowski & Pascanu 2013, eq. 7; PyTorch's
-    form). Outputs and records are those of phi.
+    The two points are one here: the arrays hold phi = theta - momentum · v, where the gradient is
+    taken, and the equation becomes phi -= momentum · v_new + lr · g (Bengio, Boulanger-Lewandowski
+    & Pascanu 2013, eq. 7; PyTorch's form). Outputs and records are those of phi.
     """
 
     momentum: float = fraction(0.9)
@@ -254,7 +276,9 @@ class Nesterov(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """G += g²;  theta -= lr / sqrt(G + eps) · g. Thesis, section 1.4.2, Adagrad (Duchi, Hazan & Singer 2011).
+    """G += g²;  theta -= lr / sqrt(G + eps) · g.
+
+    Thesis, section 1.4.2, Adagrad (Duchi, Hazan & Singer 2011).
 
     PyTorch has ``eps_placement="outside"``: lr / (sqrt(G) + eps).
     """
@@ -272,8 +296,9 @@ class Adadelta(Optimizer):
     """v = rho · v + (1-rho) · g²;  d = lr · sqrt(u + eps) / sqrt(v + eps) · g;  u = rho · u + (1-rho) · d²;
     theta -= d.
 
-    Thesis, section 1.4.2, Adadelta (Zeiler 2012, algorithm 1, has no lr). ``accumulate="scaled"``: u averages the
-    step taken, lr included; ``"unscaled"``: the step before lr, as PyTorch does. They agree at lr = 1.
+    Thesis, section 1.4.2, Adadelta (Zeiler 2012, algorithm 1, has no lr). ``accumulate="scaled"``:
+    u averages the step taken, lr included; ``"unscaled"``: the step before lr, as PyTorch does.
+    They agree at lr = 1.
     """
 
     lr: float | tuple = 1.0
@@ -292,7 +317,9 @@ class Adadelta(Optimizer):
 
 
 class RMSProp(Optimizer):
-    """v = rho · v + (1-rho) · g²;  theta -= lr / sqrt(v + eps) · g. Thesis, section 1.4.2, RMSProp (Hinton 2012).
+    """v = rho · v + (1-rho) · g²;  theta -= lr / sqrt(v + eps) · g.
+
+    Thesis, section 1.4.2, RMSProp (Hinton 2012).
 
     PyTorch has ``eps_placement="outside"`` and calls rho alpha (0.99 there).
     """
@@ -309,7 +336,8 @@ class RMSProp(Optimizer):
 
 class Adam(Optimizer):
     """m = beta1 · m + (1-beta1) · g;  v = beta2 · v + (1-beta2) · g²;  m_hat = m / (1 - beta1^t);
-    v_hat = v / (1 - beta2^t);  theta -= lr / sqrt(v_hat + eps) · m_hat. Thesis, section 1.4.2, ADAM.
+    v_hat = v / (1 - beta2^t);  theta -= lr / sqrt(v_hat + eps) · m_hat. Thesis, section 1.4.2,
+    ADAM.
 
     Kingma & Ba 2015 (algorithm 1) and PyTorch have ``eps_placement="outside"``. t counts updates.
     """
@@ -335,21 +363,25 @@ OPTIMIZERS = Registry(
 )
 
 
-def get(name):
-    """Return the optimizer class called `name`, or one as it is; a ValueError names those there are."""
+def get(name: str | type[Optimizer]) -> type[Optimizer]:
+    """Return the optimizer class called `name`, or one as it is.
+
+    A ValueError lists the known names.
+    """
     return OPTIMIZERS.get(name)
 
 
 def own_fields(kind):
-    """Return the fields of an optimizer class that a text names: all hyperparameters but lr and weight_decay."""
+    """Return the hyperparameters that a text can set: all except lr and weight_decay."""
     return {each.name: each for each in fields(kind) if each.name not in ("lr", "weight_decay")}
 
 
-def parse(text):
-    """Return the optimizer class and the hyperparameters that a text such as ``momentum:momentum=0.95`` names.
+def parse(text: str) -> tuple[type[Optimizer], dict[str, Any]]:
+    """Return the optimizer class and the hyperparameters in a text: ``momentum:momentum=0.95``.
 
-    A text is the optimizer's name, then ``:NAME=VALUE`` for each hyperparameter other than lr and weight_decay that is not at
-    its default: ``adam:beta1=0.8:eps_placement=outside``. A class may be registered under such a text itself.
+    A text is the optimizer's name, followed by ``:NAME=VALUE`` for each hyperparameter (except lr
+    and weight_decay) that differs from its default: ``adam:beta1=0.8:eps_placement=outside``. A
+    class may also be registered under such a text.
 
     Raises:
         ValueError: a name is not known, or a value is out of its range.
@@ -364,12 +396,12 @@ def parse(text):
         if not equals:
             raise ValueError(f"{argument!r}: write NAME=VALUE, such as {key}={default}")
         found[key] = converted(key, value, default)
-    kind(1.0, **found)  # says what is out of its range
+    kind(1.0, **found)  # raises if a value is out of range
     return kind, found
 
 
 def split(text):
-    """Return the class that a text names, its name, and the hyperparameters that are left, ``NAME=VALUE`` each."""
+    """Return the class that a text names, its name, and its other hyperparameters, ``NAME=VALUE``."""
     if not isinstance(text, str):
         raise TypeError(f"text must be a str such as 'adam:eps_placement=outside', got {shown(text)}")
     name, *arguments = text.split(":")
@@ -392,8 +424,8 @@ def converted(key, value, default):
         raise ValueError(f"{key} must be {kind}, got {shown(value)}") from None
 
 
-def canonical(text):
-    """Return the shortest text that ``parse`` reads as it reads `text`: equal optimizers, equal texts."""
+def canonical(text: str) -> str:
+    """Return the shortest text that means the same: equal optimizers have equal texts."""
     (kind, given), name = parse(text), split(text)[1]
     defaults = {key: each.default for key, each in own_fields(kind).items()}
     base, *variant = name.split(":")

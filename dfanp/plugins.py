@@ -1,7 +1,8 @@
-"""Files of your own definitions for the command line: ``dfanp parity --plugin FILE.py``, or the variable DFANP_PLUGINS.
+"""Files of your own definitions for the command line: ``dfanp parity --plugin FILE.py``, or DFANP_PLUGINS.
 
-A plugin is a Python file that gives things their names by ``dfanp.register``. Settings keep its name and SHA-256, so that a run is not
-resumed with another version of it; a worker loads what the process that started it has loaded. Reading a record loads nothing.
+A plugin is a Python file that calls ``dfanp.register``. Settings contain its name and SHA-256, so that a run is not
+resumed with another version of it. A worker loads the plugins of the process that started it. Reading a record loads
+no plugin.
 """
 
 import hashlib
@@ -9,23 +10,25 @@ import importlib
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 from .errors import PluginError, first_line
 from .registry import registered, restore
 
-LOADED = {}  # path of a file -> its SHA-256
-SHARED = {}  # name of an importable module that workers import too -> None
-PREFIX = "dfanp_plugin_"  # of the names of their modules
+LOADED: dict[Path, str] = {}  # path of a file -> its SHA-256
+SHARED: dict[str, None] = {}  # name of an importable module that workers import too -> None
+PREFIX = "dfanp_plugin_"  # of module names
 
 
-def load(path, sha256=None):
-    """Run the file `path`, which registers its things; once for each content that it has.
+def load(path: str | Path, sha256: str | None = None) -> None:
+    """Run the file `path`, which registers its definitions; once per content.
 
     Args:
-        sha256: what the file must have; None takes it as it is.
+        sha256: that the file must have; None accepts any.
 
     Raises:
-        PluginError: the file cannot be read, fails, registers nothing, or has another SHA-256. Nothing of it is then registered.
+        PluginError: the file cannot be read, fails, registers nothing, or has another SHA-256. It then registers
+            nothing.
     """
     path = Path(path).absolute()
     try:
@@ -34,7 +37,7 @@ def load(path, sha256=None):
         raise PluginError(f"the plugin {path} cannot be read ({error.strerror or error})") from None
     digest = hashlib.sha256(source).hexdigest()
     if sha256 not in (None, digest):
-        raise PluginError(f"the plugin {path} was changed meanwhile: its SHA-256 is {digest}, not {sha256}")
+        raise PluginError(f"the plugin {path} has changed: its SHA-256 is {digest}, not {sha256}")
     if LOADED.get(path) == digest:
         return
     before = registered()
@@ -49,7 +52,7 @@ def load(path, sha256=None):
 
 
 def execute(path, source):
-    """Run the source of a plugin as a module of its own."""
+    """Run the source of a plugin as a module."""
     name = f"{PREFIX}{path.stem}"
     module = types.ModuleType(name)
     module.__file__ = str(path)
@@ -66,7 +69,10 @@ def execute(path, source):
 
 
 def blame(error, paths=None):
-    """Return a line about an error that came up in the code of a plugin; None if it was in none of these files (default: the loaded)."""
+    """Return a line about an error in the code of a plugin.
+
+    None if it was in none of `paths` (default: the loaded files).
+    """
     paths, where, trace = list(map(str, LOADED if paths is None else paths)), None, error.__traceback__
     if isinstance(error, SyntaxError) and error.filename in paths:
         where = error.filename, error.lineno
@@ -80,12 +86,12 @@ def blame(error, paths=None):
 
 
 def share(module):
-    """Let workers import the importable module of this name too: for one that registers things."""
+    """Make workers import the module of this name, too, because it registers things."""
     SHARED[module] = None
 
 
 def loaded():
-    """Return what a worker needs to know the same names: the modules to import, and (path, SHA-256) of the files."""
+    """Return what a worker must load to know the same names: modules to import, and (path, SHA-256) of files."""
     return tuple(SHARED), tuple((str(path), digest) for path, digest in LOADED.items())
 
 
@@ -99,7 +105,7 @@ def load_all(needed):
 
 
 def defines(kind):
-    """Whether the file of a plugin defines a class: another process has it only once it has loaded the file."""
+    """Whether the file of a plugin defines a class: another process must load the file first."""
     return kind.__module__.startswith(PREFIX)
 
 
@@ -107,7 +113,7 @@ def rebuilt(needed, module, name, attributes):
     """Return an object of the class `name` of a plugin's module, in a process that may have to load the plugin first.
 
     Args:
-        needed: what ``loaded`` returned where the object comes from.
+        needed: the result of ``loaded`` in the original process.
         attributes: of the object.
     """
     load_all(needed)
@@ -117,13 +123,13 @@ def rebuilt(needed, module, name, attributes):
     return made
 
 
-def digests():
-    """Return what settings keep of the files that are loaded: "NAME SHA-256" of each, in order of names."""
+def digests() -> tuple[str, ...]:
+    """Return "NAME SHA-256" of each loaded file, in order of names, as settings contain them."""
     return tuple(sorted(f"{path.name} {digest}" for path, digest in LOADED.items()))
 
 
-def require(wanted):
-    """Raise a PluginError unless all files that settings keep (see ``digests``) are loaded."""
+def require(wanted: Any) -> None:
+    """Raise a PluginError unless all files that settings name (see ``digests``) are loaded."""
     here = digests()
     for each in wanted:
         name, _, digest = each.rpartition(" ")

@@ -1,4 +1,7 @@
-"""Settings of runs, and how a record is read back (see ``problems.settings``, and the problems)."""
+"""The settings of runs, and how they are read from a record (see ``problems.settings`` and the problems)."""
+
+from pathlib import Path
+from typing import Any, TypeVar
 
 from . import plugins
 from .errors import RecordError
@@ -18,13 +21,14 @@ __all__ = [
     "settings_of",
     "variant_for",
 ]
+S = TypeVar("S", bound=TrainingSettings)
 UNKNOWN = "not the settings of a run that this dfanp knows"
 
 
-def variant_for(kind, given):
-    """Return the class for the problem of `kind` that takes the settings `given`, and the names it does not take.
+def variant_for(kind: type[S], given: dict[str, Any]) -> tuple[type[S], Any]:
+    """Return the class for the problem of `kind` that accepts the settings `given`, and the names that it rejects.
 
-    It is the first of the variants that takes all; if none does, the first that has them all, or `kind`.
+    It is the first variant that accepts all; if none does, the first that has all of these settings, or `kind`.
     """
     every = PROBLEMS.variants(kind)
     known = [each for each in every if given.keys() <= settings_of(each).keys()] or [kind]
@@ -32,8 +36,8 @@ def variant_for(kind, given):
     return next(((each, ()) for each in known if not misfits[each]), (known[0], misfits[known[0]]))
 
 
-def takes(kind, name, value):
-    """Whether a class of settings takes a value of the setting `name`."""
+def takes(kind: type[TrainingSettings], name: str, value: Any) -> bool:
+    """Whether a class of settings accepts a value of the setting `name`."""
     try:
         settings_of(kind)[name].checked(value)
     except (KeyError, ValueError):
@@ -41,11 +45,11 @@ def takes(kind, name, value):
     return True
 
 
-def made(kind, **given):
-    """Return settings of the problem of `kind`: of its first class that takes them.
+def made(kind: type[S], **given: Any) -> S:
+    """Return settings of the problem of `kind`: an object of its first class that accepts them.
 
     Raises:
-        ValueError: none does; the message says what is wrong with one of them.
+        ValueError: no class accepts them; the message says why one of them does not.
     """
     found, _ = variant_for(kind, given)
     unknown = [name for name in given if name not in settings_of(found)]
@@ -54,14 +58,14 @@ def made(kind, **given):
     return found(**given)
 
 
-def from_config(config, path):
-    """Return the settings whose ``config()`` is `config`, a dict that the file `path` holds.
+def from_config(config: dict[str, Any], path: str | Path) -> TrainingSettings:
+    """Return the settings whose ``config()`` is `config`, a dict from the file `path`.
 
     Raises:
-        RecordError: there are no such settings, or a value is of another type or range; it names path and setting.
-        PluginError: the problem is one of a plugin that is not loaded.
+        RecordError: a setting is unknown, or its value has another type or range; the message names path and setting.
+        PluginError: the problem belongs to a plugin that is not loaded.
     """
-    problem = config.get("problem")
+    problem: Any = config.get("problem")
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in present(config).items() if name != "problem"}
     kind, misfits = variant_for(PROBLEMS[problem], given) if problem in tuple(PROBLEMS) else (None, ())
     if kind is None or "lr" not in given or not given.keys() <= settings_of(kind).keys():

@@ -1,14 +1,16 @@
-"""Named random streams: each draw of a run has a name, and depends on (seed, name) alone.
+"""Named random streams: each draw of a run depends only on the seed and the name of its stream.
 
-Rules that are compared share weights and data because those streams do not know the rule. Epoch 17's data depend on
-(seed, 17) alone, so a run that is resumed needs no generator state. Everything is drawn on the host in float64 and
+Rules that are compared share weights and data, because those streams do not depend on the rule. The data of epoch 17
+depend only on (seed, 17), so a resumed run needs no generator state. Everything is drawn on the host in float64 and
 then moved, so that CPU and GPU, float32 and float64 start from the same numbers.
 
-    >>> streams(0).train(epoch=17).permutation(5)  # whatever was drawn before
+    >>> streams(0).train(epoch=17).permutation(5)  # independent of earlier draws
     array([1, 3, 0, 2, 4])
 """
 
+from collections.abc import Callable
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -27,10 +29,10 @@ class streams:
         seed: a whole number of at least 0.
 
     Attributes:
-        weights, biases, feedback, probe, labels, gate, features: generators. Each access starts the stream anew.
+        weights, biases, feedback, probe, labels, gate, features: generators. Each access restarts the stream.
     """
 
-    def __init__(self, seed):
+    def __init__(self, seed: int) -> None:
         self.seed = checked_seed(seed)
 
     weights = property(lambda self: self._stream("weights"))
@@ -41,19 +43,19 @@ class streams:
     gate = property(lambda self: self._stream("gate"))
     features = property(lambda self: self._stream("features"))
 
-    def train(self, epoch):
+    def train(self, epoch: int) -> np.random.Generator:
         """Return the generator of the training data of `epoch` (1, 2, …)."""
         return self._stream("train", epoch)
 
-    def test(self, epoch):
+    def test(self, epoch: int) -> np.random.Generator:
         """Return the generator of the test data of `epoch` (1, 2, …)."""
         return self._stream("test", epoch)
 
-    def rule(self, step, l):
-        """Return the generator of what a learning rule draws at a step (1, 2, …) for layer l (0: after the step)."""
+    def rule(self, step: int, l: int) -> np.random.Generator:
+        """Return the generator of a learning rule at a step (1, 2, …) for layer l (0: after the step)."""
         return self._stream("rule", step, l)
 
-    def points(self, part, column):
+    def points(self, part: int, column: int) -> np.random.Generator:
         """Return the generator of a column of the training (part 0) or test points (1) of a drawn problem."""
         return self._stream("points", part, column)
 
@@ -65,8 +67,8 @@ class streams:
 class Draws:
     """Random arrays for a rule: each method of ``numpy.random.Generator``, drawn on the host and moved to the device.
 
-    ``draws.normal(size=(n, d))`` is (n, d), or with R seeds (R, n, d): replica r has what a run of its seed alone draws.
-    Floats have `dtype`; whole numbers and truth values stay what they are.
+    ``draws.normal(size=(n, d))`` is (n, d), or with R seeds (R, n, d): replica r gets the draws of a solo run with
+    its seed. Floats have `dtype`; integers and booleans keep theirs.
 
     Args:
         seed: a whole number, or R of them.
@@ -90,12 +92,12 @@ class Draws:
         return draw
 
 
-def checked_seeds(seed, replicas=None):
+def checked_seeds(seed: Any, replicas: int | None = None) -> int | tuple[int, ...]:
     """Return `seed` as an int, or a sequence of seeds as a tuple of ints; a ValueError says what is wrong.
 
     Args:
         seed: a whole number of at least 0, or a sequence of them, not empty.
-        replicas: how many a sequence must have; 0 where only one number will do, None for any.
+        replicas: required length of a sequence; 0 permits only a single number, None any length.
     """
     if isinstance(seed, Integral):
         return checked_seed(seed)
@@ -110,7 +112,7 @@ def checked_seeds(seed, replicas=None):
     return seeds
 
 
-def per_replica(seed, draw):
+def per_replica(seed: Any, draw: Callable[[Any], np.ndarray]) -> np.ndarray:
     """Return ``draw(seed)``, or for a sequence of seeds the stack of ``draw(s)`` along a leading replica axis."""
     if isinstance(seed, Integral):
         return draw(seed)

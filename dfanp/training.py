@@ -17,7 +17,7 @@ from time import perf_counter
 
 import numpy as np
 
-from . import alignment, losses, rules
+from . import alignment, losses, measures, rules
 from .checks import choice, truth, whole
 from .errors import shown
 from .feedback import Feedback
@@ -41,6 +41,7 @@ class Record:
             of regression, which has none.
         alignment: None, or ``{"feedback": […], "gradient": […]}`` on the probe set after the epoch, lowest layer
             first: see ``dfanp.alignment``.
+        own: the measures that you registered (``dfanp.measures``), by their names.
         seconds: wall-clock time of the epoch, training, testing and alignment together (for replicas: of all
             together).
     """
@@ -51,18 +52,25 @@ class Record:
     test_loss: float
     test_accuracy: float | None
     alignment: dict | None = None
+    own: dict = field(default_factory=dict)
     seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def measures(self):
+        """The losses, the accuracies and your own measures, by their names."""
+        return {name: getattr(self, name) for name in SUMMED} | self.own
 
     def replica(self, r):
         """Return the record of replica r of a joint run, as its solo run has it (but for the time)."""
-        values = {name: getattr(self, name) for name in MEASURES}
-        picked = {name: None if value is None else float(value[r]) for name, value in values.items()}
+        pick = lambda value: None if value is None else float(value[r])
+        picked = {name: pick(getattr(self, name)) for name in SUMMED}
+        picked["own"] = {name: pick(value) for name, value in self.own.items()}
         if self.alignment is not None:
             picked["alignment"] = {key: [float(c[r]) for c in cosines] for key, cosines in self.alignment.items()}
         return replace(self, **picked)
 
 
-MEASURES = tuple(f.name for f in fields(Record) if f.name not in ("epoch", "alignment", "seconds"))
+SUMMED = tuple(f.name for f in fields(Record) if f.name in measures.MEASURES)  # over the examples of an epoch
 
 
 class Training:
@@ -75,13 +83,13 @@ class Training:
         rule: a ``Rule`` or its name: "bp", "fa", "dfa".
         optimizer: an ``Optimizer``.
         feedback: how B is drawn (not read under a rule without B).
-        batch_size: examples a step; the last batch of an epoch is smaller if it must be, its gradient the mean over
-            its own size.
+        batch_size: the mini-batch size; the last mini-batch of an epoch may be smaller, its gradient is then the mean over its
+            own size.
         seed: of the data, and of B where `feedback` has none; None takes the network's. With replicas, one for each.
         layers: ``"all"``, or ``"output"`` to train the last layer alone.
         align: whether records carry alignment.
 
-    An exception inside an epoch (an interrupt) leaves the network between two steps of it. It can then not go on, until
+    An exception inside an epoch (an interrupt) leaves the network between two of its steps. It cannot be trained further until
     ``restore`` puts back what ``arrays`` returned before.
 
     Attributes:
@@ -205,14 +213,16 @@ class Training:
                 self._drawn = self.drawn(epoch + 1)
             train, test = self.means(train, examples[0]), self.means(test, tested[0])
             angles = angles and self.on_host(angles)
+            more = {measure.name: measure.measured(self) for measure in measures.own()}
         alive = self._alive & np.isfinite(train[0]) & np.isfinite(test[0])
         solo = self.network.replicas is None
         each = lambda measured: float(measured[0]) if solo else np.where(alive, measured, np.nan)
         values = [None if measured is None else each(measured) for measured in (*train, *test)]
         if angles and self.network.replicas:
             angles = {key: [np.where(alive, c, np.nan) for c in cosines] for key, cosines in angles.items()}
+        more = {name: each(measured) for name, measured in more.items()}
         self.epoch, self._alive, self._torn = epoch, alive, False
-        return Record(epoch, *values, alignment=angles, seconds=perf_counter() - began)
+        return Record(epoch, *values, angles, more, perf_counter() - began)
 
     def data_of(self, epoch):
         """Return the seed and the epoch that `epoch` takes its data from: its own."""
@@ -307,12 +317,12 @@ class Training:
         return {key: [float(host(c)) for c in cosines] for key, cosines in found.items()}
 
     def arrays(self, copy=True):
-        """Return name -> host array of all that the run needs to go on: parameters, B, optimizer state, epoch.
+        """Return name -> host array of all that a run needs to be resumed: parameters, B, optimizer state, epoch.
 
         Generators are not among them: the data of an epoch depend on (seed, epoch) alone.
 
         Args:
-            copy: whether they are copies; else on the CPU the training goes on in the very arrays.
+            copy: whether they are copies; otherwise, on the CPU, they are the arrays that the training changes.
         """
         host = lambda array: np.array(self.backend.to_host(array), copy=copy or None)
         found = {f"parameters/{name}": host(theta) for name, theta in self.network.parameters.items()}
@@ -341,9 +351,9 @@ class Training:
         step, epoch = int(arrays["optimizer/step"]), int(arrays["epoch"])
         if epoch < 0 or step != epoch * ceil(self.problem.train_size / self.batch_size):
             raise ValueError(f"{step} steps do not belong to {epoch} epochs")
-        self.go_on_from(arrays)
+        self.continue_from(arrays)
 
-    def go_on_from(self, arrays):
+    def continue_from(self, arrays):
         """Do what ``restore`` does, with arrays that are known to fit; their epochs may have had other numbers of examples."""
         asarray = self.backend.asarray
         self.network.load({name: arrays[f"parameters/{name}"] for name in self.network.parameters})

@@ -1,1 +1,4 @@
-"""Figures from records alone; nothing here trains. Installed as ``dfanp_figures``; ``python -m figures`` redraws those of this folder."""
+"""Figures, drawn from records only.
+
+Installed as ``dfanp_figures``; ``python -m figures`` redraws those of this folder.
+"""

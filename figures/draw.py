@@ -5,7 +5,7 @@ from pathlib import Path
 from textwrap import fill
 
 from dfanp.errors import RecordError
-from dfanp.plots import drawing, save
+from dfanp.reports.plots import drawing, save
 
 from .findings import FINDINGS
 from .kinds import KINDS
@@ -57,7 +57,7 @@ def draw(record, folder, formats=("svg", "png")):
 
 
 def title(record):
-    """Return what the record shows, in a sentence, and the number of seeds that it rests on."""
+    """Return what the record shows, in one sentence, and the number of its seeds."""
     counts = [len(series["test_accuracy"]) for series in record["series"]]
     seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
     return f"{FINDINGS[record['figure']](record)}; {seeds} {'seed' if seeds == '1' else 'seeds'}"

@@ -42,7 +42,7 @@ def optimizers(record):
 
 
 def at_rate(record, label, panel):
-    """Return the mean final test accuracy of a series with its rule and learning rate, which the comparison rests on."""
+    """Return the mean final test accuracy of a series, its rule and its learning rate, as text."""
     lr = next(each["config"]["lr"] for each in record["series"] if (each["label"], each["panel"]) == (label, panel))
     return f"{pick(record, label, panel):.3f} ({panel}, rate {lr:g})"
 

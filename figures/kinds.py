@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from dfanp.plots import scatter
+from dfanp.reports.plots import scatter
 
 from .styles import COLOURS, bars, by_panel, chance, finals, legend, line, mean, panels, within
 
 
 def curves(record):
-    """Test accuracy over the epochs, a panel for each group; crosses are the published ends."""
+    """Test accuracy over the epochs, one panel per group; crosses are the published final values."""
     from matplotlib.ticker import MaxNLocator
 
     groups = by_panel(record)
@@ -34,7 +34,7 @@ def curves(record):
 
 
 def one_legend_where_all_agree(figure, axes, groups):
-    """Put one legend below axes whose curves have the same names, else one into each."""
+    """Put one legend below axes whose curves have the same names, otherwise one into each."""
     labels = {tuple(series["label"] for series in group) for group in groups}
     if len(labels) == 1:
         legend(figure, axes)
@@ -44,7 +44,7 @@ def one_legend_where_all_agree(figure, axes, groups):
 
 
 def by_optimizer(record):
-    """Test accuracy at the end, a bar a setting, a panel a rule; crosses are the published means."""
+    """Final test accuracy, one bar per setting and one panel per rule; crosses are the published means."""
     groups = by_panel(record)
     figure, axes = panels(len(groups), most=2, width=4.8, sharey=True)
     for axis, (name, group) in zip(axes, groups.items(), strict=True):
@@ -65,7 +65,7 @@ def by_optimizer(record):
 
 
 def errors(record):
-    """Error against a size: a panel for each size, or one for test and one for training error."""
+    """Error against a size: one panel per kind of size, or one for test and one for training error."""
     groups = by_panel(record)
     if len(groups) > 1:
         parts = [(f"test error over {name}", group, "test_accuracy", name) for name, group in groups.items()]
@@ -92,7 +92,7 @@ def errors(record):
 
 
 def spread(record):
-    """Test error by optimizer: the mean over assignments of labels (of each, the mean over its seeds)."""
+    """Test error by optimizer: the mean over labelings (of each, the mean over its seeds)."""
     figure, (axis,) = panels(1, width=7.6)
     labels = list(dict.fromkeys(series["label"] for series in record["series"]))
     names = list(by_panel(record))
@@ -137,11 +137,14 @@ def alignment(record):
 
 
 def maps(record):
-    """t-SNE maps of single digits: each a numeral, odd ones orange and bold; the titles give the accuracy of the probes."""
+    """t-SNE maps of single digits as numerals, odd ones orange and bold.
+
+    The titles give the accuracy of the probes.
+    """
     rows, drawn = record["analysis"]["rows"], record["analysis"]["maps"]
     drawn = [
         each for i, each in enumerate(drawn) if each["when"] != "before" or i == 0
-    ]  # before training the rules are one
+    ]  # before training the rules do not differ
     figure, axes = panels(len(drawn), width=4.4, height=4.3)
     for axis, each in zip(axes, drawn, strict=True):
         digits = np.array(each["digit"][:600])
@@ -162,7 +165,7 @@ def maps(record):
 
 
 def along(record):
-    """Test accuracy at the end against a size; bars against a name."""
+    """Final test accuracy against a size; bars against a name."""
     figure, (axis,) = panels(1, width=5.6)
     labels = list(dict.fromkeys(series["label"] for series in record["series"]))
     for number, label in enumerate(labels):

@@ -1,10 +1,10 @@
-"""What all figures share: curves, bars and points that can be distinguished without colours."""
+"""Shared by all figures: curves, bars and points that are distinguishable without colours."""
 
 from math import ceil
 
 import numpy as np
 
-from dfanp.intervals import mean_interval
+from dfanp.analysis.intervals import mean_interval
 
 # From dark to light, so that they differ in grey; markers and dashes differ as well.
 COLOURS = ("#16324f", "#b3401f", "#2a7f62", "#d08c1d", "#6c5b9e", "#4fa3d1", "#8a8a8a")
@@ -13,7 +13,7 @@ HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
 
 
 def panels(count, width=4.4, height=3.4, most=3, sharey=False):
-    """Return a Figure that needs no display and `count` axes, at most so many in a row."""
+    """Return a Figure that needs no display, and `count` axes in rows of limited length."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -31,9 +31,11 @@ def panels(count, width=4.4, height=3.4, most=3, sharey=False):
 
 def line(axis, number, x, runs, label):
     """Draw the mean over `runs` (lists as long as x, None where one diverged) with its 95 % interval."""
-    kept = [(at, [run[i] for run in runs if i < len(run) and run[i] is not None]) for i, at in enumerate(x)]
+    present = [(at, [run[i] for run in runs if i < len(run) and run[i] is not None]) for i, at in enumerate(x)]
     x, values = (
-        zip(*[(at, each) for at, each in kept if each], strict=True) if any(each for _, each in kept) else ((), ())
+        zip(*[(at, each) for at, each in present if each], strict=True)
+        if any(each for _, each in present)
+        else ((), ())
     )
     if not x:
         return
@@ -62,12 +64,15 @@ def bars(axis, number, of, names, groups, label):
 
 
 def within(axis, also=None):
-    """Give an axis the heights of its curves and marks, some room, and `also`; intervals that are wider are cut."""
+    """Set the range of an axis to that of its curves and marks, and `also`, with a margin.
+
+    Wider intervals are cut.
+    """
     heights = [y for each in axis.get_lines() for y in np.ravel(each.get_ydata()).astype(float) if np.isfinite(y)]
     heights += [] if also is None else [also]
     low, high = min(heights, default=0.0), max(heights, default=1.0)
-    room = 0.08 * max(high - low, 0.05)
-    axis.set_ylim(low if low == also else low - room, high + room)
+    margin = 0.08 * max(high - low, 0.05)
+    axis.set_ylim(low if low == also else low - margin, high + margin)
 
 
 def legend(figure, axes):
@@ -87,7 +92,7 @@ def legend(figure, axes):
 
 
 def chance(axis):
-    """Draw the line of guessing."""
+    """Draw the line at chance."""
     axis.axhline(0.5, color="0.6", linewidth=1, linestyle=(0, (1, 3)), label="chance")
 
 

@@ -1,6 +1,7 @@
 """Fixtures that several tests share."""
 
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from .kernels.emulated import EmulatedCard, need_emulator, with_tier
 
 # Taken out of the environment, so that no test (and no process that a test starts) finds MNIST unasked.
 DATA = os.environ.pop("DFANP_DATA", None)
+if hasattr(signal, "SIGHUP"):  # ignored under nohup, and then by what tests start, too
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):

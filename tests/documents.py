@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dfanp import registry
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 LIBRARY, COMMANDS, SPEED, RESULTS, CHECKS = (
@@ -33,10 +35,13 @@ def section(text, title):
 
 def run(text):
     """Run the scripts of a text in one namespace, compare what they print with the comments beside it, and return how many were compared."""
-    compared, names = 0, {"__name__": "__readme__"}
+    compared, names, before = 0, {"__name__": "__readme__"}, registry.registered()
     for block in scripts(text):
-        with contextlib.redirect_stdout(io.StringIO()) as stream:
-            exec(compile(block, "README.md", "exec"), names)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()) as stream:
+                exec(compile(block, "README.md", "exec"), names)
+        finally:
+            registry.restore(before)
         said = [float(number) for number in PRINTED.findall(block)]
         if said:
             printed = [float(line) for line in stream.getvalue().splitlines()]

@@ -2,7 +2,7 @@
 
 import json
 
-from dfanp.store import key_of
+from dfanp.runs.store import key_of
 
 
 def former(config):

@@ -4,7 +4,7 @@ import pytest
 import dfanp
 from dfanp import baselines, rules
 from dfanp.baselines import BASELINES, LARGEST_TABLE, NTK, Features, Projection
-from dfanp.runs import training_on
+from dfanp.runs.run import training_on
 from dfanp.settings import ParitySettings
 
 FEATURES = ("gaussian", "fourier", "relu", "linear")

@@ -6,8 +6,8 @@ import json
 import matplotlib
 import pytest
 from click.testing import CliRunner
-from dfanp_bench import contestants, gpu, growth, report, suite, turns
-from dfanp_bench.floor import floor
+from dfanp_bench import candidates, gpu, growth, interleave, report, suite
+from dfanp_bench.roofline import floor
 from dfanp_cli.main import cli
 
 from dfanp.backend import usable_cupy
@@ -28,7 +28,7 @@ def tiny_plan(**more):
     return suite.Plan(**(plan | {"rounds": 2, "torch": False} | sizes | more))
 
 
-def told(plan, *measures):
+def measured(plan, *measures):
     result = report.begin(plan, quick=True)
     for measure in measures:
         result["measurements"].extend(measure(plan, lambda text: None))
@@ -38,7 +38,7 @@ def told(plan, *measures):
 def test_the_result_is_whole_and_its_tables_and_pictures_can_be_made(tmp_path, hostile_rc):
     measures = (suite.epochs, suite.networks, suite.steps_against_blas, suite.full_batch, suite.replicas)
     curves = lambda plan, say: growth.curves(plan, say, {"k": (1, 2), "replicas": (1, 2), "threads": (1,)})
-    result = told(tiny_plan(), *measures, curves)
+    result = measured(tiny_plan(), *measures, curves)
     assert result["machine"]["cpu"] and result["machine"]["versions"]["numpy"] and result["threads"] == 1
     names = [each["name"] for each in result["measurements"]]
     assert names == ["epoch", *["network"] * 2, "step", "full batch", "replicas", "growth", "growth", "growth"]
@@ -64,33 +64,33 @@ def test_jax_trains_what_all_others_train(rule):
     if importlib.util.find_spec("jax") is None:
         pytest.skip("JAX is not installed")
     plan = tiny_plan(jax=True, rounds=1, rules=(rule,), opts=("sgd", "adadelta"), networks=4)
-    for each in told(plan, suite.epochs, suite.networks, suite.full_batch)["measurements"]:
+    for each in measured(plan, suite.epochs, suite.networks, suite.full_batch)["measurements"]:
         assert each["peer"] == "JAX" and not each["failed"]
 
 
 def test_start_and_memory_are_measured():
-    start, memory = told(tiny_plan(rounds=1), suite.start)["measurements"]
+    start, memory = measured(tiny_plan(rounds=1), suite.start)["measurements"]
     assert start["import_beyond_numpy"] < start["times"]["import dfanp"]["median"]
     assert 20 < memory["peak"] < 2000 and "MB" in report.memory_table([memory])
 
 
-def test_contestants_that_compute_something_else_are_found_out():
-    contestants.same_losses({"one": [0.7, 0.6], "two": [0.7001, 0.6001]})
-    with pytest.raises(turns.ContestantError, match="two computes something else than one"):
-        contestants.same_losses({"one": [0.7, 0.6], "two": [0.7, 0.7]})
+def test_candidates_that_compute_something_else_are_found_out():
+    candidates.same_losses({"one": [0.7, 0.6], "two": [0.7001, 0.6001]})
+    with pytest.raises(interleave.CandidateError, match="two computes something else than one"):
+        candidates.same_losses({"one": [0.7, 0.6], "two": [0.7, 0.7]})
 
 
-def test_a_contestant_that_fails_ends_the_measurement_unless_it_is_optional():
+def test_a_candidate_that_fails_ends_the_measurement_unless_it_is_optional():
     bad = {"bad": ("dfanp steps", {"tier": "numpy", "threads": 1, "data": "no such set"})}
     pair = {"pair": ("blas pair", {"n": 2, "D": 3, "H": 4, "steps": 1, "threads": 1})}
-    with pytest.raises(turns.ContestantError, match=r"bad cannot run \(KeyError"):
-        turns.take_turns(bad | pair, 1)
-    seconds, failed = turns.take_turns(bad | pair, 1, optional=("bad",))
+    with pytest.raises(interleave.CandidateError, match=r"bad cannot run \(KeyError"):
+        interleave.take_turns(bad | pair, 1)
+    seconds, failed = interleave.take_turns(bad | pair, 1, optional=("bad",))
     assert seconds["pair"]["run"] and "cannot run" in failed["bad"]
 
 
 def test_the_speedup_is_of_the_same_round():
-    assert turns.speedup([1, 10, 1], [2, 20, 2]) == 2
+    assert interleave.speedup([1, 10, 1], [2, 20, 2]) == 2
 
 
 def test_the_floor_is_that_of_its_docstring():
@@ -124,7 +124,7 @@ def test_pytorch_and_the_thesis_way_take_part():
             "eager": ("torch epoch", settings | {"compiled": False}),
             "thesis": ("thesis epoch", settings),
         }
-        seconds, _ = turns.take_turns(everybody, 1, check=contestants.same_losses, unchecked=("thesis",))
+        seconds, _ = interleave.take_turns(everybody, 1, check=candidates.same_losses, unchecked=("thesis",))
         assert all(each["run"] for each in seconds.values())
 
 
@@ -132,7 +132,7 @@ def test_the_gpu_benchmark_checks_and_tells_where_there_is_no_gpu(tmp_path):
     """The whole of it, but for the card's ceilings, with the CPU in the card's place."""
     pytest.importorskip("torch")
     sizes = {"steps": 4, "train_size": 640, "test_size": 100, "hidden": 16, "grid_epochs": 1, "figures": ("B.1",)}
-    chosen = {"opts": ("adam",), "rules": ("dfa",), "rounds": 1, "replicas": (1, 2), "tiers": ("numpy",)}
+    chosen = {"opts": ("adam",), "rules": ("dfa",), "rounds": 1, "replicas": (2,), "tiers": ("numpy",)}
     plan = gpu.Plan("digits", None, threads=1, **chosen, **sizes, device="cpu", ours="cpu")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gpu, "TORCH", {"PyTorch eager": "eager"})
@@ -140,7 +140,7 @@ def test_the_gpu_benchmark_checks_and_tells_where_there_is_no_gpu(tmp_path):
         for measure in (gpu.training, gpu.grid, gpu.figures):
             result["measurements"].extend(measure(plan, lambda text: None))
     *training, grid, figures = result["measurements"]
-    assert len(training) == 4 and not any(each["failed"] for each in training)
+    assert len(training) == 2 and not any(each["failed"] for each in training)
     assert grid["runs"] == 150 and not grid["failed"]
     assert figures["figures"] == ["B.1"] and not figures["failed"] and not figures["missing"]
     result["measurements"].append({"name": "ceilings", "found": {"float32 product, flop/s": 5e13}})
@@ -160,6 +160,6 @@ def test_the_estimator_is_measured_beside_scikit_learns(tmp_path):
     done = CliRunner().invoke(cli, ["bench", "estimator", "--epochs", "2", "--rounds", "2", "--out", str(tmp_path)])
     assert done.exit_code == 0 and "| DFAClassifier, dfa |" in done.output and "| MLPClassifier |" in done.output
     (each,) = json.loads((tmp_path / "estimator.json").read_text())["measurements"]
-    for told in each["found"].values():
-        assert all(0.3 < accuracy <= 1 for accuracy in told["test_accuracies"])
-        assert len(told["seconds"]) == len(set(told["test_accuracies"])) == 2
+    for found in each["found"].values():
+        assert all(0.3 < accuracy <= 1 for accuracy in found["test_accuracies"])
+        assert len(found["seconds"]) == len(set(found["test_accuracies"])) == 2

@@ -17,6 +17,6 @@ def test_short_names_are_suggested_too_and_a_message_stays_short_whatever_was_gi
     with pytest.raises(ValueError, match="unknown rule 'bq': expected one of bp, fa; did you mean 'bp'"):
         errors.by_name("rule", "bq", table)
     for given in (np.zeros((3, 3)), "x" * 10_000, None):
-        with pytest.raises(ValueError, match="unknown rule .*: expected one of bp, fa$") as told:
+        with pytest.raises(ValueError, match="unknown rule .*: expected one of bp, fa$") as caught:
             errors.by_name("rule", given, table)
-        assert len(str(told.value)) < 200 and "\n" not in str(told.value)
+        assert len(str(caught.value)) < 200 and "\n" not in str(caught.value)

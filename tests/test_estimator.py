@@ -17,8 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dfanp
-from dfanp import estimator_parameters, rules
-from dfanp.estimator import DFAClassifier, RandomFeatures
+from dfanp import rules
+from dfanp.estimator import DFAClassifier, RandomFeatures, parameters
 
 QUICK = dict(hidden_layer_sizes=(20,), learning_rate_init=0.01, random_state=0)
 
@@ -111,16 +111,16 @@ COPIES = {
 def state_of(model):
     """Return all that a model holds: equal models, equal texts."""
 
-    def told(value):
+    def text_of(value):
         if isinstance(value, np.ndarray):
             return f"{value.dtype} {value.shape} {value.tobytes().hex()}"
         if isinstance(value, dict):
-            return f"{{{', '.join(f'{name}: {told(each)}' for name, each in sorted(value.items()))}}}"
+            return f"{{{', '.join(f'{name}: {text_of(each)}' for name, each in sorted(value.items()))}}}"
         if type(value) in (list, tuple):
-            return f"[{', '.join(map(told, value))}]"
+            return f"[{', '.join(map(text_of, value))}]"
         return repr(value)
 
-    return told(vars(model))
+    return text_of(vars(model))
 
 
 @pytest.fixture(scope="module")
@@ -174,9 +174,9 @@ def test_what_cannot_change_while_training_goes_on_is_refused_by_its_name(few, m
     right, before = getattr(other, name), other.decision_function(few[0])
     other.set_params(**{name: value})
     kept = state_of(other)
-    with pytest.raises(ValueError, match=f"^{name} cannot change between calls of partial_fit: .*call fit") as told:
+    with pytest.raises(ValueError, match=f"^{name} cannot change between calls of partial_fit: .*call fit") as caught:
         other.partial_fit(*few)
-    assert "\n" not in str(told.value) and state_of(other) == kept
+    assert "\n" not in str(caught.value) and state_of(other) == kept
     assert np.array_equal(other.decision_function(few[0]), before)  # by what was trained
     other.set_params(**{name: right}).partial_fit(*few)
     assert state_of(other) == state_of(whole.partial_fit(*few))
@@ -242,7 +242,7 @@ def test_examples_drawn_ahead_are_not_those_of_the_call_before(few, strict_backe
     X, y = few
     both = []
     for backend in (dfanp.Backend("cpu", kernels="numpy"), strict_backend):
-        monkeypatch.setattr(estimator_parameters, "Backend", lambda *_, backend=backend: backend)
+        monkeypatch.setattr(parameters, "Backend", lambda *_, backend=backend: backend)
         both.append(
             DFAClassifier(**QUICK).partial_fit(X[:100], y[:100], classes=range(10)).partial_fit(X[200:], y[200:])
         )
@@ -251,8 +251,8 @@ def test_examples_drawn_ahead_are_not_those_of_the_call_before(few, strict_backe
 
 
 def test_threads_reach_the_backend(few, monkeypatch):
-    given, Backend = [], estimator_parameters.Backend
-    monkeypatch.setattr(estimator_parameters, "Backend", lambda *of: given.append(of) or Backend(*of))
+    given, Backend = [], parameters.Backend
+    monkeypatch.setattr(parameters, "Backend", lambda *of: given.append(of) or Backend(*of))
     DFAClassifier(**QUICK, max_iter=1, threads=1, kernels="numpy").fit(*few).predict(few[0])
     assert given == [("cpu", 1, "numpy")]
 
@@ -343,12 +343,12 @@ def test_every_parameter_is_in_this_test():
 def test_a_wrong_parameter_is_named(name, value):
     """In one line, before X is looked at, whether or not the call would use it."""
     for method, more in (("fit", {}), ("partial_fit", {"classes": [0, 1]})):
-        with pytest.raises((ValueError, TypeError), match=name) as told:
+        with pytest.raises((ValueError, TypeError), match=name) as caught:
             getattr(DFAClassifier(**{name: value}), method)("no examples", None, **more)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(caught.value)
         assert (
             isinstance(value, type)
-            or repr(value)[:50].strip("()") in str(told.value)
+            or repr(value)[:50].strip("()") in str(caught.value)
             or name in ("solver", "random_state")
         )
 

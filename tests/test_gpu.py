@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 import dfanp
-from dfanp import baselines, grids, kernels, losses, sweeps
+from dfanp import baselines, kernels, losses
 from dfanp.backend import usable_cupy
 from dfanp.inputs import Bank, StackedDigits, WeightGradient
 from dfanp.kernels import checked
 from dfanp.optimizers import OPTIMIZERS
-from dfanp.runs import build
+from dfanp.runs.run import build
 from dfanp.settings import ParitySettings
+from dfanp.sweeps import grids
+from dfanp.sweeps.sweep import Sweep
 
 WHY_NOT = usable_cupy()[1]
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=f"no GPU: {WHY_NOT}")
@@ -177,6 +179,6 @@ def test_tf32_is_near_and_not_the_same():
 def test_a_sweep_fills_the_card(tmp_path):
     base = ParitySettings(lr=0.01, data="digits", train_size=2000, test_size=500, epochs=2, device="gpu")
     settings = grids.product(base, lr=[1e-4, 1e-3], seed=range(10))
-    with sweeps.Sweep(settings, tmp_path) as sweep:
+    with Sweep(settings, tmp_path) as sweep:
         (outcome,) = sweep.outcomes()
     assert len(outcome.results) == 20 and {result.status for result in outcome.results} == {"done"}

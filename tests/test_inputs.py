@@ -50,7 +50,7 @@ def test_products(both, rng, leading):
 
 
 def test_numpy_is_not_given_them_by_mistake(both):
-    with pytest.raises(TypeError, match=r"StackedDigits is no NumPy array.*X\.dense\(\) makes one"):
+    with pytest.raises(TypeError, match=r"StackedDigits is not a NumPy array.*X\.dense\(\) returns an array"):
         np.asarray(both[0])
     with pytest.raises(TypeError, match=r"X\.dense\(\)"):
         np.mean(both[0])

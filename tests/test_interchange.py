@@ -86,7 +86,7 @@ def test_layers_follow_on_each_other_as_they_are_stored(names, tmp_path):
         answers_rightly(interchange.load(tmp_path / "others.npz", "relu"))
 
 
-def test_numbers_that_contradict_the_order_are_told_and_not_guessed():
+def test_numbers_that_contradict_the_order_are_reported_and_not_guessed():
     mixed = stored(("layers.1", "layers.0", "head"))
     with pytest.raises(ValueError, match="order of the layers contradicts the numbers in their names: give it"):
         interchange.from_state_dict(mixed)
@@ -131,9 +131,9 @@ def test_layers_names_those_to_take():
         "step": np.array(3),
     }
     answers_rightly(interchange.from_state_dict(state, layers=("body.0", "body.2", "head")))
-    with pytest.raises(ValueError, match=r"'body.1.running_mean'.*is no weight.*layers=\(…\) names those to take"):
+    with pytest.raises(ValueError, match=r"'body.1.running_mean'.*is not a weight.*layers=\(…\) selects layers"):
         interchange.from_state_dict(state)
-    with pytest.raises(ValueError, match="a weight for each layer, and 'tail' has none"):
+    with pytest.raises(ValueError, match="a weight for each layer, but 'tail' has none"):
         interchange.from_state_dict(state, layers=("body.0", "tail"))
     for wrong in ("body.0", ("body.0", "body.0"), (0, 1), 3):
         with pytest.raises(ValueError, match="layers must be the names of the layers, each once"):
@@ -160,7 +160,7 @@ def test_a_file_of_pytorch_is_read(tmp_path, metadata, half, prefix):
     ):
         assert network.dtype == "float32" and network.bias
         np.testing.assert_allclose(network.forward(INPUT)[-1], want, rtol=1e-4, atol=1e-5)
-    with pytest.raises(RecordError, match=r"does not say which activation .* say it: load.path, activation='relu'."):
+    with pytest.raises(RecordError, match=r"does not name the activation .* give it: load.path, activation='relu'."):
         interchange.load(tmp_path / "theirs.safetensors")
 
 
@@ -186,7 +186,7 @@ def test_what_a_file_says_of_its_activation(tmp_path):
     with pytest.raises(RecordError, match="names the activation 'swish', which is not registered"):
         interchange.load(path)
     np.savez(path, **stored(("0", "2", "4")), activation=np.zeros((2, 2)))
-    with pytest.raises(RecordError, match="does not say which activation"):
+    with pytest.raises(RecordError, match="does not name the activation"):
         interchange.load(path)
     with pytest.raises(ValueError, match="unknown activation 'rely'.*did you mean 'relu'"):
         interchange.load(path, activation="rely")
@@ -200,7 +200,7 @@ def test_an_activation_of_ones_own(tmp_path):
     for activation in (swish, named_alike):  # a name that does not lead back to it is not written
         network = dfanp.MLP((5, 7, 2), activation, seed=3)
         interchange.save(network, path)
-        with pytest.raises(RecordError, match="does not say which activation"):
+        with pytest.raises(RecordError, match="does not name the activation"):
             interchange.load(path)
         same(interchange.load(path, activation), network)
     dfanp.register(swish)
@@ -218,7 +218,7 @@ def test_what_cannot_be_read_back_is_not_written(tmp_path, suffix, value):
     path.write_bytes(b"before")
     network.W[1][2, 3] = value
     with pytest.raises(
-        ValueError, match="'2.weight' must be finite, and 1 of its 28 values are not: the network has diverged"
+        ValueError, match="'2.weight' must be finite, but 1 of its 28 values are not: the network has diverged"
     ):
         interchange.save(network, path)
     assert path.read_bytes() == b"before"
@@ -247,7 +247,7 @@ def test_tensors_without_values_are_named():
         interchange.from_state_dict({"model": {"0.weight": torch.ones(2, 2)}})
 
 
-def test_a_file_of_pickles_is_told_how_to_be_read():
+def test_a_file_of_pickles_gets_a_message_that_says_how_to_read_it():
     with pytest.raises(ValueError, match=r"from_state_dict\(torch.load\(path\), activation=…\)"):
         interchange.load("model.pth")
 
@@ -260,11 +260,11 @@ def test_what_does_not_fit_is_named():
         ({"0.bias": np.zeros(6, np.float32)}, "as long as their output"),
         (
             {"0.weight": np.full((7, 5), np.nan, np.float32)},
-            "'0.weight' must be finite, and 35 of its 35 values are not",
+            "'0.weight' must be finite, but 35 of its 35 values are not",
         ),
         ({"0.weight": np.zeros((7, 5))}, "the same dtype"),
         ({"0.weight": np.zeros((7, 5), int)}, "dtype float32 or float64"),
-        ({"0.running_mean": np.zeros(5, np.float32)}, "no weight"),
+        ({"0.running_mean": np.zeros(5, np.float32)}, "is not a weight"),
     ):
         with pytest.raises(ValueError, match=message):
             interchange.from_state_dict(state | change)
@@ -273,7 +273,7 @@ def test_what_does_not_fit_is_named():
     for network in (dfanp.MLP((2, 3, 1), seed=(0, 1)), baselines.NTK((2, 3, 1))):
         with pytest.raises(ValueError, match="without replicas"):
             interchange.state_dict(network)
-    with pytest.raises(ValueError, match="ends in .npz or .safetensors"):
+    with pytest.raises(ValueError, match="must be .npz or .safetensors"):
         interchange.save(network_of(), "weights.pt")
 
 
@@ -309,7 +309,7 @@ def test_a_forged_shape_costs_no_memory(tmp_path):
         )
         with zipfile.ZipFile(tmp_path / "forged.npz", "w") as archive:
             archive.writestr("0.weight.npy", header.getvalue())
-        with pytest.raises(RecordError, match="fewer bytes than it says|is object of shape"):
+        with pytest.raises(RecordError, match="fewer bytes than it claims|is object of shape"):
             interchange.load(tmp_path / "forged.npz")
 
 
@@ -325,7 +325,7 @@ def test_a_size_that_the_archive_claims_costs_no_memory(tmp_path):
     path.write_bytes(content)
     tracemalloc.start()
     try:
-        with pytest.raises(RecordError, match="fewer bytes than it says"):
+        with pytest.raises(RecordError, match="fewer bytes than it claims"):
             interchange.load(path)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:

@@ -39,7 +39,9 @@ RATES = {"sgd": 0.5, "momentum": 0.2, "nesterov": 0.2, "adagrad": 0.1, "adadelta
 
 def fresh():
     """Import dfanp anew, as its files are now."""
-    for name in [each for each in sys.modules if each.split(".")[0] == "dfanp" and each != "dfanp.kernels.loops"]:
+    for name in [
+        each for each in sys.modules if each.split(".")[0] == "dfanp" and each != "dfanp.kernels.numba.loops"
+    ]:
         del sys.modules[name]
     importlib.invalidate_caches()
     return importlib.import_module("dfanp")
@@ -153,7 +155,7 @@ def work(folder):
     from dfanp.kernels import numba
 
     if numba.Numba.why_not() is None:
-        numba.loops()  # of the package that is tested: its compiled functions are kept, since no mutant is in them
+        numba.compiled_loops()  # of the package that is tested: its compiled functions are kept, since no mutant is in them
     sys.path.insert(0, folder)
     np.seterr(all="ignore")
     numbers, dfanp = json.load(sys.stdin), fresh()

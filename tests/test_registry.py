@@ -42,7 +42,7 @@ def test_a_name_is_given_anew_but_never_dfanps_own():
     finally:
         dfanp.rules.RULES.remove("mine")
     for thing in (own.sign_symmetric, own.softsign, own.hinge, own.SGD):
-        with pytest.raises(ValueError, match=f"dfanp has a .* {thing.name!r} of its own: choose another name"):
+        with pytest.raises(ValueError, match=f"{thing.name!r} is a built-in .* of dfanp: choose another name"):
             dfanp.register(thing)
     assert dfanp.register(dfanp.rules.bp) is dfanp.rules.bp
     dfanp.rules.RULES.remove("bp")
@@ -57,7 +57,7 @@ def test_names_that_no_command_line_could_take(name):
 
 def test_things_that_have_no_names():
     with pytest.raises(
-        TypeError, match="there are names for things of these kinds: activation, .*rule.*; got <function"
+        TypeError, match="only things of these kinds can be registered: activation, .*rule.*; got <function"
     ):
         dfanp.register(lambda at: at.e)
 

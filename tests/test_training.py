@@ -133,7 +133,7 @@ def test_a_torn_epoch_does_not_go_on_until_restored(make_training, monkeypatch):
     list(training.epochs(1))
     before = training.arrays()
 
-    def interrupted(told, X):  # after the last step
+    def interrupted(signal, X):  # after the last step
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "means", interrupted)

@@ -1,4 +1,4 @@
-"""The experiments of Demirbilek 2021, and those it leaves to others, as data: settings in, records out."""
+"""The experiments of Demirbilek 2021 and of its future work, as data: settings in, records out."""
 
 from ..errors import by_name
 
@@ -7,13 +7,13 @@ def experiments():
     """Return name -> Experiment, in the order of the thesis."""
     from . import alignment, architectures, disks, parity, representations
 
-    rooms = (parity, disks, alignment, representations, architectures)
-    every = {each.name: each for room in rooms for each in room.EXPERIMENTS}
+    modules = (parity, disks, alignment, representations, architectures)
+    every = {each.name: each for module in modules for each in module.EXPERIMENTS}
     return {
         name: every[name] for name in sorted(every, key=lambda name: (not name[0].isdigit(), name[0] != "B", name))
     }
 
 
 def get(name):
-    """Return the Experiment called `name`; a ValueError names those there are."""
+    """Return the Experiment called `name`; a ValueError lists the known names."""
     return by_name("figure", name, experiments())

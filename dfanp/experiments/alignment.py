@@ -1,4 +1,7 @@
-"""Alignment over training: figures 3.2 and 3.5. Published: on the last batch, bugs included; corrected: on fixed examples."""
+"""Alignment over training: figures 3.2 and 3.5.
+
+Published: on the last batch, bugs included; corrected: on fixed examples.
+"""
 
 from .experiment import PUBLISHED, Experiment, parity_series
 
@@ -13,7 +16,7 @@ def dfa(label, mode, scale, opt):
 
 
 def of_sgd(mode, scale):
-    """Figure 3.2: DFA with SGD for 50 epochs, beside BP with SGD for 20."""
+    """Figure 3.2: DFA with SGD for 50 epochs, compared with BP with SGD for 20."""
     return [dfa("DFA, SGD", mode, scale, "sgd"), parity_series("BP, SGD", scale, mode, method="bp", opt="sgd")]
 
 

@@ -1,6 +1,6 @@
-"""What the thesis leaves to others: depth, width and activation, for BP and DFA, parity of three digits, RMSProp.
+"""Future work of the thesis: depth, width and activation, for BP and DFA on the parity of three digits with RMSProp.
 
-Rates are tuned for each activation; depths and widths take the one of a layer of 512."""
+Rates are tuned for each activation; depths and widths use the rate of one layer of 512."""
 
 from . import rates
 from .experiment import CORRECTED, Experiment, parity_series
@@ -11,7 +11,7 @@ ACTIVATIONS = ("relu", "leaky-relu", "tanh", "sigmoid", "identity")
 
 
 def along(values, shape):
-    """Return the series of an experiment that goes along `values`; ``shape(value)`` returns settings."""
+    """Return the series of an experiment along `values`; ``shape(value)`` returns settings."""
 
     def series(mode, scale):
         found = []

@@ -1,4 +1,4 @@
-"""The synthetic problem: figures 2.2 and 3.8, and what they look like averaged over the labels of the disks."""
+"""The synthetic problem: figures 2.2 and 3.8, and their average over labelings of the disks."""
 
 from itertools import product
 
@@ -34,7 +34,7 @@ def rules(mode, scale):
 
 
 def assignments(mode, scale):
-    """What figure 3.8 leaves to others: every optimizer at a tuned rate, averaged over balanced labels of the disks."""
+    """Beyond figure 3.8: every optimizer at a tuned rate, averaged over balanced labelings of the disks."""
     every = balanced(3)
     chosen = np.random.default_rng(2021).permutation(len(every))[: scale.assignments]
     found = []

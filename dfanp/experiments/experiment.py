@@ -1,14 +1,15 @@
-"""An experiment as data: the settings it trains, and the record that its figure is drawn from.
+"""An experiment as data: the settings that it trains, and the record from which its figure is drawn.
 
-Each one has a mode or two: ``published`` does what was run for Demirbilek 2021, bugs included; ``corrected`` what was intended.
+Each has one or two modes: ``published`` repeats what was run for Demirbilek 2021, including its bugs; ``corrected``
+fixes them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from ..runs.store import key_of
 from ..settings import ParitySettings, SyntheticSettings, made
-from ..store import key_of
-from .published import PublishedParity  # noqa: F401  (registers all that published runs have more)
+from .published import PublishedParity  # noqa: F401  (registers the definitions of published runs)
 from .rates import default_rate, thesis_rate
 
 PUBLISHED, CORRECTED = MODES = ("published", "corrected")
@@ -16,16 +17,16 @@ PUBLISHED, CORRECTED = MODES = ("published", "corrected")
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the experiments are: ``full()`` as in the thesis, ``quick()`` to see that they work.
+    """How large the experiments are: ``full()`` as in the thesis, ``quick()`` to check that they work.
 
     Attributes:
         data: of the parity runs.
-        train_size, test_size: examples in their epochs.
-        most_epochs: of any run but the next's.
-        most_passes: of the synthetic problem.
+        train_size, test_size: number of examples of an epoch.
+        most_epochs: maximal number of epochs, except on the synthetic problem.
+        most_passes: number of epochs on the synthetic problem.
         seeds: of each setting.
-        assignments: of labels that the disks get.
-        samples: digits whose representations are looked at.
+        assignments: number of labelings of the disks.
+        samples: number of digits whose representations are probed.
         kernels, device: of all runs.
     """
 
@@ -51,22 +52,21 @@ def full(kernels="auto", device="cpu"):
 
 
 def quick(kernels="auto", device="cpu"):
-    """Return a Scale that takes a minute or two for all experiments together: the embedded digits, three short epochs, two seeds."""
+    """Return a Scale for all experiments in a minute or two: the embedded digits, three short epochs, two seeds."""
     small = dict(train_size=10_000, test_size=1000, most_epochs=3, most_passes=40, assignments=2, samples=300)
     return Scale(data="digits", seeds=(0, 1), kernels=kernels, device=device, **small)
 
 
 @dataclass(frozen=True)
 class Series:
-    """What is drawn as one curve, or one point of it: the runs of one setting.
+    """The runs of one setting, which are drawn as one curve or one point of it.
 
     Attributes:
         label: in the legend.
-        settings: of its runs, one a seed; or one run with ``redraw`` that holds all repeats.
+        settings: of its runs, one per seed; or of a single run with ``redraw`` that contains all repeats.
         panel: of the figure.
-        x: where on the axis, for a point.
-        published: the mean test accuracy that was published, of the
-            last epoch.
+        x: place of a point on the axis.
+        published: the published mean test accuracy of the last epoch.
     """
 
     label: str
@@ -78,18 +78,19 @@ class Series:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A figure of the thesis, or one that it leaves to others.
+    """A figure of the thesis or of its future work.
 
     Attributes:
         name: of the figure.
-        title: what it asks.
-        draws: how its record is drawn, a name in ``dfanp_figures``.
+        title: of the figure.
+        draws: the kind of drawing, a name in ``dfanp_figures``.
         series: ``series(mode, scale)``, a list of Series.
         modes: those that differ.
-        measures: what of each epoch's row the record has.
-        last: whether of the last epoch alone.
-        keep: whether the final weights are needed, for `analyse`: ``analyse(series, mode, scale, checkpoint, dataset)`` returns
-            what the record has beside the curves, name -> list; ``checkpoint(settings)`` is the file of a run's final arrays.
+        measures: the measures of each epoch in the record.
+        last: whether to record only the last epoch.
+        keep: whether to save the final weights, for `analyse`.
+        analyse: ``analyse(series, mode, scale, checkpoint, dataset)`` returns further contents of the record, name ->
+            list; ``checkpoint(settings)`` is the file of a run's final arrays.
     """
 
     name: str
@@ -108,8 +109,8 @@ def parity_series(label, scale, mode, k=3, method="dfa", opt="rmsprop", epochs=2
     """Return the Series of a parity run.
 
     Args:
-        lr: None takes the rate of the mode: the thesis' or the one tuned on held-out images.
-        chained: whether the published mode repeats as figures 3.3 and 3.4 did: B and the optimizer's state stay.
+        lr: None takes the rate of the mode: that of the thesis, or the one tuned on held-out images.
+        chained: whether the repeats of the published mode share B and the optimizer state, as in figures 3.3 and 3.4.
         more: other settings.
     """
     epochs = min(epochs, scale.most_epochs)
@@ -139,7 +140,7 @@ def disk_series(label, scale, panel="", x=None, method="bp", opt="sgd", lr=0.5, 
 
 
 def repeats(result):
-    """Return the rows of each repeat in a Result: one, unless weights were drawn anew on the way."""
+    """Return the rows of each repeat in a Result: one, unless the run redraws its weights."""
     every = result.config.get("redraw")
     if not every:
         return [result.rows]
@@ -148,7 +149,7 @@ def repeats(result):
 
 
 def record(experiment, mode, series, results):
-    """Return the record of an experiment, but for its analysis: a dict of JSON values from which its figure is drawn.
+    """Return the record of an experiment without its analysis: a dict of JSON values, from which its figure is drawn.
 
     Args:
         series: ``experiment.series(mode, scale)``, resolved.
@@ -169,7 +170,7 @@ def record(experiment, mode, series, results):
 
 
 def of_rows(rows, measure, last):
-    """Return a measure over the epochs of one run, rounded to what a figure can show; None where it diverged."""
+    """Return a measure over the epochs of one run, rounded to the precision of a figure; None where it diverged."""
     rows = rows[-1:] if last else rows
     if measure == "alignment":
         pick = lambda kind: [rounded(row["alignment"][kind][0]) for row in rows if row.get("alignment")]

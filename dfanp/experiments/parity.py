@@ -2,10 +2,10 @@
 
 from .experiment import CORRECTED, PUBLISHED, Experiment, parity_series
 
-# As run: the bias correction counts epochs, and eps stands outside the root, where the text has it inside.
+# As run: the bias correction counts epochs, and eps is outside the root (in the text it is inside).
 THESIS_ADAM = "adam:count=epochs:eps_placement=outside"
-# Chapter 2 ran PyTorch's optimizers: its Adadelta averages the step before the rate. (With the one of chapter 3 the lazy methods stop
-# 0.05 to 0.1 short of what figure 2.1 shows at k = 1.)
+# Chapter 2 used PyTorch's optimizers, whose Adadelta averages the step before the rate. (With that of chapter 3 the
+# lazy methods stay 0.05 to 0.1 below figure 2.1 at k = 1.)
 PYTORCH_ADADELTA = "adadelta:accumulate=unscaled:eps=1e-06"
 NAMES = {
     "sgd": "SGD",
@@ -19,7 +19,7 @@ NAMES = {
 
 
 def lazy(mode, scale):
-    """Figure 2.1: what lazy methods cannot learn. Corrected: gate, features and rates as Daniely & Malach have them, or tuned."""
+    """Figure 2.1: what lazy methods cannot learn. Corrected: gate and features of Daniely & Malach, tuned rates."""
     adadelta = PYTORCH_ADADELTA if mode == PUBLISHED else "adadelta"
     networks = [("BP, SGD", "bp", "sgd", 0.13), ("BP, Adadelta", "bp", adadelta, 0.18)]
     gate, gaussian = ("ntk", "gaussian") if mode == PUBLISHED else ("ntk-step", "fourier")
@@ -51,7 +51,10 @@ def with_sgd(mode, scale):
 
 
 def feedbacks(mode, scale):
-    """Figure 3.3: DFA with SGD, by the distribution of B. Corrected: independent repeats, and two more distributions."""
+    """Figure 3.3: DFA with SGD, by the distribution of B.
+
+    Corrected: independent repeats, and two more distributions.
+    """
     published = {"uniform": 0.685, "standard-uniform": 0.630, "gaussian": 0.692, "standard-gaussian": 0.691}
     names = list(published) + (["zero-mean-gaussian", "orthogonal"] if mode == CORRECTED else [])
     return [
@@ -63,7 +66,10 @@ def feedbacks(mode, scale):
 
 
 def optimizers(mode, scale):
-    """Figure 3.4: the optimizers. Corrected: an Adam that counts steps, independent repeats, momentum and Nesterov as well."""
+    """Figure 3.4: the optimizers.
+
+    Corrected: an Adam that counts steps, independent repeats, momentum and Nesterov as well.
+    """
     published = {
         "bp": {"sgd": 0.757, "adagrad": 0.761, "adadelta": 0.801, "rmsprop": 0.806, "adam": 0.748},
         "dfa": {"sgd": 0.681, "adagrad": 0.738, "adadelta": 0.772, "rmsprop": 0.774, "adam": 0.731},
@@ -110,7 +116,10 @@ def rates_of_feedback(mode, scale):
 
 
 def rates_of_optimizers(mode, scale):
-    """Figure B.2: DFA at three rates, by the optimizer. Corrected: an Adam that counts steps, on a grid that suits it."""
+    """Figure B.2: DFA at three rates, by the optimizer.
+
+    Corrected: an Adam that counts steps, on a grid that suits it.
+    """
     grids = GRIDS_OF_OPTIMIZERS | ({"adam": (0.0001, 0.0002, 0.0004)} if mode == CORRECTED else {})
     return [
         parity_series(f"{lr:g}", scale, mode, opt=as_run(opt, mode), lr=lr, panel=NAMES[opt])
@@ -120,7 +129,7 @@ def rates_of_optimizers(mode, scale):
 
 
 def as_run(opt, mode):
-    """Return the optimizer as a mode has it."""
+    """Return the optimizer of a mode."""
     return THESIS_ADAM if opt == "adam" and mode == PUBLISHED else opt
 
 

@@ -1,11 +1,11 @@
-"""What Demirbilek 2021 ran where it is not what was meant, as subclasses, built through the interfaces that everybody has.
+"""The bugs of Demirbilek 2021 as subclasses, written against the public interfaces only.
 
     EpochAdam             its Adam counts epochs in the bias correction: --opt adam:count=epochs
-    PublishedTraining     weights drawn anew while B and the optimizer's state stay (--redraw), and alignment measured on the last
+    PublishedTraining     redraws weights but keeps B and the optimizer state (--redraw), and measures alignment on the last
                           batch of an epoch (--align published)
     PublishedParity, PublishedSynthetic     the settings of such runs (published_settings)
 
-Importing this module gives them their names, here and in the workers of a sweep.
+Importing this module registers them, here and in the workers of a sweep.
 """
 
 from math import ceil
@@ -27,7 +27,7 @@ share(__name__)
 
 @register
 class EpochAdam(Adam):
-    """Adam whose t counts epochs, and not updates: figures 3.4 and B.2."""
+    """Adam whose t counts epochs instead of updates: figures 3.4 and B.2."""
 
     name = "adam:count=epochs"
 
@@ -39,9 +39,9 @@ class PublishedTraining(Training):
     """A Training as it was run for figures 3.2 to 3.5.
 
     Args:
-        align: beside what Training takes, ``"published"``, for a network with one hidden layer: see ``published_alignment``.
-        redraw: None; or a number of epochs, after each of which weights are drawn anew, from the next seed, and data too,
-            while B and the optimizer's state stay: how the runs of figures 3.3 and 3.4 were repeated.
+        align: as for Training, or ``"published"`` (only with one hidden layer; see ``published_alignment``).
+        redraw: None, or a number of epochs after which weights and data are redrawn from the next seed, while B and
+            the optimizer state are kept. This is how the runs of figures 3.3 and 3.4 were repeated.
     """
 
     def __init__(self, network, *parts, align=False, redraw=None, **more):
@@ -81,10 +81,11 @@ class PublishedTraining(Training):
 
 
 def published_alignment(rule, network, B, h, e):
-    """Return ``{"feedback": [a], "gradient": [b, 1]}`` as Demirbilek 2021 measured them, on the last batch of an epoch.
+    """Return ``{"feedback": [a], "gradient": [b, 1]}`` as in Demirbilek 2021, on the last batch of an epoch.
 
-    a: the cosine of B with W1.T. b: of the gradient of W0 by `rule` with the one by BP, row by row (an input each), the mean over
-    the rows; a row that is zero counts 0. h and e are of the weights before the step, the W1 that BP takes here is the one after it.
+    a: the cosine of B with W1.T. b: of the gradient of W0 by `rule` with the one by BP, row by row (one per input),
+    averaged over the rows; a zero row counts 0. h and e belong to the weights before the step, but BP uses the W1
+    after it.
 
     Args:
         network: with one hidden layer, after the step.

@@ -1,4 +1,4 @@
-"""The settings of runs as they were published: what of them other runs do not have (see ``published``)."""
+"""The additional settings of published runs (see ``published``)."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from ..registry import register
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What they have more: `align` and `redraw` of ``PublishedTraining``."""
+    """The settings `align` and `redraw` of ``PublishedTraining``."""
 
     align: bool | str = setting(
         False,
-        "Measure alignment with backpropagation after each epoch: on a fixed probe set, or as Demirbilek 2021 did.",
+        "Measure alignment with backpropagation after each epoch: on a fixed probe set, or as in Demirbilek 2021.",
         words={"probe": True, "published": "published"},
     )
     redraw: int | None = setting(
         None,
-        "Draw new weights (of the next seed) after so many epochs, and keep B and the optimizer's state.",
+        "Redraw the weights (from the next seed) after this many epochs, keeping B and the optimizer state.",
         least=1,
         most=MOST,
         metavar="EPOCHS",

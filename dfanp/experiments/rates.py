@@ -1,10 +1,11 @@
-"""Learning rates of the thesis, and others that were tuned for its figures (see also ``problems.rates``)."""
+"""Learning rates of the thesis, and rates tuned for its figures (see also ``problems.rates``)."""
 
 from ..problems.rates import Rate, default_rate
 
 __all__ = ["ACTIVATIONS", "DISKS", "Rate", "default_rate", "thesis_rate"]
 
-# Demirbilek 2021, tuned on MNIST's test images at k = 3 (used there for k = 1 too). Its Adam counted epochs in the bias correction.
+# Demirbilek 2021, tuned on MNIST's test images at k = 3 (used there for k = 1 too). Its Adam counted epochs in the
+# bias correction.
 THESIS = {
     "bp": {"sgd": 0.12, "adagrad": 0.019, "adadelta": 1.0, "rmsprop": 0.0004, "adam": 0.0004},
     "dfa": {"sgd": 0.018, "adagrad": 0.018, "adadelta": 0.95, "rmsprop": 0.00022, "adam": 0.0006},
@@ -17,15 +18,16 @@ THESIS_SGD_BY_FEEDBACK = {
     "standard-gaussian": 0.001,
 }
 THESIS_LAZY = 0.05  # of every lazy method, with Adadelta
-# The synthetic problem at n = 256, d = 15, 500 epochs, the mean over five sets of points with random labels of their own, none of
-# them those of a figure: `dfanp tune synthetic --method bp,dfa --lr log:0.0003:10:10 --labels random --points-seed 100:104:5 …` (and
-# `--method bp --layers output`). From 10 to 32 DFA with SGD, momentum or Nesterov stays as good.
+# The synthetic problem at n = 256, d = 15, 500 epochs, the mean over five sets of points with random labels, none of
+# which is that of a figure: `dfanp tune synthetic --method bp,dfa --lr log:0.0003:10:10 --labels random --points-seed
+# 100:104:5 …` (and `--method bp --layers output`). From 10 to 32 DFA with SGD, momentum or Nesterov stays as good.
 DISKS = {
     "bp": dict(sgd=3.0, momentum=3.0, nesterov=1.0, adagrad=0.3, adadelta=1.0, rmsprop=0.1, adam=3.0),
     "dfa": dict(sgd=10.0, momentum=10.0, nesterov=10.0, adagrad=0.1, adadelta=1.0, rmsprop=0.03, adam=0.1),
     "output": dict(sgd=1.0, momentum=3.0, nesterov=1.0, adagrad=0.3, adadelta=1.0, rmsprop=0.01, adam=0.01),
 }
-# MNIST at k = 3 with RMSProp, held out as above, the last five of ten epochs, by activation, where it is not the rate of relu.
+# MNIST at k = 3 with RMSProp, held out as above, the last five of ten epochs, by activation, if it differs from the
+# rate of relu.
 ACTIVATIONS = {
     "bp": {"sigmoid": 0.0008},
     "dfa": {"sigmoid": 0.0008, "leaky-relu": 0.00044, "tanh": 0.00044, "identity": 0.00044},
@@ -33,7 +35,7 @@ ACTIVATIONS = {
 
 
 def thesis_rate(method, opt, feedback="uniform"):
-    """Return the learning rate of Demirbilek 2021 for MNIST at k = 3; a KeyError where there is none."""
+    """Return the learning rate of Demirbilek 2021 for MNIST at k = 3; a KeyError if it has none."""
     if method not in THESIS:
         return THESIS_LAZY
     if method == "dfa" and opt == "sgd":

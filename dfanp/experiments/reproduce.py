@@ -1,4 +1,4 @@
-"""All experiments as one sweep, then their records: resumable, and shared runs are trained once."""
+"""All experiments as one resumable sweep, in which shared runs are trained once; then their records."""
 
 import json
 from dataclasses import replace
@@ -6,12 +6,12 @@ from itertools import pairwise
 from math import prod
 from pathlib import Path
 
-from ..jobs import resolved
+from ..files.whole import write_whole
 from ..problems import load
-from ..records import write_whole
+from ..runs.store import key_of
 from ..settings import present
-from ..store import key_of
-from ..sweeps import Sweep
+from ..sweeps.jobs import resolved
+from ..sweeps.sweep import Sweep
 from .experiment import record
 
 
@@ -25,7 +25,7 @@ class Reproduction:
         workers, threads, data_dir, cluster: as in ``Sweep``.
 
     Attributes:
-        sweep: the Sweep of all their runs, those that are most work first.
+        sweep: the Sweep of all their runs, the longest first.
     """
 
     def __init__(self, tasks, scale, path, workers=1, threads=None, data_dir=None, cluster=None):
@@ -37,7 +37,7 @@ class Reproduction:
                 runs[settings] = None
                 if experiment.keep:
                     keep[settings] = None
-        # The longest first: then no worker is left alone with one at the end.
+        # The longest first, so that no worker is left with a long run at the end.
         order = sorted(runs, key=work, reverse=True)
         self.sweep = Sweep(order, path, workers, threads, data_dir, list(keep), cluster)
 
@@ -48,7 +48,10 @@ class Reproduction:
         self.sweep.close()
 
     def records(self):
-        """Write the record of each experiment whose runs are all there; yield (experiment, mode, path), path None for the others."""
+        """Write the record of each experiment whose runs are complete.
+
+        Yield (experiment, mode, path), path None for others.
+        """
         results = self.sweep.store.results
         for experiment, mode, series in self.tasks:
             if any(key_of(one.config()) not in results for each in series for one in each.settings):
@@ -63,13 +66,13 @@ class Reproduction:
             yield experiment, mode, path
 
     def analysis(self, experiment, mode, series):
-        """Return what an experiment makes of the final weights of its runs."""
+        """Return the analysis of the final weights of an experiment."""
         file = lambda settings: self.sweep.store.checkpoint(key_of(settings.config()))
         return experiment.analyse(series, mode, self.scale, file, load(self.scale.data, self.data_dir))
 
 
 def earlier_analysis(path, found):
-    """Return the analysis in the record at `path` if all else in it is as `found`: it took minutes. None if not."""
+    """Return the analysis in the record at `path` if its rest equals `found`, else None; an analysis takes minutes."""
     try:
         there = json.loads(path.read_bytes())
         analysis = there.pop("analysis")
@@ -88,14 +91,14 @@ def series_of(experiment, mode, scale, data_dir):
 
 
 def work(settings):
-    """Return about how many operations a run takes."""
+    """Return the approximate number of operations of a run."""
     widths = (15, *settings.hidden, 1) if settings.name == "synthetic" else (150 * settings.k, *settings.hidden, 1)
     examples = settings.n if settings.name == "synthetic" else settings.train_size
     return settings.epochs * examples * sum(map(prod, pairwise(widths)))
 
 
 def text(found):
-    """Return a record as JSON, a line a series."""
+    """Return a record as JSON, one line per series."""
     head = {name: value for name, value in found.items() if name not in ("series", "analysis")}
     lines = ",\n".join(json.dumps(each, allow_nan=False) for each in found["series"])
     rows = found.get("analysis", {})

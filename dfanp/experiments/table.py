@@ -1,9 +1,9 @@
-"""Every published number beside ours: as it was run, and as it was meant."""
+"""Published numbers compared with ours: reproduced and corrected."""
 
 from math import sqrt
 from typing import NamedTuple
 
-from ..intervals import mean_interval
+from ..analysis.intervals import mean_interval
 from .experiment import MODES
 
 
@@ -11,7 +11,7 @@ class Row(NamedTuple):
     """A published number and ours.
 
     Attributes:
-        figure, run: which.
+        figure, run: names of the figure and the run.
         published: the mean test accuracy.
         ours: mode -> (mean, half-width of the 95 % interval, or None).
     """
@@ -23,10 +23,12 @@ class Row(NamedTuple):
 
     @property
     def inside(self):
-        """Whether the published mean, run as it was, lies in our 95 % interval, widened by the published one; None if that run is missing.
+        """Whether the published mean and our mean of the same runs agree at the 95 % level.
 
-        The published interval is not known; as of a mean of as many runs it is taken to be as wide as ours: the difference of the two
-        means then has an interval wider by the square root of two.
+        None if the run is missing.
+
+        The published interval is unknown. It is assumed to be as wide as ours; the interval of the difference of the
+        two means is then wider by the square root of two.
         """
         mean, half = self.ours.get(MODES[0], (None, None))
         return None if half is None else abs(mean - self.published) <= half * sqrt(2)

@@ -2,8 +2,8 @@
 
 Each grid doubles from rate to rate until the best is neither the first nor the last. It is trained as replicas of one
 run, on the training images less every fifth of each class; the score is the mean accuracy of the last ten of 20
-epochs on the images held out: of seed 0, and for the distributions of B, where SGD lives near its stability limit, the
-mean over the seeds 0, 1 and 2. Prints the tables for ``rates.py``; takes about half an hour on two cores.
+epochs on the images held out: of seed 0, and for the distributions of B, where SGD lives near its stability limit,
+the mean over the seeds 0, 1 and 2. Prints the tables for ``rates.py``; takes about half an hour on two cores.
 """
 
 import numpy as np

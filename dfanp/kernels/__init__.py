@@ -1,4 +1,4 @@
-"""The kernel table: operation × tier. A tier is a faster way to compute what is defined elsewhere, never a definition.
+"""The kernel table: operation × tier. A tier computes faster what the reference implementation defines.
 
     product(X, W)                 X @ W for StackedDigits X                         defined by StackedDigits.dense
     gradient(g)                   X.T @ delta for StackedDigits X                   defined by WeightGradient.dense
@@ -8,12 +8,12 @@
     output(loss, z, y, …)         error, loss and right answers from the logits     defined by Loss
     fused_epoch(network, loss, …) all steps of an epoch, or its test                defined by Training.epoch_by_steps
 
-A Backend reaches them through ``Kernels`` (checked.py), which lets a kernel stand in for a definition only where it has been shown
-to agree with it.
+A Backend uses them through ``Kernels`` (checked.py), which replaces the reference implementation by a kernel only
+after both have computed the same on a small example.
 
-Tiers: ``numpy`` (the definition itself, on any array namespace), and on the CPU ``numba`` and ``native`` (C with OpenMP), on a GPU
-``cuda`` and ``cuda-tf32`` (products of less precision). One is chosen by name when a Backend is made. A tier that was asked for and
-is absent is an error; ``auto`` takes the fastest that is there and has full precision.
+Tiers: ``numpy`` (the reference implementation, on any array namespace); on the CPU ``numba`` and ``native`` (C with
+OpenMP); on a GPU ``cuda`` and ``cuda-tf32`` (products of lower precision). A Backend chooses one by name. Requesting
+a tier that is not available is an error; ``auto`` takes the fastest available one of full precision.
 """
 
 import importlib
@@ -24,7 +24,7 @@ from .checked import Kernels, KernelWarning
 __all__ = ["Kernels", "KernelWarning", "resolve", "why_not"]
 
 OPERATIONS = ("product", "gradient", "fused_update", "update", "update_all", "output", "fused_epoch")
-TIERS = {  # a tier's module here, and its class
+TIERS = {  # tier -> its module here, and its class
     "native": ("native", "Native"),
     "numba": ("numba", "Numba"),
     "numpy": ("numpy", "Plain"),
@@ -37,14 +37,14 @@ ON_CPU = AUTO["cpu"]
 
 
 def resolve(name, xp, device):
-    """Return the ``Kernels`` of tier `name` ("auto" takes the fastest there is) for arrays of `xp` on `device`.
+    """Return the ``Kernels`` of tier `name` ("auto": the fastest available) for arrays of `xp` on `device`.
 
     Raises:
-        BackendError: the tier was asked for by name and cannot be used here; the message says why.
+        BackendError: the tier was requested by name and cannot be used here; the message says why.
     """
     by_name("kernels", name, dict.fromkeys(("auto", *TIERS)))
     if name != "auto" and name != "numpy" and (name in ON_CPU) != (device == "cpu"):
-        where = "the CPU alone" if name in ON_CPU else "a GPU alone"
+        where = "the CPU only" if name in ON_CPU else "a GPU only"
         raise BackendError(f"the kernels {name!r} run on {where}; use --kernels auto with --device {device}")
     for tier in AUTO[device] if name == "auto" else (name,):
         reason = why_not(tier)

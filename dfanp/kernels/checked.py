@@ -1,9 +1,10 @@
-"""A tier's kernels where they agree with the definitions, and the definitions where they do not.
+"""The kernels of a tier, as far as they agree with the reference implementation; elsewhere that implementation.
 
-The first time in a process that a kernel is about to stand in for a definition (a rule, an activation, a loss, an optimizer with
-the words among its hyperparameters, for a dtype), both compute the same few steps on a tiny example. If they differ, the definition
-is what runs: a line that a reader has edited, a method that a subclass has overridden, a card or a compiler that computes
-something else. ``auto`` says so in one line; a tier that was asked for by name is an error then.
+Before a kernel first replaces the reference implementation in a process (for a combination of rule, activation, loss,
+optimizer with its text hyperparameters, and dtype), both compute the same few steps on a small example. If the
+results differ, the reference implementation is used. They differ if a line was edited, a subclass overrides a method,
+or a GPU or compiler computes something else. ``auto`` warns in one line; for a tier requested by name a difference is
+an error.
 """
 
 import warnings
@@ -15,26 +16,27 @@ import numpy as np
 from ..errors import BackendError
 from ..inputs import Bank, StackedDigits, WeightGradient, dtype_name
 from .mirror import NUMBERS, number
-from .tier import Tier
+from .tier import KernelFailure, Tier
 
-# What was compared so far in this process -> None, or how the kernel differs, or that it leaves this to the definition.
-VERDICTS, DECLINED = {}, object()
+# combination compared in this process -> None (agrees), how the kernel differs, or DECLINED (it has no such kernel)
+VERDICTS: dict = {}
+DECLINED = object()
 
 
 class KernelWarning(UserWarning):
-    """A kernel does not compute what the code defines, so the definition is computed in its place."""
+    """A kernel differs from the reference implementation, which is used instead."""
 
 
 class Kernels:
-    """The operations of the kernel table for a Backend: each by its tier's kernel, or as it is defined.
+    """The operations of the kernel table for a Backend, by kernels of the tier or by the reference implementation.
 
     Args:
-        tier, plain: the tier, and the one that is the definition, on the same arrays.
-        by_name: whether the tier was asked for by its name: then to compute anything else is an error.
+        tier, plain: the tier, and that of the reference implementation, on the same arrays.
+        by_name: whether the tier was requested by name; then it is an error if it differs.
 
     Attributes:
         name: of the tier.
-        notes: a line for each kernel that was turned down.
+        notes: one line for each kernel that was rejected.
     """
 
     def __init__(self, tier, plain, by_name=True):
@@ -53,7 +55,7 @@ class Kernels:
         return (self.tier if self.multiplies(X.dtype, W.ndim, len(X.shape)) else self.plain).product(X, W)
 
     def gradient(self, gradient):
-        """Return a WeightGradient as an array, (D, H) or (R, D, H); an array as it is."""
+        """Return a WeightGradient as an array, (D, H) or (R, D, H); an array is returned unchanged."""
         if not isinstance(gradient, WeightGradient):
             return gradient
         sizes = gradient.X.dtype, gradient.delta.ndim, len(gradient.X.shape)
@@ -72,7 +74,7 @@ class Kernels:
         """Return the error and the totals of the output: see ``Tier.output``.
 
         Args:
-            built_in: the name of the loss, if it is one of dfanp's: no other has a kernel.
+            built_in: the name of the loss, if it is built in; others have no kernel.
         """
         if built_in is not None:
             y = as_dtype(self.plain.xp, y, z.dtype)
@@ -87,7 +89,7 @@ class Kernels:
         return self.plain.output(loss, z, y, learning)
 
     def multiplies(self, dtype, axes, X_axes):
-        """Whether the tier multiplies stacked digits as they are defined, for weights and examples of so many axes."""
+        """Whether products of the tier with stacked digits agree, for weights and examples with this many axes."""
         return self.tier is self.plain or self.agrees(
             ("product", StackedDigits.dense, WeightGradient.dense, dtype, axes, X_axes),
             "products of stacked digits",
@@ -96,10 +98,10 @@ class Kernels:
         )
 
     def updates(self, optimizer, theta, replicas):
-        """Whether the tier may do the updates of an optimizer, on arrays like theta."""
+        """Whether the updates of the tier for an optimizer agree, on arrays like theta."""
         if self.tier is self.plain:
             return False
-        # The very optimizer and its update, so that a step costs a look-up.
+        # The optimizer object and its update, so that a step costs only a lookup.
         key = id(optimizer), type(optimizer).update, theta.dtype, replicas
         found = self._updates.get(key)
         if found is None or found[0] is not optimizer:
@@ -120,38 +122,55 @@ class Kernels:
         )
 
     def agrees(self, key, what, dtype, compute, part=None):
-        """Whether the tier computes the same as the definition, by ``compute(tier)``, arrays by name, for either.
+        """Whether the tier agrees with the reference implementation in ``compute(tier)``, name -> array.
 
         Args:
-            key: what must be compared only once in a process.
-            part: the key of a part of it, which then agrees too and is not compared again.
-            what: for people, what is compared.
+            key: of the comparison, which is done once per process.
+            what: is compared, for messages.
             dtype: of the arrays.
-            compute: where it returns None, the tier has no kernel for this, and that is no disagreement.
+            compute: returns None if the tier has no such kernel, which is not a disagreement.
+            part: the key of a comparison that this one includes.
 
         Raises:
-            BackendError: it does not, and the tier was asked for by name.
+            BackendError: they differ, and the tier was requested by name.
         """
         key = type(self.tier), key
         if key not in VERDICTS:
             with np.errstate(all="ignore"):
-                mine, limit = compute(self.tier), self.tier.tolerance[dtype]
-                VERDICTS[key] = DECLINED if mine is None else difference(mine, compute(self.plain), limit)
+                try:
+                    mine, limit = compute(self.tier), self.tier.tolerance[dtype]
+                    VERDICTS[key] = DECLINED if mine is None else difference(mine, compute(self.plain), limit)
+                except KernelFailure as failure:
+                    VERDICTS[key] = failure
         if VERDICTS[key] is None and part is not None:
             VERDICTS.setdefault((type(self.tier), part), None)
         if VERDICTS[key] is None or VERDICTS[key] is DECLINED:
             return VERDICTS[key] is None
-        line = f"the {self.name} kernels do not compute {what} as the code defines it ({VERDICTS[key]})"
+        self.turn_down(what, VERDICTS[key])
+        return False
+
+    def turn_down(self, what, why):
+        """Say that the definition is computed in the place of a kernel.
+
+        Args:
+            what: for messages, what the kernel would have computed.
+            why: how it differs, or a KernelFailure.
+
+        Raises:
+            BackendError: the tier was asked for by name.
+        """
+        failed = isinstance(why, KernelFailure)
+        line = f"the {self.name} kernels {'cannot' if failed else 'do not'} compute {what}"
+        line += f" ({why})" if failed else f" as the code defines it ({why})"
         if self.by_name:
             raise BackendError(f"{line}; use --kernels auto or numpy (kernels='auto')")
         if line not in self.notes:
             self.notes.append(line)
-            warnings.warn(f"{line}: the definition is computed instead", KernelWarning, stacklevel=2)
-        return False
+            warnings.warn(f"{line}: the definition is computed instead", KernelWarning, stacklevel=3)
 
 
 def difference(mine, definition, limit):
-    """Return None if arrays, host ones under names, agree to `limit` times the largest number; else the first that does not."""
+    """Return None if host arrays agree within `limit` times the largest number, else the first difference."""
     for name, wanted in definition.items():
         scale = np.abs(wanted).max(initial=0)
         if mine[name].shape != wanted.shape:
@@ -164,9 +183,9 @@ def difference(mine, definition, limit):
 
 
 def as_dtype(xp, array, dtype):
-    """Return an array, or the WeightGradient of a delta, in a dtype. Kernels read the memory of one alone.
+    """Return an array or a WeightGradient converted to a dtype: kernels support only that of the network.
 
-    A definition may have made another: ``at.delta * np.sqrt(2)`` is float64, whatever delta was.
+    Python code may produce another: ``at.delta * np.sqrt(2)`` is float64, whatever the dtype of delta.
     """
     if isinstance(array, WeightGradient):
         return WeightGradient(array.X, as_dtype(xp, array.delta, dtype))
@@ -174,16 +193,16 @@ def as_dtype(xp, array, dtype):
 
 
 def form_of(optimizer):
-    """Return what of an optimizer decides which kernel it has, and not how large its steps are."""
+    """Return the properties of an optimizer that select its kernel, as opposed to the sizes of its steps."""
     words = tuple(getattr(optimizer, each.name) for each in fields(optimizer) if isinstance(each.default, str))
     methods = type(optimizer).update, type(optimizer).step, type(optimizer).init
     return type(optimizer), methods, words, optimizer.weight_decay > 0, isinstance(optimizer.lr, float)
 
 
 def comparable(optimizer, replicas, rate=0.1):
-    """Return an optimizer like this one, for which every hyperparameter that kernels read stands out from rounding.
+    """Return a similar optimizer, with hyperparameters whose effect is larger than rounding errors.
 
-    A decay of 1e-6, an eps of 1e-8 or a momentum of 0 would hide how they are used, and the next optimizer has another.
+    A decay of 1e-6, an eps of 1e-8 or a momentum of 0 would hide how the kernel uses them.
     """
     found, fractions = copy(optimizer), iter((0.8, 0.7))
     for name in (*NUMBERS, "momentum"):
@@ -196,7 +215,7 @@ def comparable(optimizer, replicas, rate=0.1):
 
 
 def digits(backend, dtype, axes=2, n=9, std=90.0):
-    """Return n examples of two images of six pixels, half of them black; of two replicas with three axes."""
+    """Return n examples of two images of six pixels, half of them black; with three axes, for two replicas."""
     rng = np.random.default_rng(5)
     pixels = rng.integers(1, 256, (8, 6), dtype=np.uint8) * (rng.random((8, 6)) < 0.5).astype(np.uint8)
     picks = rng.integers(0, 8, (2, n, 2)[3 - axes :])
@@ -204,7 +223,7 @@ def digits(backend, dtype, axes=2, n=9, std=90.0):
 
 
 def products_of(tier, backend, dtype, axes, X_axes):
-    """Return products of weights and of deltas, of so many axes, with tiny stacked digits, by a tier."""
+    """Return products of weights and deltas, with this many axes, and small stacked digits, by a tier."""
     rng, X = np.random.default_rng(6), digits(backend, dtype, X_axes)
     W, delta = (backend.asarray(rng.normal(size=(2, d, 5)[3 - axes :]), dtype) for d in (12, 9))
     found = {"X @ W": tier.product(X, W)}
@@ -214,12 +233,12 @@ def products_of(tier, backend, dtype, axes, X_axes):
 
 
 def updates_of(tier, backend, optimizer, dtype, replicas):
-    """Return what the first two updates and a later one change, by a tier, of weights below and above a hidden layer, and of biases."""
+    """Return the effect of the first two updates and a later one, by a tier, on weights and biases."""
     rng, R = np.random.default_rng(7), 2 if replicas else None
     optimizer, leading = comparable(optimizer, 2), (2,) if replicas else ()
     normal = lambda *shape: rng.normal(size=(*leading, *shape))
     array = lambda *shape: backend.asarray(normal(*shape), dtype)
-    # The last two are large and small, as gradients may be: what is cut off is then seen.
+    # The last two are large and small, as gradients may be, so that clipping shows.
     scales = {"b0": 1.0, "b1": 1e3, "b2": 1e-3}
     hosts = {"W0": normal(12, 5), "W1": normal(5, 3)} | {name: scale * normal(5) for name, scale in scales.items()}
     before, after = ({name: backend.asarray(host.copy(), dtype) for name, host in hosts.items()} for _ in range(2))
@@ -234,7 +253,7 @@ def updates_of(tier, backend, optimizer, dtype, replicas):
 
 
 def output_of(tier, backend, loss, z, y):
-    """Return error and totals of logits, small and large ones, with axes like those of z and y, by a tier."""
+    """Return error and totals for small and large logits, with axes like those of z and y, by a tier."""
     rng, outputs, dtype = np.random.default_rng(8), 1 if z.shape[-1] == 1 else 3, dtype_name(z.dtype)
     shape = lambda like: (2, 150, outputs)[3 - like.ndim :]
     logits = backend.asarray(rng.normal(size=shape(z)) * 10.0 ** rng.uniform(-1, 1, shape(z)), dtype)
@@ -251,7 +270,7 @@ def on_host(backend, arrays):
 
 
 def defined(backend):
-    """Return a Backend like this one whose kernels are the definitions."""
+    """Return a copy of a Backend that uses the reference implementation."""
     found = copy(backend)
     found.kernels = Kernels(backend.kernels.plain, backend.kernels.plain)
     found.kernels.backend = found

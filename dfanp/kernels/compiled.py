@@ -11,7 +11,7 @@ from threading import RLock, local
 import numpy as np
 
 from ..inputs import StackedDigits
-from ..threads import free_in_children
+from ..system.threads import free_in_children
 from . import mirror
 from .mirror import hyperparameters, slots
 from .nonzero import nonzero
@@ -50,7 +50,7 @@ class Digits:
         self.shift = -bank.mean / bank.std
 
 
-class Lists:
+class SparseBatch:
     """The lists of non-zero pixels of one batch, in memory that the next batch takes over.
 
     Attributes:
@@ -80,7 +80,7 @@ class Workspace(local):
     """Memory that the kernels of a tier use again from call to call; each thread that calls them has its own.
 
     Attributes:
-        lists: Lists, by the number of a replica (None: of all).
+        lists: SparseBatch, by the number of a replica (None: of all).
     """
 
     def __init__(self):
@@ -93,7 +93,7 @@ class Workspace(local):
 class Compiled(Tier):
     """The operations of the kernel table for float32 and float64, but for the loops over pixels and parameters.
 
-    A tier has the classes ``Digits``, ``Lists`` and ``Workspace``, and these, each for arrays without a replica axis:
+    A tier has the classes ``Digits``, ``SparseBatch`` and ``Workspace``, and these, each for arrays without a replica axis:
 
         gather(digits, picks, lists)             fill by_block and in_block for the examples `picks` (n, k)
         transpose(digits, lists)                 fill by_pixel and in_pixel from them
@@ -109,7 +109,7 @@ class Compiled(Tier):
     at once, and what they share (a Bank's Digits) is not changed once it is made.
     """
 
-    Digits, Lists, Workspace = Digits, Lists, Workspace
+    Digits, SparseBatch, Workspace = Digits, SparseBatch, Workspace
     xp = np
     blas_threads = 1
     optimizers = mirror.OPTIMIZERS
@@ -118,12 +118,12 @@ class Compiled(Tier):
         self.workspace = self.Workspace()
 
     def listed(self, X, r):
-        """Return Digits and Lists with the non-zero pixels of replica r of StackedDigits X (r None: of all)."""
+        """Return Digits and SparseBatch with the non-zero pixels of replica r of StackedDigits X (r None: of all)."""
         digits = X.bank.prepared(self.name, self.Digits)
         r = r if X.picks.ndim == 3 else None
         lists = self.workspace.lists.get(r)
         if lists is None:
-            lists = self.workspace.lists[r] = self.Lists()
+            lists = self.workspace.lists[r] = self.SparseBatch()
         if lists.owner is not X:
             picks = np.ascontiguousarray(X.picks if r is None else X.picks[r], np.int64)
             lists.owner = None

@@ -1,6 +1,7 @@
-"""The names that Python and the compiled kernels share, read off arithmetic.h, where their order stands once.
+"""The names shared by Python and the compiled kernels, read from arithmetic.h, which defines their order.
 
-A thing is found by the name under which dfanp has it (``Registry.built_in``, ``Optimizer.kernel``); what is not in a list has no kernel.
+A built-in thing is found by its name (``Registry.built_in``, ``Optimizer.kernel``); what is not in a list has no
+kernel.
 """
 
 import ctypes
@@ -11,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 POINTER, INT = ctypes.c_void_p, ctypes.c_int64
-# By dtype, whose name takes NumPy longer to say than a small kernel runs: the suffix of functions in C, and the type.
+# dtype -> suffix of functions in C, and the type. (The name of a dtype takes NumPy longer than a small kernel runs.)
 REALS = {np.dtype("float32"): ("f", ctypes.c_float), np.dtype("float64"): ("d", ctypes.c_double)}
 
 
 @cache
 def listed(file, macro):
-    """Return the names in the list ``#define macro(X) X(…) X(…)`` of a file of this folder."""
+    """Return the names in the list ``#define macro(X) X(…) X(…)`` of a file, named from this folder."""
     line = re.search(rf"#define {macro}\(X\) (.*)", (Path(__file__).parent / file).read_text(encoding="utf-8"))
     return tuple(re.findall(r"X\((\w+)\)", line[1]))
 
@@ -30,13 +31,13 @@ NUMBERS = listed("arithmetic.h", "NUMBERS")
 
 
 def number(names, name):
-    """Return the number in C of a thing that dfanp calls `name`; None for None, or where the list has none."""
+    """Return the number in C of the built-in thing `name`; None for None, or if it is not in the list."""
     spelt = name and name.upper().replace("-", "_")
     return names.index(spelt) if spelt in names else None
 
 
 def struct(name, *fields):
-    """Return a ctypes.Structure with fields ``(type, "names between spaces")``, in their order."""
+    """Return a ctypes.Structure with fields ``(type, "names separated by spaces")``, in order."""
     each = [(field, kind) for kind, names in fields for field in names.split()]
     return type(name, (ctypes.Structure,), {"_fields_": each})
 
@@ -49,7 +50,7 @@ HYPERPARAMETERS = {
 
 
 def hyperparameters(optimizer, t):
-    """Return the numbers of an optimizer at a t of ``Optimizer.clock``, by the names of FLAGS and NUMBERS, in their order."""
+    """Return the numbers of an optimizer at t (``Optimizer.clock``): name -> number, for FLAGS and NUMBERS in order."""
     get = lambda name, default=0.0: getattr(optimizer, name, default)
     found = {
         "kind": number(OPTIMIZERS, optimizer.kernel),
@@ -60,7 +61,7 @@ def hyperparameters(optimizer, t):
         "beta1": get("beta1"),
         "beta2": get("beta2"),
         "eps": get("eps"),
-        # 1 - rho is taken in Python's precision and rounded once, as in the definition.
+        # 1 - rho is computed in Python's precision and rounded once, as in the reference implementation.
         "one_rho": 1 - get("rho"),
         "one_beta1": 1 - get("beta1"),
         "one_beta2": 1 - get("beta2"),
@@ -71,7 +72,7 @@ def hyperparameters(optimizer, t):
 
 
 def corrections(learning, steps, dtype):
-    """Return Adam's corrections 1 / (1 - beta^t) at some `steps`, (steps, 2); None for an optimizer that has none."""
+    """Return Adam's corrections 1 / (1 - beta^t) at some `steps`, (steps, 2); None for other optimizers."""
     optimizer = learning.optimizer
     if optimizer.kernel != "adam":
         return None

@@ -1,10 +1,10 @@
-"""A bank of images as the list of its non-zero pixels: what the sparse kernels read instead of a dense array."""
+"""A bank of images as the list of its non-zero pixels, which the sparse kernels read instead of a dense array."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-LARGEST_BLOCK = 128  # pixels; so many rows of a panel of W stay in a first-level cache
+LARGEST_BLOCK = 128  # pixels; this many rows of a panel of W fit into a first-level cache
 PIECE = 4096  # images at a time, which keeps the temporaries small
 
 
@@ -12,7 +12,8 @@ class NonZero(NamedTuple):
     """The non-zero pixels of a bank, image by image, and in an image block by block of `block` pixels.
 
     Attributes:
-        pixels, blocks, block: pixels of an image, how many blocks they are cut into, pixels of a block (the last may be short).
+        pixels, blocks, block: number of pixels of an image, of its blocks, and of pixels per block (the last may be
+            shorter).
         start: int64 (images · blocks + 1,), where block b of image i begins: ``start[i * blocks + b]``.
         entries: uint16, the pixel's place in its block times 256, plus its raw value.
     """

@@ -1,4 +1,4 @@
-"""The tier that is the definition: plain array code, on any namespace."""
+"""The tier of the reference implementation: plain array code, on any namespace."""
 
 from types import SimpleNamespace
 
@@ -7,11 +7,11 @@ import numpy as np
 from ..inputs import dense
 from .tier import Tier
 
-PIECE = 16384  # parameters; temporaries of this size stay in a cache, and larger ones cost a page fault every 4 kB
+PIECE = 16384  # parameters; temporaries of this size stay in the cache, larger ones cost a page fault every 4 kB
 
 
 class Plain(Tier):
-    """The operations of the kernel table by their definitions, on arrays of the namespace `xp`."""
+    """The operations of the kernel table by the reference implementation, on arrays of the namespace `xp`."""
 
     name = "numpy"
 
@@ -20,7 +20,7 @@ class Plain(Tier):
 
     @staticmethod
     def why_not():
-        """Return None: this tier is always there."""
+        """Return None: this tier is always available."""
 
     def product(self, X, W):
         """Return X @ W for StackedDigits or an array X, (n, H) or (R, n, H)."""
@@ -41,15 +41,15 @@ class Plain(Tier):
                 g_part = g_part + optimizer.weight_decay * theta_part
             part = SimpleNamespace(**state)
             optimizer.update(self.xp, theta_part, g_part, part, rate, t)
-            for slot, array in state.items():  # one that was bound anew, where it should have changed in place
+            for slot, array in state.items():  # an array that was rebound instead of changed in place
                 if getattr(part, slot) is not array:
                     array[...] = getattr(part, slot)
 
     def parts(self, optimizer, g, theta, state, lr, replicas):
-        """Yield (g, theta, state, lr) as ``update`` of an optimizer takes them: views, in which it changes the arrays in place.
+        """Yield (g, theta, state, lr) for ``update`` of an optimizer: views of the arrays, which it changes in place.
 
-        For an elementwise one large arrays of NumPy are cut into PIECE parameters each. Any other gets each replica alone: it
-        may ask for a norm, or a shape.
+        For an elementwise optimizer large NumPy arrays are cut into pieces of PIECE parameters. Any other gets one
+        replica at a time, because it may compute a norm or read the shape.
         """
         arrays = (g, theta, *state.values())
         named = lambda views: dict(zip(state, views, strict=True))

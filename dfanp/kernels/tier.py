@@ -1,13 +1,17 @@
-"""What all tiers share: the operations as they are defined, unless a tier has a faster way."""
+"""The base of all tiers: the operations of the reference implementation, which a tier overrides by faster ones."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..inputs import WeightGradient
-from .card import products
+from .cublas import products
+
+
+class KernelFailure(Exception):
+    """A kernel could not be compiled, or not be launched. Nothing has changed; the message is one line."""
 
 
 class Learning(NamedTuple):
-    """What a kernel needs to learn in an epoch.
+    """The arguments of a kernel that learns for an epoch.
 
     Attributes:
         optimizer, state: an ``Optimizer`` that the tier has a kernel for, and its ``State``.
@@ -28,25 +32,30 @@ class Learning(NamedTuple):
 class Tier:
     """A tier of the kernel table. A subclass has ``name``, ``xp``, ``product``, ``fused_update`` and ``update``.
 
-    A tier takes for granted that it may compute what it is asked for; ``Kernels`` decides that.
+    A tier does not check whether its kernels agree with the reference implementation; ``Kernels`` does.
 
     Attributes:
         threads: of the kernels; a Backend sets it.
-        blas_threads: of BLAS beside them; None leaves it as many.
-        tolerance: by how much a result may differ from the definition's, as a share of its largest number; by dtype.
-        fused_epoch: all steps of an epoch in one call; None where a tier has no such kernel. Its arguments: the network, the name
-            of its loss, X and y of the epoch, the examples of a step, and a ``Learning``, or None to test. Parameters, their states
-            and its count of steps change in place. It returns the loss summed over the examples, each before its update, and the
-            number that are right, float64 (2,) or (2, R); None for what is too large for it.
-        rules: names of the rules that it knows: bp, fa and dfa, whose signals are products with the weights or with B.
-        activations, losses: names of those that it knows.
-        optimizers: likewise, of what ``Optimizer.kernel`` says.
+        blas_threads: number of BLAS threads beside them; None means as many.
+        tolerance: dtype -> permitted difference from the reference implementation, relative to the largest number.
+        fused_epoch: all steps of an epoch in one call; None if the tier has no such kernel. Its arguments: the
+            network, the name of its loss, X and y of the epoch, the mini-batch size, and a ``Learning``, or None to
+            test. Parameters, optimizer states and the step count change in place. It returns the loss summed over the
+            examples, each before its update, and the number of correct ones, float64 (2,) or (2, R); None if the
+            network is too large for it.
+        rules: names of the supported rules: bp, fa and dfa, whose signals are products with the weights or with B.
+        activations, losses: names of the supported ones.
+        optimizers: names of the supported ones (``Optimizer.kernel``).
     """
 
-    threads, blas_threads = 1, None
+    threads: int = 1
+    blas_threads: int | None = None
     tolerance = {"float32": 1e-3, "float64": 1e-9}
-    fused_epoch = None
-    rules = activations = losses = optimizers = ()
+    fused_epoch: Any = None
+    rules: tuple[str, ...] = ()
+    activations: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+    optimizers: tuple[str, ...] = ()
 
     def takes(self, network, loss, trained):
         """Whether ``fused_epoch`` is for such networks, as far as their shape and loss go.
@@ -59,7 +68,7 @@ class Tier:
         return known and (trained is None or set(trained) <= set(network.parameters))
 
     def most_threads(self):
-        """Return how many threads the kernels may have, by the limits that others have set; None where there is no limit."""
+        """Return the maximal number of threads of the kernels by the limits of the process; None without a limit."""
         return None
 
     def precision(self):
@@ -74,10 +83,10 @@ class Tier:
         """Do one step of `optimizer` on several parameters.
 
         Args:
-            parameters: (gradient, theta, state, lr) of each, the gradient an array or a WeightGradient; theta and its state change
-                in place.
+            parameters: (gradient, theta, state, lr) of each; the gradient is an array or a WeightGradient; theta and
+                its state change in place.
             t: see ``Optimizer.clock``.
-            replicas: the length of the replica axis that all arrays have, or None.
+            replicas: the length of the replica axis of all arrays, or None.
         """
         for g, *one in parameters:
             (self.fused_update if isinstance(g, WeightGradient) else self.update)(optimizer, g, *one, t)
@@ -91,12 +100,12 @@ class Tier:
             y: targets of that shape, or without R.
 
         Returns:
-            e, and the loss summed over the examples and the number that are right (0 for a loss without ``correct``): float64
-            (2,) or (2, R).
+            e, and the sum of the loss over the examples and the number of correct ones (0 for a loss without
+            ``correct``), float64 (2,) or (2, R).
         """
         xp = self.xp
         each = loss.per_example(xp, z, y)
         right = xp.zeros_like(each) if loss.correct is None else loss.correct(xp, z, y)
-        # Cast before the sum: one that casts in pieces would sum replicas and solo runs in different orders.
+        # Cast before the sum: otherwise replicas and solo runs would be summed in different orders.
         totals = xp.stack([xp.sum(xp.astype(value, xp.float64), axis=-1) for value in (each, right)])
         return loss.error(xp, z, y) if learning else None, totals

@@ -8,7 +8,7 @@ from ..inputs import StackedDigits, dtype_name
 from ..registry import built_in, overrides, provider
 from .checked import as_dtype, comparable, defined, digits, form_of, on_host
 from .mirror import number
-from .tier import Learning
+from .tier import KernelFailure, Learning
 
 STEPS = ("run_steps", "epoch_by_steps", "evaluate", "learn")  # methods of a Training that define an epoch
 UPDATES = ("update", "step", "init", "clock")  # of an Optimizer
@@ -53,8 +53,18 @@ class WholeEpochs:
         return answer
 
     def run(self, X, y, learning_in):
-        """Return what ``Training.epoch_by_steps`` returns, from one call; None if these examples are too many for one."""
-        return call(self.training, self.training.backend.kernels.tier, X, y, learning_in)
+        """Return what ``Training.epoch_by_steps`` returns, from one call; None if these examples are too many for one.
+
+        Raises:
+            BackendError: a kernel of this shape cannot be compiled or launched, and the tier was asked for by name.
+        """
+        kernels, kinds = self.training.backend.kernels, (isinstance(X, StackedDigits), learning_in is not None)
+        try:
+            return call(self.training, kernels.tier, X, y, learning_in)
+        except KernelFailure as failure:
+            kernels.turn_down("an epoch in one launch", failure)
+            self._answers[kinds] = self._answers[kinds][0], False
+            return None
 
     def _fits(self, X, learns):
         """Whether the tier has a kernel for such an epoch, by what dfanp itself calls its parts."""
@@ -106,7 +116,9 @@ class WholeEpochs:
                 a = a + net.parameters[f"b{layer}"][..., None, :] if net.bias else a
                 h.append(net.activation.f(xp, a) if layer < len(net.W) - 1 else a)
             slopes = [net.activation.df(xp, each) for each in h[1:-1]]
-        found = {f"h[{l}]": each for l, each in enumerate(h)} | {f"f' of h[{l}]": each for l, each in enumerate(slopes, 1)}
+        found = {f"h[{l}]": each for l, each in enumerate(h)} | {
+            f"f' of h[{l}]": each for l, each in enumerate(slopes, 1)
+        }
         return on_host(net.backend, found)
 
     def _sizes(self, features):
@@ -188,4 +200,6 @@ def call(training, tier, X, y, learning_in):
         learning = Learning(training.optimizer, training.state, rule, B, training.first, learning_in)
     net._check(X)
     y = as_dtype(training.backend.xp, y, net.W[0].dtype)
-    return tier.fused_epoch(net, built_in(training.loss), X, y, training.batch_size if learning else training.test_batch, learning)
+    return tier.fused_epoch(
+        net, built_in(training.loss), X, y, training.batch_size if learning else training.test_batch, learning
+    )

@@ -1,29 +1,45 @@
-"""A problem from arrays that you have already."""
+"""A problem from given arrays."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import dfanp
 
 from ..errors import by_name
-from ..lazy import lazy
+from ..system.lazy import lazy
+
+if TYPE_CHECKING:
+    from ..backend import Backend
+    from ..losses import Loss
 
 np = lazy("numpy")
 
 
 class Arrays:
-    """A fixed training and test set; the training examples are shuffled anew every epoch.
+    """A fixed training and test set; the training examples are shuffled every epoch.
 
     Args:
-        X, y: training inputs (n, D) and targets (n, d_L), finite; a 1-d y is taken as one output. They are copied. For
-            "bce" targets lie in [0, 1]; for "cross-entropy" they are one-hot, or rows that sum to 1 (``Loss.check``).
+        X, y: training inputs (n, D) and targets (n, d_L), finite; a 1-d y is one output. They are copied. For
+            "bce" targets are in [0, 1]; for "cross-entropy" they are one-hot, or rows that sum to 1 (``Loss.check``).
         X_test, y_test: the test set; None tests on the training set.
         loss: a ``Loss`` or its name.
         dtype: ``"float32"`` or ``"float64"``.
         backend: a ``Backend``; None takes the CPU.
 
     Raises:
-        ValueError: shapes do not fit, a set is empty, a value is not finite, or targets do not fit the loss.
+        ValueError: shapes do not match, a set is empty, a value is not finite, or targets are invalid for the loss.
     """
 
-    def __init__(self, X, y, X_test=None, y_test=None, loss="bce", dtype="float32", backend=None):
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        X_test: Any = None,
+        y_test: Any = None,
+        loss: "str | Loss" = "bce",
+        dtype: str = "float32",
+        backend: "Backend | None" = None,
+    ) -> None:
         loss = dfanp.losses.get(loss)
         by_name("dtype", dtype, dict.fromkeys(dfanp.network.DTYPES))
         if (X_test is None) != (y_test is None):
@@ -41,8 +57,8 @@ class Arrays:
         self._train = [backend.asarray(a, dtype) for a in (X, y)]
         self._test = [backend.asarray(a, dtype) for a in (X_test, y_test)]
 
-    def train(self, seed, epoch):
-        """Return the training set in this epoch's order, (n, D) and (n, d_L); after R where `seed` is a sequence."""
+    def train(self, seed: int | Sequence[int], epoch: int) -> Sequence[Any]:
+        """Return the training set in the order of the epoch, (n, D) and (n, d_L); with R seeds a leading R."""
         order = dfanp.streams.per_replica(
             seed, lambda one: dfanp.streams.streams(one).train(epoch).permutation(self.train_size)
         )
@@ -50,17 +66,20 @@ class Arrays:
         xp = self.backend.xp
         return [xp.reshape(xp.take(a, flat, axis=0), (*order.shape, a.shape[1])) for a in self._train]
 
-    def test(self, seed, epoch):
+    def test(self, seed: int | Sequence[int], epoch: int) -> Sequence[Any]:
         """Return the test set, the same for every seed and epoch."""
         return self._test
 
-    def probe(self, seed):
+    def probe(self, seed: int | Sequence[int]) -> Sequence[Any]:
         """Return the first 1000 test examples."""
         return [a[:1000, :] for a in self._test]
 
 
 def checked(X, y, name_X, name_y, loss, dtype):
-    """Return copies of X and y as 2-d arrays of `dtype`, as many rows each; a ValueError says which one is wrong."""
+    """Return copies of X and y as 2-d arrays of `dtype` with equally many rows.
+
+    A ValueError names the invalid one.
+    """
     X, y = copied(X, name_X, dtype), copied(y, name_y, dtype)
     if y.ndim == 1:
         y = y[:, None]
@@ -80,11 +99,11 @@ def checked(X, y, name_X, name_y, loss, dtype):
 
 
 def copied(a, name, dtype):
-    """Return a copy of `a` as an array of `dtype`; a ValueError says that it is none of real numbers."""
+    """Return a copy of `a` as an array of `dtype`; a ValueError if it is not an array of real numbers."""
     try:
         if not np.iscomplexobj(a):
-            with np.errstate(over="ignore"):  # what overflows is an error where finite numbers are asked for
+            with np.errstate(over="ignore"):  # overflow is reported by the check for finite values
                 return np.array(a, dtype=dtype)
     except (TypeError, ValueError):
         pass
-    raise ValueError(f"{name} must be an array of real numbers, got {type(a).__name__} that is none")
+    raise ValueError(f"{name} must be an array of real numbers, got {type(a).__name__}")

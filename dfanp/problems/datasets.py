@@ -1,8 +1,8 @@
-"""The image sets that problems draw from.
+"""The image data sets of the problems.
 
-MNIST and Fashion-MNIST are files that a user has or fetches (``folders.py``, ``download.py``); the 8 × 8 digits come
-with scikit-learn and are always there. Images of your own are read from four files in MNIST's form. Nothing here goes
-to the network.
+MNIST and Fashion-MNIST are files that a user has or downloads (``folders.py``, ``download.py``); the 8 × 8 digits
+come with scikit-learn and are always available. Your own images are read from four files in the format of MNIST.
+Nothing here uses the network.
 """
 
 import hashlib
@@ -13,17 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, by_name
-from .folders import (
-    checked_folder,
-    expanded,
-    expectation,
-    find,
-    found_in,
-    layouts,
-    named_folder,
-    places,
-    versions,
-)
+from .folders import checked_folder, expanded, expectation, find, found_in, layouts, named_folder, places, versions
 from .idx import OtherContent, read_idx
 from .images import Dataset, Images, assembled, every_nth, moments
 from .sources import FILES, SOURCES
@@ -32,22 +22,22 @@ NAMES = ("digits", *SOURCES)
 TITLES = {"digits": "1 797 handwritten digits of 8 × 8 pixels, embedded in scikit-learn"} | {
     name: source.title for name, source in SOURCES.items()
 }
-OWN = "idx:"  # begins the name of images of your own; their folder follows
+OWN = "idx:"  # prefix of the name of your own images, followed by their folder
 
 
-def load(name, folder=None):
+def load(name: str, folder: str | Path | None = None) -> Dataset:
     """Return the Dataset called `name`.
 
     Args:
-        name: ``"digits"``, ``"mnist"`` or ``"fashion-mnist"``; or ``"idx:DIR"`` for images of your own: four files in
-            DIR (or in its folder ``raw``), named like MNIST's and in their form: uint8 images (n, side, side) and
+        name: ``"digits"``, ``"mnist"`` or ``"fashion-mnist"``; or ``"idx:DIR"`` for your own images: four files in
+            DIR (or in its folder ``raw``) with the names and the format of MNIST's: uint8 images (n, side, side) and
             labels (n,) in 0 … 9.
-        folder: where the files are, see ``folders``; None takes the folder that the variable DFANP_DATA names, or
-            else the cache. Not read for ``"digits"``. A DIR that is not there is looked for in it, too.
+        folder: with the files, see ``folders``; None takes the folder that the variable DFANP_DATA names, or else the
+            cache. Not used for ``"digits"``. If DIR does not exist, it is looked for in this folder, too.
 
     Raises:
         ValueError: an unknown name.
-        DataError: the files are not there, not what was published, or not in this form.
+        DataError: the files are missing, not the published ones, or not in this format.
     """
     name = checked_name(name)
     if name == "digits":
@@ -60,27 +50,27 @@ def load(name, folder=None):
 
 
 def checked_name(name, *more):
-    """Return the name of a data set (or one of `more`); a ValueError lists those there are."""
+    """Return the name of a data set (or one of `more`); a ValueError lists the known names."""
     if is_own(name):
         return name
     return by_name("data set", name, {each: each for each in (*more, *NAMES)} | {f"{OWN}DIR": None})
 
 
 def is_own(name):
-    """Whether a name is that of images of the user's own."""
+    """Whether a name is that of the user's own images."""
     return isinstance(name, str) and name.startswith(OWN)
 
 
 def title(name):
-    """Return what a data set is, for people."""
-    return f"images of your own in {name.removeprefix(OWN)}" if is_own(name) else TITLES[name]
+    """Return a description of a data set."""
+    return f"your own images in {name.removeprefix(OWN)}" if is_own(name) else TITLES[name]
 
 
-def resolve(name, folder=None):
-    """Return the name that ``"auto"`` stands for: MNIST where its files are, else the digits; others as they are.
+def resolve(name: str, folder: str | Path | None = None) -> str:
+    """Resolve ``"auto"`` to MNIST if its files are available, else to the digits; return other names unchanged.
 
     Raises:
-        DataError: the user names a folder (see ``load``) that has no MNIST: it was meant to have it.
+        DataError: the folder that the user names (see ``load``) does not have MNIST.
     """
     if checked_name(name, "auto") != "auto":
         return name
@@ -92,7 +82,7 @@ def resolve(name, folder=None):
 
 
 def absent(name, folder):
-    """Return what to say where nothing of a data set is found."""
+    """Return the message for a data set of which no file is found."""
     named = named_folder(folder)
     place = named or places(name)[0]
     looked = f"looked in {place}"
@@ -104,7 +94,7 @@ def absent(name, folder):
 
 
 def fetching(name, folder):
-    """Return how the published files are had."""
+    """Return how to download the published files, for a message."""
     named = named_folder(folder)
     return (
         f"`dfanp data fetch {name}{'' if named is None else f' --data-dir {shlex.quote(str(named))}'}` downloads it"
@@ -112,7 +102,7 @@ def fetching(name, folder):
 
 
 def read(name, folder=None):
-    """Return the Dataset `name`, a key of SOURCES: of each file the first version in ``places`` that is sound."""
+    """Return the Dataset `name`, a key of SOURCES: of each file the first valid version in ``places``."""
     where, found = places(name, folder), {}
     for part, file in FILES.items():
         paths = [path for place in where for path in versions(place, file)]
@@ -123,7 +113,7 @@ def read(name, folder=None):
 
 
 def missing(place, file):
-    """Return what to say of one of the four files that a folder lacks."""
+    """Return the message for a file that is missing in a folder."""
     return f"{place}: {file} (or {file}.gz) is missing: {expectation(place)}"
 
 
@@ -131,7 +121,7 @@ def sound(name, file, paths, folder=None):
     """Return the first of `paths` that is the published `file` of a data set, and its array.
 
     Raises:
-        DataError: none is; it says what is wrong with each, and what to do about it.
+        DataError: none is; the message says what is wrong with each, and a remedy.
     """
     faults = []
     for path in paths:
@@ -143,7 +133,7 @@ def sound(name, file, paths, folder=None):
     if not any(isinstance(fault, OtherContent) for fault in faults):
         raise DataError(f"{each}; {fetching(name, folder)}")
     others = [other for other in SOURCES if other != name and any(is_of(other, file, path) for path in paths)]
-    own = f"--data {OWN}DIR takes images of your own"
+    own = f"--data {OWN}DIR takes your own images"
     what = f"it is that of {others[0]}: --data {others[0]} takes it" if others else own
     raise DataError(f"{each}; {what}, {fetching(name, folder)}")
 
@@ -162,9 +152,9 @@ def checked(name, file, path):
     source = SOURCES[name]
     if not source.md5:
         return read_idx(path, source.sha256[file])
-    array = read_idx(path)  # first: of a broken file, say that it is broken
+    array = read_idx(path)  # first, so that a broken file is reported as broken
     if path.suffix != ".gz":
-        raise OtherContent(f"{path}: only the published .gz file can be checked: put that beside it")
+        raise OtherContent(f"{path}: only the published .gz file can be checked: put it into the same folder")
     with open(path, "rb") as stream:
         found = hashlib.file_digest(stream, "md5").hexdigest()
     if found != source.md5[file]:
@@ -211,7 +201,8 @@ def embedded_digits():
 def digits_table():
     """Return scikit-learn's digits, uint8 [1797, 65]: the 64 pixels of an image, then its label.
 
-    They are read from the file that scikit-learn has them in: to import it takes a second, longer than a small run trains.
+    They are read from the file that scikit-learn has them in: to import it takes a second, longer than a small run
+    trains.
     """
     installed = importlib.util.find_spec("sklearn")
     file = installed and Path(installed.origin).parent / "datasets" / "data" / "digits.csv.gz"

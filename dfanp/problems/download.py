@@ -1,31 +1,33 @@
-"""Fetch a data set into the cache: only when asked to, from several mirrors, checked before it is kept."""
+"""Download a data set into the cache: only on request, from several mirrors, and checked."""
 
 import logging
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..errors import DataError, by_name
-from ..files import FULL, UNWRITABLE, replace
+from ..files.whole import FULL, UNWRITABLE, replace
 from . import folders
 from .datasets import checked, sound
 from .sources import FILES, SOURCES
 
-TIMEOUT = 30  # seconds without an answer, for each file and mirror
+TIMEOUT = 30  # seconds without a reply, per file and mirror
 
 
-def fetch(name, folder=None, say=lambda message: None):
-    """Download the files of a data set that are not there yet, check each, and return their folder.
+def fetch(name: str, folder: str | Path | None = None, say: Callable[[str], Any] = lambda message: None) -> Path:
+    """Download the missing files of a data set, check each, and return their folder.
 
-    A file gets its name only after its digest was checked; an interrupted download leaves nothing behind.
+    A file gets its final name only after its digest was checked; an interrupted download leaves no file.
 
     Args:
         name: ``"mnist"`` or ``"fashion-mnist"``.
-        folder: to keep it in (``folder/name``); None takes the folder that the variable DFANP_DATA names, or else the
-            cache of this user.
-        say: called with a line of progress.
+        folder: to save it in (as ``folder/name``); None takes the folder that the variable DFANP_DATA names, or else
+            the cache of this user.
+        say: is called with lines of progress.
 
     Raises:
-        DataError: no mirror answered with the right file, or the folder cannot be written.
+        DataError: no mirror has the right file, or the folder cannot be written.
     """
     by_name("data set to fetch", name, SOURCES)
     place = (folders.named_folder(folder) or folders.cache()) / name
@@ -46,7 +48,7 @@ def fetch(name, folder=None, say=lambda message: None):
 
 
 def here_already(name, file, place):
-    """Return the path in `place` that ``datasets.read`` takes for a file; None if it takes none."""
+    """Return the valid version of a file in `place` (see ``datasets.read``), or None."""
     try:
         return sound(name, file, folders.versions(place, file))[0]
     except DataError:
@@ -54,7 +56,10 @@ def here_already(name, file, place):
 
 
 def fetch_file(name, file, scratch, say):
-    """Return the path below `scratch` of a checked download of `file`; a DataError tells what each mirror said."""
+    """Return the path below `scratch` of a checked download of `file`.
+
+    A DataError lists the failures of all mirrors.
+    """
     import pooch
 
     pooch.get_logger().setLevel(logging.ERROR)
@@ -72,8 +77,8 @@ def fetch_file(name, file, scratch, say):
                     downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
                 )
             )
-        except Exception as error:  # requests', urllib3's, pooch's and the system's errors: the next mirror may do
-            if isinstance(error, OSError) and error.errno in (*FULL, *UNWRITABLE):  # what no other mirror would help
+        except Exception as error:  # errors of requests, urllib3, pooch and the system: try the next mirror
+            if isinstance(error, OSError) and error.errno in (*FULL, *UNWRITABLE):  # another mirror would not help
                 raise
             failures.append(f"{host}: {reason(error)}")
             continue
@@ -90,7 +95,7 @@ def fetch_file(name, file, scratch, say):
 
 
 def reason(error):
-    """Return a few words for a failed download, without the pages of detail that urllib3 gives."""
+    """Return a short reason of a failed download, without the details of urllib3."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"HTTP {response.status_code}"

@@ -1,4 +1,4 @@
-"""The fields of settings: what a setting is, said once. Its option, help, completion and checks are made of it.
+"""The fields of settings: each setting is defined once; its option, help, completion and checks derive from it.
 
     class SpiralSettings(TrainingSettings):
         turns: float = setting(1.5, "Number of turns of each spiral.", above=0)
@@ -11,31 +11,32 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from inspect import get_annotations
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from ..checks import choice, number, truth, whole
 from ..errors import shown
 
 
-def setting(default=MISSING, help=None, **more):
-    """Return the field of a setting, for a class of settings; its annotation says what type it has.
+def setting(default: Any = MISSING, help: str | None = None, **more: Any) -> Any:
+    """Return the field of a setting, for a class of settings; its annotation is its type.
 
-    The types are bool, int, float, str, ``tuple[int, ...]``, and each of them with ``| None``. A field without help
-    has no option. A class that has a setting of its base class again says only what differs.
+    Types are bool, int, float, str, ``tuple[int, ...]``, and each of them with ``| None``. A field without help has
+    no option. A class that redefines a setting of its base class gives only the differences.
 
     Args:
-        default: without one, the setting must be given.
-        help: what it does, a phrase that ends with a full stop.
+        default: without it, the setting is required.
+        help: what it does, a phrase with a full stop.
         least, most, above: limits of a number, or of each number in a tuple.
-        names: all that a text may be: a tuple, or a function that returns those there are now (plugins bring others).
-        parse: ``parse(text)`` of a text that begins with one of `names`: returns its shortest form, or raises a
+        names: the possible texts: a tuple, or a function that returns the current ones (plugins may add some).
+        parse: ``parse(text)`` of a text that begins with one of `names` returns its shortest form, or raises a
             ValueError.
         parameters: ``parameters(name)`` returns the names that may follow after a colon.
-        words: of a truth value, word -> value: what its option takes; the first one where the option has no value.
-        auto: what "auto" means, in words: it is the default of the option, and ``TrainingSettings.decided`` decides.
-        unset: what holds without the option, in words; ``TrainingSettings.decided`` decides.
-        metavar: what help calls the value.
-        swept: False if a sweep has one value of it.
+        words: of a boolean, word -> value: the possible values of its option; the first is used for an option without
+            a value.
+        auto: the meaning of "auto", the default of the option, in words; ``TrainingSettings.decided`` resolves it.
+        unset: the default in words, if ``TrainingSettings.decided`` determines it.
+        metavar: name of the value in the help.
+        swept: False if a sweep has a single value of it.
     """
     unknown = more.keys() - {each.name for each in fields(Setting)} | more.keys() & {"name", "types"}
     if unknown:
@@ -45,7 +46,7 @@ def setting(default=MISSING, help=None, **more):
 
 @dataclass(frozen=True)
 class Setting:
-    """What a class of settings says of one of them: see ``setting``; `types` are those of its annotation."""
+    """The definition of a setting in a class: see ``setting``; `types` are those of its annotation."""
 
     name: str
     types: tuple
@@ -62,15 +63,16 @@ class Setting:
     unset: str | None = None
     metavar: str | None = None
     swept: bool = True
+    _check = cast(Any, None)  # of a value, by the type
 
     @property
-    def type(self):
-        """The type of its values: bool, int, float, tuple or str, the first of these that its annotation has."""
+    def type(self) -> Any:
+        """The type of its values: the first of bool, int, float, str and tuple that its annotation has."""
         own = [get_origin(each) or each for each in self.types]
         return next((each for each in (bool, int, float, str, tuple) if each in own), None)
 
     @property
-    def listed(self):
+    def listed(self) -> bool:
         """Whether a sweep may have several values of it."""
         return self.swept and self.type is not bool
 
@@ -78,10 +80,10 @@ class Setting:
         checks = {bool: self._truth, int: self._whole, float: self._number, str: self._text, tuple: self._many}
         object.__setattr__(self, "_check", checks.get(self.type))
 
-    def checked(self, value):
-        """Return a value as settings keep it; a ValueError says what is wrong with it.
+    def checked(self, value: Any) -> Any:
+        """Return a value in the form of settings; a ValueError if it is invalid.
 
-        Where `names` is a function, names are not looked up (a plugin may not be loaded): building a run looks them up.
+        If `names` is a function, names are not checked here (a plugin may not be loaded), but when a run is built.
         """
         return None if value is None and NoneType in self.types else self._check(value)
 
@@ -121,20 +123,24 @@ class Setting:
         return tuple(value)
 
 
-@cache
-def settings_of(kind):
-    """Return name -> Setting of a class of settings, in their order; of each, what its class and its bases say.
+def settings_of(kind: type) -> dict[str, Setting]:
+    """Return name -> Setting of a class of settings, in their order, merged with the definitions in its bases.
 
     Raises:
-        TypeError: one is annotated in another way than ``setting`` has it.
-        ValueError: a default is out of its range.
+        TypeError: an annotation is not one of the types in ``setting``.
+        ValueError: a default is out of range.
     """
+    return _settings_of(kind)
+
+
+@cache
+def _settings_of(kind):
     hints, metadata = get_type_hints(kind), {}
     for base in reversed(kind.__mro__):
         own = get_annotations(base) if "__dataclass_fields__" in vars(base) else ()
         for each in (each for each in fields(base) if each.name in own) if own else ():
             before = metadata.get(each.name, {})
-            if each.default is not MISSING:  # which takes the place of what is done without one
+            if each.default is not MISSING:  # which replaces `unset` of the base
                 before = before | {"unset": None}
             metadata[each.name] = before | each.metadata
     found = {}

@@ -1,11 +1,11 @@
-"""Where the files of a data set are: in the folder that the user names, or in the cache. No file is read here.
+"""Finds the files of a data set, in a folder of the user or in the cache, without reading them.
 
-The four files may lie as the common distributors leave them:
+The four files may be laid out as by the common distributors:
 
-    FOLDER/train-images-idx3-ubyte.gz, …            as published; plain, too
-    FOLDER/train-images.idx3-ubyte, …               spelt with a dot, or each in a folder of its own name
-    FOLDER/mnist/…                                  where `dfanp data fetch` keeps them
-    FOLDER/MNIST/raw/…, FOLDER/FashionMNIST/raw/…   where torchvision keeps them; FOLDER may be MNIST or raw itself
+    FOLDER/train-images-idx3-ubyte.gz, …            as published, also plain
+    FOLDER/train-images.idx3-ubyte, …               named with a dot, or each in a folder of the same name
+    FOLDER/mnist/…                                  where `dfanp data fetch` saves them
+    FOLDER/MNIST/raw/…, FOLDER/FashionMNIST/raw/…   where torchvision saves them; FOLDER may be MNIST or raw itself
 """
 
 import os
@@ -19,24 +19,24 @@ MOST_LISTED = 6  # entries of a folder, in a message
 
 
 def cache():
-    """Return the folder that fetched data sets are kept in, one folder each; it may not exist yet."""
+    """Return the folder of downloaded data sets, which has a folder for each; it may not exist yet."""
     import pooch
 
     return Path(pooch.os_cache("dfanp"))
 
 
 def named_folder(folder=None):
-    """Return the folder that the user names, an absolute Path: `folder`, or else what DFANP_DATA names; or None.
+    """Return the folder given by the user, an absolute Path: `folder`, or else that in DFANP_DATA; or None.
 
     Raises:
-        DataError: what is named is no folder's name.
+        DataError: the name is not one of a folder.
     """
     folder = os.environ.get(VARIABLE) or None if folder is None else folder
     return None if folder is None else expanded(folder).absolute()
 
 
 def expanded(folder):
-    """Return `folder` as a Path, a leading ~ expanded; a DataError if it names nothing."""
+    """Return `folder` as a Path, a leading ~ expanded; a DataError if it is empty or has an unknown user."""
     try:
         if str(folder):
             return Path(folder).expanduser()
@@ -53,10 +53,10 @@ def checked_folder(folder, named_by=""):
 
 
 def places(name, folder=None):
-    """Return the folders that may hold `name`, a key of SOURCES: in the folder that the user names, or in the cache.
+    """Return the folders that may hold `name`, a key of SOURCES: in the folder given by the user, or in the cache.
 
     Raises:
-        DataError: the folder that is named is not a readable folder.
+        DataError: the given folder is not a readable folder.
     """
     named = named_folder(folder)
     if named is None:
@@ -74,18 +74,18 @@ def layouts(folder, names=()):
 def find(name, folder=None):
     """Return the first of ``places`` that holds the files of `name`, or None; no file is read.
 
-    The cache must have all four (an interrupted fetch leaves fewer). In a folder that the user names, a place that
-    has all is taken before one that has any: ``datasets.read`` then says which are missing. MNIST and Fashion-MNIST
-    use the same file names: which of the two a folder holds, it finds out by the digests.
+    The cache must have all four (an interrupted download leaves fewer). In a folder given by the user, a place with
+    all files is preferred to one with some, for which ``datasets.read`` then reports the missing ones. MNIST and
+    Fashion-MNIST have the same file names; ``datasets.read`` distinguishes them by their digests.
 
     Raises:
-        DataError: a folder is there but cannot be read.
+        DataError: a folder exists but cannot be read.
     """
     return found_in(places(name, folder), partly=named_folder(folder) is not None)
 
 
 def found_in(where, partly):
-    """Return the first of some folders that has all four files; if `partly`, else one that has any; or None."""
+    """Return the first folder that has all four files; else, if `partly`, the first that has any; else None."""
     some = None
     for place in where:
         if place.is_dir() and not os.access(place, os.R_OK | os.X_OK):
@@ -99,15 +99,15 @@ def found_in(where, partly):
 
 
 def versions(place, file):
-    """Return the paths in `place` that a file, one of FILES, may be at: those that are files."""
+    """Return the existing paths in `place` for a file, one of FILES."""
     names = (file, file.replace("-idx", ".idx"))
     paths = [place / f"{name}{ending}" for name in names for ending in ("", ".gz")]
     paths += [place / name / other for name in names for other in names]  # as some archives unpack
-    return [path for path in paths if os.path.isfile(path)]  # a pipe of that name would be waited for
+    return [path for path in paths if os.path.isfile(path)]  # a pipe would block
 
 
 def expectation(folder):
-    """Return what a folder should have, and what it has, for a message."""
+    """Return the expected and the actual contents of a folder, for a message."""
     *first, last = FILES.values()
     try:
         there = sorted(os.listdir(folder))

@@ -1,7 +1,7 @@
-"""Read the IDX format of the MNIST files, believing nothing that the file says of itself.
+"""A reader of the IDX format of the MNIST files, which does not trust the header of a file.
 
-An IDX file is two zero bytes, a type code, the number of dimensions, each dimension as a big-endian uint32, and then
-the values, row-major and big-endian. It may be wrapped in gzip.
+An IDX file has two zero bytes, a type code, the number of dimensions, each dimension as a big-endian uint32, and then
+the values, row-major and big-endian. It may be compressed by gzip.
 """
 
 import gzip
@@ -16,28 +16,27 @@ import numpy as np
 from ..errors import DataError
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-DEFLATE_LIMIT = 1032  # deflate cannot expand a byte to more than this many (zlib's technical notes)
+DEFLATE_LIMIT = 1032  # maximal number of bytes to which deflate expands one (zlib's technical notes)
 CHUNK = 1 << 20
 
 
 class OtherContent(DataError):
-    """A file is sound, but not the one that was expected."""
+    """A file is valid, but not the expected one."""
 
 
 def read_idx(path, sha256=None):
     """Return the array in an IDX file, plain or gzip, read-only.
 
-    No more memory is taken than the file really holds: its header is not believed where it claims more than the file can
-    hold, and the content is read in pieces.
+    Memory is bounded by the actual content: a header that claims more than the file can hold is refused, and the
+    content is read in pieces.
 
     Args:
         path: of the file.
         sha256: the hex digest that the uncompressed content must have, or None.
 
     Raises:
-        DataError: the file is absent, unreadable, no IDX file, or shorter or longer than it claims.
-        OtherContent: it
-            has another digest.
+        DataError: the file is missing, unreadable, not an IDX file, or shorter or longer than it claims.
+        OtherContent: it has another digest.
     """
     path = Path(path)
     try:
@@ -81,7 +80,7 @@ def _read(path, stream, most, sha256):
     try:
         array = np.frombuffer(content, dtype).reshape(shape)
     except ValueError as error:
-        # More dimensions than NumPy has; or one of 0, and others that would overflow without it.
+        # More dimensions than NumPy supports; or a zero, and others whose product would overflow.
         raise DataError(f"{path}: the header claims a shape that no array has ({error})") from None
     if sha256 is not None and digest.hexdigest() != sha256:
         found = digest.hexdigest()

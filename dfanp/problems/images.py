@@ -1,4 +1,4 @@
-"""Images with labels, and the data sets that are made of them."""
+"""Images with labels, and data sets of them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DataError
 
-LABELS = 10  # classes of a data set
+LABELS = 10  # number of classes of a data set
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Images:
     pixels: np.ndarray
     labels: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, which):
@@ -37,20 +37,20 @@ class Dataset:
     side: int  # of the square images, in pixels
 
     @cached_property
-    def digest(self):
-        """The SHA-256 of pixels, labels and normalisation: equal data, equal digest."""
+    def digest(self) -> str:
+        """The SHA-256 of pixels, labels and normalisation: equal data have equal digests."""
         content = hashlib.sha256(f"{self.mean} {self.std} {self.side}".encode())
         for images in (self.train, self.test):
             content.update(f"{images.pixels.shape}".encode() + images.pixels.tobytes() + images.labels.tobytes())
         return content.hexdigest()
 
-    def hold_out(self, every=5):
+    def hold_out(self, every: int = 5) -> "Dataset":
         """Return a Dataset without the test images: every `every`-th training image of each class is its test set.
 
-        Hyperparameters are chosen on it, so that the real test images never choose anything.
+        Hyperparameters are chosen on it, so that the real test images affect no choice.
 
         Raises:
-            DataError: no class has so many.
+            DataError: no class has this many images.
         """
         held = every_nth(self.train.labels, every)
         if not held.any():
@@ -59,7 +59,7 @@ class Dataset:
 
 
 def every_nth(labels, n):
-    """Return a mask of every n-th example of each class, in the order they stand in: a fixed stratified split."""
+    """Return a mask of every n-th example of each class, in their order: a fixed stratified split."""
     mask = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         mask[np.flatnonzero(labels == label)[n - 1 :: n]] = True
@@ -67,7 +67,7 @@ def every_nth(labels, n):
 
 
 def assembled(name, found, normalisation):
-    """Return the Dataset of four arrays, part -> (path, array); a DataError says which is of another form."""
+    """Return the Dataset of four arrays, part -> (path, array); a DataError names one with another format."""
     for part, (path, array) in found.items():
         if array.dtype != np.uint8 or array.ndim != (3 if part.endswith("images") else 1):
             raise DataError(f"{path}: holds {array.dtype} of shape {array.shape}, not {part.replace('_', ' ')}")
@@ -94,7 +94,7 @@ def assembled(name, found, normalisation):
 
 
 def moments(pixels):
-    """Return mean and standard deviation of uint8 values, from sums of whole numbers: exact, whatever the order."""
+    """Return mean and standard deviation of uint8 values, from sums of whole numbers, so that they are exact."""
     counts = np.bincount(pixels.reshape(-1), minlength=256)
     values, total = np.arange(256), int(counts.sum())
     mean = int(counts @ values) / total

@@ -1,14 +1,21 @@
 """The parity problem: is the sum of k digits, side by side, odd? (Daniely & Malach 2020; Demirbilek 2021, 2.1)"""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import dfanp
 
 from ..checks import MOST
 from ..errors import by_name
-from ..lazy import lazy
+from ..system.lazy import lazy
 from .fields import setting, settings_of
 from .rates import default_rate
 from .settings import TrainingSettings
 from .stored import OfDataset, data_set
+
+if TYPE_CHECKING:
+    from ..backend import Backend
+    from .images import Dataset
 
 np = lazy("numpy")
 PROBE_SIZE = 1000
@@ -22,7 +29,7 @@ class ParitySettings(OfDataset, TrainingSettings):
     k: int = setting(3, "Number of digits side by side.", least=1, most=10)
     train_size: int = setting(60_000, "Number of training examples per epoch.", least=1, most=MOST)
     test_size: int = setting(10_000, "Number of test examples after each epoch.", least=1, most=MOST)
-    data: str = data_set("digits")
+    data: str = data_set("digits")  # type: ignore[misc]
     held_out: bool = False
     data_sha256: str | None = None
 
@@ -59,12 +66,12 @@ SETTINGS = settings_of(ParitySettings)
 class Parity:
     """New examples every epoch: k independent permutations of the images side by side, target 1 if the sum is odd.
 
-    Where an epoch has more examples than there are images, permutations follow one another. For k = 1 the images
-    come in their own order, as in the thesis.
+    If an epoch has more examples than there are images, several permutations are concatenated. For k = 1 the images
+    are in their original order, as in the thesis.
 
     Args:
         dataset: a ``Dataset`` (``dfanp.load("digits")``).
-        k, train_size, test_size: as in ``ParitySettings``; examples are of the training and of the test images.
+        k, train_size, test_size: as in ``ParitySettings``; examples consist of the training or of the test images.
         dtype: of the inputs, ``"float32"`` or ``"float64"``.
         backend: a ``Backend``; None takes the CPU.
 
@@ -72,7 +79,7 @@ class Parity:
         features: D = k · pixels of an image.
         scale: (s, t) such that X · s + t are the pixels in [0, 1].
         outputs, loss: 1 and ``"bce"``: the logit of "odd".
-        classes: what its two signs mean.
+        classes: the classes of its two signs.
     """
 
     outputs, loss = 1, "bce"
@@ -80,13 +87,13 @@ class Parity:
 
     def __init__(
         self,
-        dataset,
-        k=ParitySettings.k,
-        train_size=ParitySettings.train_size,
-        test_size=ParitySettings.test_size,
-        dtype=ParitySettings.dtype,
-        backend=None,
-    ):
+        dataset: "Dataset",
+        k: int = ParitySettings.k,
+        train_size: int = ParitySettings.train_size,
+        test_size: int = ParitySettings.test_size,
+        dtype: str = ParitySettings.dtype,
+        backend: "Backend | None" = None,
+    ) -> None:
         by_name("dtype", dtype, dict.fromkeys(dfanp.network.DTYPES))
         self.k, self.train_size = SETTINGS["k"].checked(k), SETTINGS["train_size"].checked(train_size)
         self.test_size = SETTINGS["test_size"].checked(test_size)
@@ -99,19 +106,19 @@ class Parity:
             for part, images in (("train", dataset.train), ("test", dataset.test))
         }
 
-    def train(self, seed, epoch):
-        """Return X (train_size, D), as StackedDigits, and y (train_size, 1); after R where `seed` is a sequence."""
+    def train(self, seed: int | Sequence[int], epoch: int) -> tuple[Any, Any]:
+        """Return X (train_size, D), as StackedDigits, and y (train_size, 1); with R seeds a leading R."""
         return self._examples("train", seed, lambda one: dfanp.streams.streams(one).train(epoch), self.train_size)
 
-    def test(self, seed, epoch):
-        """Return X (test_size, D), as StackedDigits, and y (test_size, 1); after R where `seed` is a sequence."""
+    def test(self, seed: int | Sequence[int], epoch: int) -> tuple[Any, Any]:
+        """Return X (test_size, D), as StackedDigits, and y (test_size, 1); with R seeds a leading R."""
         return self._examples("test", seed, lambda one: dfanp.streams.streams(one).test(epoch), self.test_size)
 
-    def probe(self, seed):
-        """Return 1000 examples of training images that stay the same for the whole run, as ``train`` does."""
+    def probe(self, seed: int | Sequence[int]) -> tuple[Any, Any]:
+        """Return 1000 examples of training images, like ``train``; they are the same throughout a run."""
         return self._examples("train", seed, lambda one: dfanp.streams.streams(one).probe, PROBE_SIZE)
 
-    def groups(self, X):
+    def groups(self, X: Any) -> dict[str, Any]:
         """Return the groups of test examples X: the digits in each, (n, k)."""
         return {"digits": self.dataset.test.labels[self.backend.to_host(X.picks)].astype(int)}
 

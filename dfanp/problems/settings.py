@@ -1,11 +1,11 @@
-"""What a run is, as data: settings that make its problem, its network and its training, and that a record can keep.
+"""The settings of a run: data that determine its problem, network and training, and that records contain.
 
-A problem is one file: its examples (see ``dfanp.problems``), and a subclass of ``TrainingSettings`` that makes them.
-``dfanp.register`` gives it its commands.
+A problem is one file: its examples (see ``dfanp.problems``), and a subclass of ``TrainingSettings`` that creates
+them. ``dfanp.register`` adds its commands.
 """
 
 from dataclasses import MISSING, asdict, dataclass, replace
-from typing import ClassVar, NamedTuple, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
 
 import dfanp
 
@@ -14,17 +14,23 @@ from ..checks import MOST
 from .fields import setting, settings_of
 from .rates import Rate, rate_of_optimizer
 
-# Settings that runs had in earlier versions, with the value of those that have none of it now.
+if TYPE_CHECKING:
+    from .images import Dataset
+
+if TYPE_CHECKING:
+    pass
+
+# Settings of earlier versions, with the value for which they had no effect.
 FORMER = {"redraw": None}
 
 
-def present(config):
-    """Return a config without the settings that runs no longer have, where they had no effect."""
+def present(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config without obsolete settings, if they had no effect."""
     return {name: value for name, value in config.items() if not (name in FORMER and value == FORMER[name])}
 
 
 class Sizes(NamedTuple):
-    """Of a problem: the width of its inputs, and the examples of an epoch."""
+    """The width of the inputs of a problem, and the number of examples of an epoch."""
 
     features: int
     train_size: int
@@ -33,27 +39,27 @@ class Sizes(NamedTuple):
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting,))
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """What all runs have: two runs with equal settings on one tier have equal bytes.
+    """The settings of all runs: two runs with equal settings and the same tier have equal bytes.
 
-    A subclass is a frozen dataclass by itself; each annotated attribute is a setting, described by ``setting``. The
-    seeds seed, seed + 1, … seed + repeats - 1 are trained together. `plugins` has name and SHA-256 of each file of
-    definitions (``dfanp.plugins``); empty takes those that are loaded.
+    A subclass becomes a frozen dataclass; each annotated attribute is a setting, described by ``setting``. The seeds
+    seed, seed + 1, … seed + repeats - 1 are trained together. `plugins` has name and SHA-256 of each plugin
+    (``dfanp.plugins``); empty takes those that are loaded.
 
-    The docstring of a subclass is the help of its command. What else it may define:
+    The docstring of a subclass is the help of its command. It may also define:
 
-        name        of the problem, of its command `dfanp NAME`, and in records
-        about       what it is, in a few words: "the parity of k digits"
-        examples    command lines that the help shows, of `dfanp NAME` and of `dfanp tune NAME`
+        name        of the problem, for its command `dfanp NAME` and for records
+        about       a short description: "the parity of k digits"
+        examples    command lines for the help of `dfanp NAME` and `dfanp tune NAME`
         problem()   the problem; all other methods have a default
 
     Raises:
-        ValueError: a setting is not what its field says; the message names it.
+        ValueError: a setting is invalid; the message names it.
     """
 
-    lr: float = setting(help="Learning rate.", above=0, unset="that of the optimizer, where it has one")
+    lr: float = setting(help="Learning rate.", above=0, unset="that of the optimizer, if it has one")
     method: str = setting(
         "dfa",
-        "Learning rule (bp, fa, dfa, or one of a plugin), or a lazy baseline, whose gate or features stay random.",
+        "Learning rule (bp, fa, dfa, or that of a plugin), or a lazy baseline with a fixed random gate or features.",
         names=lambda: dfanp.baselines.methods(),
     )
     opt: str = setting(
@@ -76,7 +82,7 @@ class TrainingSettings:
         names=lambda: dfanp.feedback.DISTRIBUTIONS,
     )
     weight_decay: float = setting(0.0, "Factor of the L2 penalty.", least=0, most=1e6)
-    layers: str = setting("all", "Train all layers, or the output layer alone.", names=("all", "output"))
+    layers: str = setting("all", "Train all layers, or only the output layer.", names=("all", "output"))
     seed: int = setting(0, "Seed of the weights, of B and of each epoch's data.", least=0)
     repeats: int = setting(1, "Train this many seeds (seed, seed + 1, …) in one loop.", least=1, most=10_000)
     dtype: str = setting("float32", "Floating-point type of all arrays.", names=lambda: dfanp.network.DTYPES)
@@ -86,7 +92,7 @@ class TrainingSettings:
     device: str = setting("cpu", "Device to train on.", names=("cpu", "gpu"), auto="the GPU if it works", swept=False)
     kernels: str = setting(
         "auto",
-        "Kernels that compute; auto: the fastest there are.",
+        "Kernels to use; auto: the fastest available.",
         names=lambda: ("auto", *dfanp.kernels.TIERS),
         swept=False,
     )
@@ -95,7 +101,7 @@ class TrainingSettings:
     name: ClassVar[str]
     about: ClassVar[str] = "a problem"
     examples: ClassVar[tuple] = ()
-    data: ClassVar[None] = None  # the name of a data set, where the problem has one (see OfDataset)
+    data: ClassVar[Any] = None  # the name of a data set, if the problem has one (see OfDataset)
 
     def __init_subclass__(cls, **more):
         super().__init_subclass__(**more)
@@ -112,86 +118,87 @@ class TrainingSettings:
                 object.__setattr__(self, name, each.checked(value))
 
     def __reduce_ex__(self, protocol):
-        # To another process, which has perhaps not loaded the plugin that defines the class.
+        # Another process may not have loaded the plugin that defines the class.
         if plugins.defines(type(self)):
             return plugins.rebuilt, (plugins.loaded(), type(self).__module__, type(self).__qualname__, vars(self))
         return super().__reduce_ex__(protocol)
 
     @property
-    def of_problem(self):
-        """The names of the settings that its problem depends on."""
+    def of_problem(self) -> tuple[str, ...]:
+        """The names of the settings on which its problem depends."""
         general = settings_of(TrainingSettings)
         return (*(name for name in settings_of(type(self)) if name not in general), "dtype", "device", "kernels")
 
     @property
-    def seeds(self):
+    def seeds(self) -> tuple[int, ...]:
         """The seeds that are trained together."""
         return tuple(range(self.seed, self.seed + self.repeats))
 
-    def config(self):
-        """Return the settings as a dict of JSON values, the problem's name first; those not in use are left out."""
+    def config(self) -> dict[str, Any]:
+        """Return the settings as a dict of JSON values, the name of the problem first; unused ones are omitted."""
         found = {"problem": self.name} | {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         if not self.plugins:
             del found["plugins"]
         return present(found)
 
     @classmethod
-    def decided(cls, given, data_dir=None):
-        """Return what options give, with all that they leave open decided.
+    def decided(cls, given: dict[str, list], data_dir: Any = None) -> dict[str, list]:
+        """Return the settings given by options, and those that the problem determines.
 
         Args:
-            given: name of a setting -> list of its values: one, several for a sweep, none where nothing is given.
+            given: name of a setting -> list of its values: one, several for a sweep, or none if it is not given.
             data_dir: see ``problems.load``.
 
         Returns:
-            the same, without names for which the defaults of the class hold.
+            the same, without names that have the defaults of the class.
 
         Raises:
-            ValueError, DataError, BackendError: what is asked for by name is not there, or does not fit together.
+            ValueError, DataError, BackendError: something requested by name is not available, or settings contradict
+                each other.
         """
         found = {name: values for name, values in given.items() if values}
         on = {kind: found.get(kind, ["auto"]) for kind in ("device", "kernels")}
-        return found | {"device": [dfanp.Backend(*on["device"], kernels=on["kernels"][0]).device]}
+        return found | {"device": [dfanp.Backend(on["device"][0], kernels=on["kernels"][0]).device]}
 
-    def starting_rate(self):
-        """Return the ``Rate`` to start from where no learning rate is given (whatever lr is here).
+    def starting_rate(self) -> Rate:
+        """Return the default ``Rate`` (whatever `lr` is).
 
         Raises:
-            ValueError: none is known.
+            ValueError: no default is known.
         """
         default = settings_of(type(self))["lr"].default
         return rate_of_optimizer(self.opt) if default is MISSING else Rate(default, f"the default of {self.name}")
 
-    def dataset(self, data_dir=None):
-        """Return the ``Dataset`` that the problem draws from, loaded, or None if it has none."""
+    def dataset(self, data_dir: Any = None) -> "Dataset | None":
+        """Return the ``Dataset`` of the problem, loaded, or None if it has none."""
         return None
 
     @property
-    def title(self):
-        """The problem, for people."""
+    def title(self) -> str:
+        """A description of the problem."""
         every, general = settings_of(type(self)), settings_of(TrainingSettings)
         own = [f"{name} = {getattr(self, name)}" for name in every if name not in general and every[name].help]
         return ", ".join([self.name, *own])
 
     @property
-    def headline(self):
-        """The run in a line, for people."""
+    def headline(self) -> str:
+        """A description of the run, one line."""
         widths = "-".join(map(str, self.hidden))
         rules = dfanp.rules
         rule = rules.RULES.get(self.method) if self.method in rules.RULES else rules.bp
         drawn = f", {self.feedback} B" if rule.feedback_shape is not None else ""
-        layers = "" if self.layers == "all" else ", output layer alone"
+        layers = "" if self.layers == "all" else ", output layer only"
         return (
             f"{self.title}: {self.method.upper()}{drawn}, {self.opt} at lr {self.lr:g}, "
             f"{widths} {self.activation}{layers}"
         )
 
-    def agreed(self, dataset):
+    def agreed(self, dataset: "Dataset | None") -> "TrainingSettings":
         """Return the settings with the digests of `dataset` and of the plugins.
 
         Raises:
-            DataError: they name another dataset.
-            PluginError: they name a plugin that is not loaded.
+            DataError: the settings name another dataset.
+            PluginError: the settings name a plugin that is not loaded.
         """
         plugins.require(self.plugins)
         return replace(self, plugins=plugins.digests())
@@ -200,29 +207,29 @@ class TrainingSettings:
         """Return the Training of its `parts`: network, problem, rule, optimizer, feedback, batch size."""
         return dfanp.Training(*parts, layers=self.layers, align=self.align)
 
-    def problem(self, dataset, backend):
-        """Return the problem; a ValueError if settings do not fit together."""
+    def problem(self, dataset: "Dataset | None", backend: Any) -> Any:
+        """Return the problem; a ValueError if settings contradict each other."""
         raise NotImplementedError
 
-    def features(self, dataset):
+    def features(self, dataset: "Dataset | None") -> int:
         """Return the width of the problem's inputs."""
         return sizes_of(self.alone(), dataset).features
 
     def bytes_of_examples(self, features):
-        """Return the bytes of the examples of an epoch, for inputs so wide."""
+        """Return the size in bytes of the examples of an epoch, for inputs of this width."""
         return 2 * sizes_of(self.alone(), None).train_size * 8 * (features + 1)
 
     def alone(self):
-        """Return the settings of its problem, on the CPU, and the defaults for all others."""
+        """Return settings with the same problem, on the CPU, and defaults for all others."""
         own = {name: getattr(self, name) for name in self.of_problem}
         return type(self)(lr=1.0, plugins=self.plugins, **own | {"device": "cpu", "kernels": "numpy"})
 
 
-SIZES = {}  # settings -> Sizes
+SIZES: dict[Any, Sizes] = {}  # settings -> Sizes
 
 
 def sizes_of(settings, dataset):
-    """Return the Sizes of the problem of `settings`, which is made once to find out."""
+    """Return the Sizes of the problem of `settings`, which is created once for this."""
     if settings not in SIZES:
         made = settings.problem(dataset or settings.dataset(), dfanp.Backend("cpu", kernels="numpy"))
         SIZES[settings] = Sizes(made.features, made.train_size)

@@ -1,6 +1,6 @@
-"""The data sets that can be fetched, and what their files must be.
+"""The data sets that can be downloaded, and the digests of their files.
 
-MNIST and Fashion-MNIST are four IDX files each, of the same names: which of the two a file is of, its digest says.
+MNIST and Fashion-MNIST are four IDX files each, with the same names; their digests distinguish them.
 """
 
 from typing import NamedTuple
@@ -14,17 +14,17 @@ FILES = {
 
 
 class Source(NamedTuple):
-    """An IDX data set: what its files must be, and where they can be had.
+    """An IDX data set: the digests of its files, and where to download them.
 
     Attributes:
-        title: for people.
-        megabytes: of the download.
-        sha256: file -> digest of the uncompressed content (gzip wrappers differ between mirrors); empty where md5 is
+        title: a description.
+        megabytes: size of the download.
+        sha256: file -> digest of the uncompressed content (gzip wrappers differ between mirrors); empty if md5 is
             set.
-        md5: file -> digest of the .gz file, for a publisher who gives only that.
-        mirrors: base addresses, tried in turn.
+        md5: file -> digest of the .gz file, if only that is published.
+        mirrors: base addresses, tried in this order.
         normalisation: (mean, std) of a raw pixel; None takes those of the training images.
-        folders: what others call the folder that they keep it in.
+        folders: names of its folder in other distributions.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""What settings of a problem that draws from a stored data set have more."""
+"""The additional settings of problems with a stored data set."""
 
 from dataclasses import replace
 
@@ -12,9 +12,9 @@ def data_set(default):
     """Return the field of the setting ``data``."""
     return setting(
         default,
-        "Data set; idx:DIR: images of your own, in files like MNIST's.",
+        "Data set; idx:DIR: your own images in the format of MNIST.",
         names=lambda: dfanp.problems.datasets.NAMES,
-        auto="MNIST where it is, else the embedded digits",
+        auto="MNIST if available, else the embedded digits",
         swept=False,
     )
 
@@ -24,7 +24,7 @@ class OfDataset:
 
     data: str = data_set("digits")    the name of a data set
     held_out: bool = False            test on held-out training images instead of the test images (for tuning)
-    data_sha256: str | None = None    ``Dataset.digest`` of the data; None takes what is there
+    data_sha256: str | None = None    ``Dataset.digest`` of the data; None accepts any
     """
 
     @classmethod
@@ -38,7 +38,7 @@ class OfDataset:
         return dfanp.load(self.data, data_dir)
 
     def images(self, dataset):
-        """Return the Dataset to learn and to test on."""
+        """Return the Dataset for training and test."""
         return dataset.hold_out() if self.held_out else dataset
 
     def agreed(self, dataset):

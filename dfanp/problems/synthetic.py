@@ -1,39 +1,44 @@
-"""The synthetic problem: nine disks in a plane, labelled 0 or 1, among dimensions that tell nothing.
+"""The synthetic problem: nine disks in a plane, labelled 0 or 1, among uninformative dimensions.
 
 Chizat & Bach 2020 (implicit bias of wide two-layer networks), as in Demirbilek 2021, section 2.2: c² disks of radius
-1/(3c-1) on a grid with step 3/(3c-1), which fills [-1/2, 1/2]²; every further coordinate is uniform in [-1/2, 1/2]. An input
-is (1, x_1, x_2, s_1 … s_{d-3}): the leading 1 stands in for a bias and counts in d.
+1/(3c-1) on a grid with step 3/(3c-1), which fills [-1/2, 1/2]²; every further coordinate is uniform in [-1/2, 1/2].
+An input is (1, x_1, x_2, s_1 … s_{d-3}): the leading 1 replaces a bias and counts in d.
 """
 
+from collections.abc import Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 import dfanp
 
 from ..checks import MOST
 from ..errors import shown
-from ..lazy import lazy
+from ..system.lazy import lazy
 from .arrays import Arrays
 from .fields import setting, settings_of
 from .rates import Rate
 from .settings import TrainingSettings
 
+if TYPE_CHECKING:
+    from ..backend import Backend
+
 np = lazy("numpy")
 THESIS = (0, 1, 1, 1, 1, 0, 1, 0, 0)  # of the disks 1 … 9; Demirbilek 2021 at c = 3
 PARTS = {"train": 0, "test": 1}
-MOST_BALANCED = 4  # disks along a side, for all their balanced labels
+MOST_BALANCED = 4  # maximal number of disks along a side for all balanced labelings
 
 
 class SyntheticSettings(TrainingSettings):
     """Train a network to classify points by the label of the disk that they lie in.
 
     Points are drawn on c × c disks in a plane, and hidden among uninformative dimensions (Chizat & Bach 2020). In a
-    sweep, `--labels balanced` stands for every assignment with as many 0s as 1s (one more or less, where the disks
-    are odd), and `dfanp results DIR --group-by method,opt,lr` averages over them.
+    sweep, `--labels balanced` means every labeling with as many 0s as 1s (one more or less, if the number of disks is
+    odd), and `dfanp results DIR --group-by method,opt,lr` averages over them.
     """
 
     lr: float = setting(unset="0.5")
-    epochs: int = setting(500, "Number of passes over the points, each tested.")
-    batch_size: int | None = setting(None, unset="all points")
+    epochs: int = setting(500, "Number of epochs (passes over the points), each with a test.")
+    batch_size: int | None = setting(None, unset="all points")  # type: ignore[assignment]
     opt: str = "sgd"
     n: int = setting(256, "Number of training points.", least=1, most=MOST)
     d: int = setting(
@@ -43,7 +48,7 @@ class SyntheticSettings(TrainingSettings):
     labels: str | tuple = setting(
         "thesis",
         "Labels of the c² disks, such as 011110100, or random.",
-        unset="the thesis' for c = 3, else random",
+        unset="those of the thesis for c = 3, else random",
         metavar="TEXT",
     )
     test_points: int = setting(4000, "Number of test points.", least=1, most=MOST)
@@ -52,8 +57,8 @@ class SyntheticSettings(TrainingSettings):
     name = "synthetic"
     about = "disks in a plane"
     examples = (
-        "dfanp synthetic --method bp --layers output  # the lazy network, against",
-        "dfanp synthetic --method bp                  # the whole one",
+        "dfanp synthetic --method bp --layers output  # a lazy network: only the output layer learns",
+        "dfanp synthetic --method bp                  # all layers learn",
         "dfanp synthetic --n 512 --d 25 --labels random --points-seed 3 --repeats 3 --plot curves.png",
         "dfanp tune synthetic --method bp,dfa --opt sgd,rmsprop --lr log:0.01:1:5 --d 5:25:5 --repeats 3 --out disks",
         "dfanp tune synthetic --method bp --labels balanced --lr 0.5 --epochs 50 --out labels",
@@ -92,7 +97,7 @@ SETTINGS = settings_of(SyntheticSettings)
 class Synthetic(Arrays):
     """A fixed data set of points in disks; the label of a point is that of its disk.
 
-    The first rows and columns are the same whatever n and d: a smaller set is a part of a larger one.
+    The first rows and columns do not depend on n and d: a smaller set is a part of a larger one.
 
     Args:
         n, d, c, test_points: as in ``SyntheticSettings``.
@@ -106,20 +111,20 @@ class Synthetic(Arrays):
         test_disks: the number of each test point's disk.
 
     Raises:
-        ValueError: a size or the labels are not as above.
+        ValueError: a size or the labels are invalid.
     """
 
     def __init__(
         self,
-        n=SyntheticSettings.n,
-        d=SyntheticSettings.d,
-        c=SyntheticSettings.c,
-        labels=SyntheticSettings.labels,
-        test_points=SyntheticSettings.test_points,
-        seed=SyntheticSettings.points_seed,
-        dtype=SyntheticSettings.dtype,
-        backend=None,
-    ):
+        n: int = SyntheticSettings.n,
+        d: int = SyntheticSettings.d,
+        c: int = SyntheticSettings.c,
+        labels: str | Sequence[int] = SyntheticSettings.labels,
+        test_points: int = SyntheticSettings.test_points,
+        seed: int = SyntheticSettings.points_seed,
+        dtype: str = SyntheticSettings.dtype,
+        backend: "Backend | None" = None,
+    ) -> None:
         sizes = {"n": n, "d": d, "c": c, "test_points": test_points}
         n, d, c, test_points = (SETTINGS[name].checked(value) for name, value in sizes.items())
         self.labels = checked_labels(labels, c, seed)
@@ -128,13 +133,13 @@ class Synthetic(Arrays):
         of, self.test_disks = np.array(self.labels), test_disk
         super().__init__(X, of[disk], X_test, of[test_disk], "bce", dtype, backend)
 
-    def groups(self, X):
+    def groups(self, X: Any) -> dict[str, Any]:
         """Return the groups of test examples X: the number of each point's disk, (n,)."""
         return {"disks": self.test_disks}
 
 
 def points(n, d, c, seed, part):
-    """Return n inputs (n, d), float64, and the number of each one's disk, 0 … c²-1.
+    """Return n inputs (n, d), float64, and the numbers of their disks, 0 … c²-1.
 
     The angle is uniform, and so is the distance from the centre: the disk is not filled evenly by area.
     """
@@ -146,15 +151,15 @@ def points(n, d, c, seed, part):
     return np.column_stack([np.ones(n), plane, *others]), disk
 
 
-def centres(c):
+def centres(c: int) -> Any:
     """Return the centres of the disks, (c², 2), counted along the first coordinate first."""
     along = -0.5 + (1 + 3 * np.arange(c)) / (3 * c - 1)
     second, first = np.meshgrid(along, along, indexing="ij")
     return np.stack([first.ravel(), second.ravel()], axis=1)
 
 
-def balanced(c):
-    """Return every assignment of labels to the c² disks with as many 0s as 1s (one more or less, where c² is odd), in order."""
+def balanced(c: int) -> list[tuple[int, ...]]:
+    """Return every labeling of the c² disks with as many 0s as 1s (one more or less, if c² is odd), in order."""
     disks = c * c
     sizes = {disks // 2, disks - disks // 2}
     chosen = (set(ones) for size in sorted(sizes) for ones in combinations(range(disks), size))
@@ -162,11 +167,13 @@ def balanced(c):
 
 
 def assignments(labels, sides):
-    """Return the texts of labels that one stands for: itself, or all balanced ones, on grids with such `sides`."""
+    """Return the labelings that a text means: itself, or all balanced ones, for grids with these `sides`."""
     if labels != "balanced":
         return [labels]
     if len(sides) > 1 or sides[0] > MOST_BALANCED:
-        raise ValueError(f"--labels balanced takes a single --c of at most {MOST_BALANCED}: there are too many")
+        raise ValueError(
+            f"--labels balanced needs a single --c of at most {MOST_BALANCED}, otherwise there are too many"
+        )
     return ["".join(map(str, one)) for one in balanced(sides[0])]
 
 

@@ -4,17 +4,21 @@ import struct
 import subprocess
 import sys
 
+import matplotlib
 import pytest
 
 from dfanp import plugins, registry
 from dfanp.experiments import published  # noqa: F401  (every command registers its things)
 from dfanp.problems import folders
 
+FONTS = matplotlib.get_cachedir()  # with a list of fonts, which takes seconds to make
+
 
 @pytest.fixture(autouse=True)
 def empty_cache(monkeypatch, tmp_path):
     """No test sees, or writes to, the cache of whoever runs it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MPLCONFIGDIR", FONTS)
     monkeypatch.setattr(folders, "cache", lambda: tmp_path / "cache" / "dfanp")
 
 

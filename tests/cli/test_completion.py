@@ -23,9 +23,9 @@ def complete(monkeypatch, capfd):
         monkeypatch.setenv("COMP_CWORD", words[-1] if shell == "fish" else str(len(words) - 1))
         with pytest.raises(SystemExit) as end:
             run([])
-        told = capfd.readouterr()
-        assert end.value.code == 0 and told.err == ""
-        return told.out.split()
+        printed = capfd.readouterr()
+        assert end.value.code == 0 and printed.err == ""
+        return printed.out.split()
 
     return call
 
@@ -55,7 +55,7 @@ LINES = (
     ("dfanp parity --out ru", "dir,ru"),
     ("dfanp parity --data-dir ru", "dir,ru"),
     ("dfanp parity --plot cu", "file,cu"),
-    # half-typed, or nonsense: nothing to offer, and nothing said about it
+    # incomplete or invalid: no completions and no message
     ("dfanp party --metho", ""),
     ("dfanp party pa", "plain,parity"),
     ("dfanp parity --k many --lr -1 --metod x --kernels none --tf32 --dev", "plain,--device"),
@@ -69,23 +69,23 @@ LINES = (
 
 @pytest.mark.parametrize("line, wanted", LINES, ids=[line for line, _ in LINES])
 def test_what_is_offered(complete, line, wanted):
-    told = complete(line)
-    assert wanted is None or told == wanted.split()
+    replies = complete(line)
+    assert wanted is None or replies == wanted.split()
 
 
 @pytest.mark.parametrize(
     "line", ["dfanp ", "dfanp parity --me", "dfanp tune parity --hid", "dfanp bench cpu --method bp --o"]
 )
 def test_commands_and_options_need_no_numpy(line):
-    told = {"_DFANP_COMPLETE": "bash_complete", "COMP_WORDS": line}
-    done = subprocess.run([sys.executable, "-c", RUN], env=os.environ | told, capture_output=True, text=True)
+    variables = {"_DFANP_COMPLETE": "bash_complete", "COMP_WORDS": line}
+    done = subprocess.run([sys.executable, "-c", RUN], env=os.environ | variables, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "0 False" and done.stderr == "" and len(done.stdout.splitlines()) > 1
 
 
 def test_other_shells_have_the_help_beside_the_value(complete):
-    assert complete("dfanp exp", "zsh")[:3] == ["plain", "export", "Write"]
+    assert complete("dfanp exp", "zsh")[:3] == ["plain", "export", "Export"]
     assert complete("dfanp parity --opt momentum:", "zsh")[1] == "momentum:momentum="
-    assert complete("dfanp exp", "fish")[:2] == ["plain,export", "Write"]
+    assert complete("dfanp exp", "fish")[:2] == ["plain,export", "Export"]
 
 
 def test_zsh_and_fish_put_the_answer_in_the_place_of_the_whole_word(complete):
@@ -120,7 +120,7 @@ IN_BASH = (
 
 
 def test_in_bash(tmp_path):
-    """Bash parts words at : and =; what it is told to put in place of the last part is that part, completed."""
+    """Bash parts words at : and =; the reply that replaces the last part is that part, completed."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("bash is not here")
@@ -137,5 +137,5 @@ def test_in_bash(tmp_path):
         [bash, "--norc", "-c", script], env=os.environ | {"PATH": path}, capture_output=True, text=True
     )
     assert done.stderr == ""
-    *told, last = done.stdout.splitlines()
-    assert told == [wanted for _, wanted in IN_BASH] and last == "complete -F _dfanp_completion dfanp"
+    *replies, last = done.stdout.splitlines()
+    assert replies == [wanted for _, wanted in IN_BASH] and last == "complete -F _dfanp_completion dfanp"

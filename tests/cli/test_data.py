@@ -115,11 +115,11 @@ def test_images_of_ones_own_are_trained_on(dfanp, images, tmp_path, monkeypatch)
     assert result.code == 2 and "is not one of auto, digits, mnist, fashion-mnist, idx:DIR" in result.err
 
 
-def test_own_images_in_the_place_of_mnist_are_told_how_to_be_taken(dfanp, images):
+def test_own_images_in_the_place_of_mnist_get_a_message_that_says_how_to_take_them(dfanp, images):
     place = images("mnist")
     result = dfanp("parity", *SMALL, "--data", "mnist", "--data-dir", place)
     assert result.code == 1 and "a sound file, but not the published content" in result.err
-    assert "--data idx:DIR takes images of your own" in result.err
+    assert "--data idx:DIR takes your own images" in result.err
     trained(dfanp("parity", *SMALL, "--data", f"idx:{place}"))
 
 

@@ -39,7 +39,7 @@ FEW = "representations need at least 40 test examples, got "
 LOST = "checkpoint.npz: seed 0 has diverged (a lower learning rate helps)"
 WHY_NOT = {  # of `dfanp represent`
     "few examples": f"{FEW}30", "a test of one": f"{FEW}1", "a test of one point": f"{FEW}1", "diverged": LOST,
-    "diverged disks": LOST, "begun": "checkpoint.npz: is not there; the run has not finished an epoch yet",
+    "diverged disks": LOST, "begun": "checkpoint.npz: does not exist; the run has not finished an epoch yet",
 }  # fmt: skip
 
 
@@ -96,8 +96,8 @@ def test_report_and_plot_and_export(dfanp, made, name, tmp_path):
     assert result.code == 0
     page = re.sub(r"base64,[^\"]*", "", (tmp_path / "a.html").read_text())
     assert len(page) > 5000 and not re.search(r"\bnan\b|\binf\b|\d{40}", page.lower())
-    told = result.err.splitlines()
-    assert told == [] if name not in ("diverged", "diverged disks", "begun") else len(told) == 1
+    messages = result.err.splitlines()
+    assert messages == [] if name not in ("diverged", "diverged disks", "begun") else len(messages) == 1
     for axis in ("epoch", "lr"):
         result = dfanp("plot", path, "--x", axis, "--out", tmp_path / "a.svg")
         if name == "begun":
@@ -145,8 +145,8 @@ def test_settings_that_no_run_has_are_no_bad_usage(dfanp, made, tmp_path, forged
     """They come out of a file, not from an option."""
     shutil.copytree(made("one unit")[0], tmp_path / "run")
     path = tmp_path / "run" / "config.json"
-    told = json.loads(path.read_text())
-    path.write_text(json.dumps(told | {"config": told["config"] | forged}))
+    saved = json.loads(path.read_text())
+    path.write_text(json.dumps(saved | {"config": saved["config"] | forged}))
     result = dfanp("represent", tmp_path / "run")
     assert result.code == 1 and len(result.err.splitlines()) == 1
 
@@ -154,7 +154,7 @@ def test_settings_that_no_run_has_are_no_bad_usage(dfanp, made, tmp_path, forged
 @pytest.mark.parametrize(
     "forged", [{"seed": [0]}, {"epoch": 7}, {"test_accuracy": "high"}, {"train_loss": None}], ids=str
 )
-def test_a_log_that_no_run_leaves_is_told_by_plot_and_report(dfanp, made, tmp_path, forged):
+def test_a_log_that_no_run_leaves_is_refused_by_plot_and_report(dfanp, made, tmp_path, forged):
     shutil.copytree(made("one unit")[0], tmp_path / "run")
     log = tmp_path / "run" / "log.jsonl"
     first, second = map(json.loads, log.read_text().splitlines())

@@ -86,8 +86,8 @@ def made(tmp_path_factory):
 @pytest.fixture
 def smaller(monkeypatch, mirrors):  # noqa: F811
     """What no option makes small: the quick scale of the figures, and some sizes of the benchmarks."""
+    import dfanp_bench.crash_test
     import dfanp_bench.growth
-    import dfanp_bench.kills
     import dfanp_bench.suite
     import dfanp_bench.sweeps
     import dfanp_cli.bench
@@ -100,7 +100,7 @@ def smaller(monkeypatch, mirrors):  # noqa: F811
     monkeypatch.setattr(dfanp_bench.growth, "AXES", {"k": (1, 2)})
     monkeypatch.setattr(dfanp_bench.growth, "usable_cores", lambda: 1)
     monkeypatch.setattr(dfanp_bench.suite, "MEASUREMENTS", (dfanp_bench.suite.epochs,))
-    monkeypatch.setattr(dfanp_bench.kills, "start", start_few)
+    monkeypatch.setattr(dfanp_bench.crash_test, "start", start_few)
     whole = dfanp_bench.sweeps.options
     monkeypatch.setattr(
         dfanp_bench.sweeps, "options", lambda *of: [*whole(*of), "--train-size", "300", "--hidden", "8"]
@@ -117,11 +117,11 @@ def few_experiments():
 
 
 def start_few(folder, workers):
-    """Start a sweep of ``dfanp_bench.kills`` with a few of its runs, and these small."""
+    """Start a sweep of ``dfanp_bench.crash_test`` with a few of its runs, and these small."""
     code = (
-        "from dataclasses import replace; from dfanp_bench import kills; every = kills.settings; "
-        "kills.settings = lambda: [replace(one, epochs=2, train_size=300, test_size=100) for one in every()[:4]]; "
-        f"kills.child({str(folder)!r}, {workers})"
+        "from dataclasses import replace; from dfanp_bench import crash_test; every = crash_test.settings; "
+        "crash_test.settings = lambda: [replace(one, epochs=2, train_size=300, test_size=100) for one in every()[:4]]; "
+        f"crash_test.child({str(folder)!r}, {workers})"
     )
     return subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.PIPE)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dfanp import interchange
-from dfanp.records import read_checkpoint
+from dfanp.files.npz import read_checkpoint
 
 SMALL = [
     "--data",

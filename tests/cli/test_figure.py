@@ -42,5 +42,5 @@ def test_a_folder_of_something_else(dfanp, tmp_path):
 def test_help_lists_every_figure(dfanp):
     from dfanp.experiments import experiments
 
-    told = [word.strip(",;.") for word in dfanp("figure", "--help").out.split()]
-    assert all(name in told for name in experiments())
+    words = [word.strip(",;.") for word in dfanp("figure", "--help").out.split()]
+    assert all(name in words for name in experiments())

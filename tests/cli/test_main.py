@@ -38,12 +38,11 @@ def test_installed_as_a_command():
 
 @pytest.mark.parametrize("kind", [ValueError, OverflowError, KeyError])
 def test_a_value_that_a_command_cannot_compute_with_is_one_line(dfanp, monkeypatch, tmp_path, kind):
-    from dfanp import kept
 
     def refuses(*args):
         raise kind("two\nlines")
 
-    monkeypatch.setattr(kept, "Kept", refuses)
+    monkeypatch.setattr("dfanp.runs.saved.SavedRun", refuses)
     if kind is KeyError:  # a fault of ours, whose traceback is to be sent in
         with pytest.raises(KeyError):
             dfanp("represent", tmp_path)

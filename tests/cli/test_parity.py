@@ -18,9 +18,9 @@ def test_table_and_progress(dfanp):
     assert "parity of k = 3, digits: DFA, uniform B, rmsprop at lr" in result.out
     lines = result.out.splitlines()
     assert [line.split()[0] for line in lines[2:4]] == ["0", "1"] and "mean of 2 seeds, 95 % interval" in lines[4]
-    assert "alignment, B with the weights" in result.out
-    for told in ("embedded in scikit-learn", "dfanp data fetch mnist", "lr  ", "tuned", "epoch   1/2", "s left"):
-        assert told in result.err
+    assert "weight alignment" in result.out
+    for text in ("embedded in scikit-learn", "dfanp data fetch mnist", "lr  ", "tuned", "epoch   1/2", "s left"):
+        assert text in result.err
 
 
 def test_quiet_and_json(dfanp):
@@ -39,21 +39,23 @@ def test_quiet_and_json(dfanp):
         "--opt",
         "sgd",
     )
-    told = json.loads(result.out)
+    printed = json.loads(result.out)
     assert result.err == "" and result.code == 0
-    assert told.keys() == {"config", "environment", "runs", "summary"}
+    assert printed.keys() == {"config", "environment", "runs", "summary"}
     assert (
-        told["config"]["lr"] == 0.001 and told["config"]["kernels"] == "numpy" and told["config"]["device"] == "cpu"
+        printed["config"]["lr"] == 0.001
+        and printed["config"]["kernels"] == "numpy"
+        and printed["config"]["device"] == "cpu"
     )
-    assert len(told["config"]["data_sha256"]) == 64
-    assert [(run["seed"], run["status"], len(run["epochs"])) for run in told["runs"]] == [
+    assert len(printed["config"]["data_sha256"]) == 64
+    assert [(run["seed"], run["status"], len(run["epochs"])) for run in printed["runs"]] == [
         (0, "done", 2),
         (1, "done", 2),
     ]
     names = {"epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"}
-    assert all(epoch.keys() == names for run in told["runs"] for epoch in run["epochs"])
-    finals = [run["epochs"][-1]["test_accuracy"] for run in told["runs"]]
-    summary = told["summary"]["test_accuracy"]
+    assert all(epoch.keys() == names for run in printed["runs"] for epoch in run["epochs"])
+    finals = [run["epochs"][-1]["test_accuracy"] for run in printed["runs"]]
+    summary = printed["summary"]["test_accuracy"]
     assert summary["mean"] == pytest.approx(np.mean(finals))
     # with two values the interval is 12.706 standard errors, each half their distance
     assert summary["ci95"] == pytest.approx(12.7062 * abs(finals[0] - finals[1]) / 2, rel=1e-4)
@@ -110,7 +112,7 @@ def test_plot(dfanp, tmp_path):
 
 
 def test_a_picture_that_cannot_be_drawn_loses_no_result(dfanp, tmp_path, monkeypatch):
-    from dfanp import plots
+    from dfanp.reports import plots
 
     for error in (OSError(28, "No space left on device"), ValueError("no such backend")):
 
@@ -125,12 +127,12 @@ def test_a_picture_that_cannot_be_drawn_loses_no_result(dfanp, tmp_path, monkeyp
         )
 
 
-def test_a_diverged_run_is_told_and_fails(dfanp):
+def test_a_diverged_run_is_reported_and_fails(dfanp):
     result = dfanp(*QUICK, "--method", "bp", "--opt", "sgd", "--lr", "1e30", "--repeats", "2", "--json")
     assert result.code == 1
-    told = json.loads(result.out)
-    assert [run["status"] for run in told["runs"]] == ["diverged", "diverged"]
-    assert told["summary"] == {"test_accuracy": {"mean": None, "ci95": None}}
+    printed = json.loads(result.out)
+    assert [run["status"] for run in printed["runs"]] == ["diverged", "diverged"]
+    assert printed["summary"] == {"test_accuracy": {"mean": None, "ci95": None}}
     table = dfanp(*QUICK, "--method", "bp", "--opt", "sgd", "--lr", "1e30")
     assert table.code == 1 and "diverged" in table.out
 
@@ -188,7 +190,7 @@ def test_data_that_are_not_there(dfanp, tmp_path):
         assert failed(result) and message in result.err
 
 
-def test_broken_data_are_told(dfanp, tmp_path, monkeypatch):
+def test_broken_data_are_reported(dfanp, tmp_path, monkeypatch):
     for content, message in (
         (b"\x1f\x8b broken", "the gzip file ends too early"),
         (b"\0\0\x08\x03\x80\0\0\0\0\0\0\x1c\0\0\0\x1c", "more than the file can hold"),
@@ -205,7 +207,7 @@ def test_absent_gpu(dfanp, monkeypatch):
     result = dfanp(*QUICK, "--quiet", "--device", "gpu")
     assert failed(result) and "--device cpu" in result.err
     result = dfanp(*QUICK, "--quiet", "--tf32")
-    assert failed(result) and "'cuda-tf32' run on a GPU alone" in result.err
+    assert failed(result) and "'cuda-tf32' run on a GPU only" in result.err
 
 
 def test_corrupt_checkpoint(dfanp, tmp_path):

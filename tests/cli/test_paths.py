@@ -44,7 +44,7 @@ def home(tmp_path, monkeypatch):
 
 
 def test_each_parameter_that_is_a_path_is_taken_in_the_same_way():
-    """A path that is a plain text is told by its metavar."""
+    """A path that is a plain text is recognised by its metavar."""
     params = [
         param for _, leaf in reference.leaves(cli) if not isinstance(leaf, click.Group) for param in leaf.params
     ]
@@ -113,7 +113,7 @@ def test_a_file_system_without_sync_and_locks_keeps_what_is_trained(dfanp, tmp_p
     assert result.code == 0 and "Warning" not in result.err
     notices = [line for line in result.err.splitlines() if line.startswith("notice: ")]
     assert len(notices) == (0 if quiet else 1) and all(
-        "another process that writes here would not be noticed" in line for line in notices
+        "another process that writes here would not be detected" in line for line in notices
     )
 
 

@@ -65,8 +65,8 @@ def test_what_cannot_be_drawn_is_one_line_after_the_results(dfanp, commands, mon
         for name, (words, path) in commands.items():
             result = dfanp(*words)
             assert result.code == 1 and len(result.err.splitlines()) == 1, name
-            told = "No space left on device" if isinstance(error, OSError) else f"{type(error).__name__}: no)"
-            assert told in result.err and (name == "report" or f"{path}: cannot be drawn (" in result.err)
+            message = "No space left on device" if isinstance(error, OSError) else f"{type(error).__name__}: no)"
+            assert message in result.err and (name == "report" or f"{path}: cannot be drawn (" in result.err)
             assert bool(result.out) == (name in ("parity", "synthetic", "tune", "represent"))
             assert not path.exists()
 

@@ -53,13 +53,13 @@ def test_feedback_that_learns_turns_to_the_weights(dfanp, kernels):
 def test_a_run_is_kept_resumed_and_reported(dfanp, forget, tmp_path, method):
     args = ("parity", *SMALL, "--plugin", FEEDBACK, "--method", method, "--quiet", "--epochs", "3", "--repeats", "2")
     assert dfanp(*args, "--out", tmp_path / "whole").code == 0
-    told = json.loads((tmp_path / "whole" / "config.json").read_text())["config"]
-    assert told["method"] == method and told["plugins"][0].startswith("feedback.py ")
+    config = json.loads((tmp_path / "whole" / "config.json").read_text())["config"]
+    assert config["method"] == method and config["plugins"][0].startswith("feedback.py ")
 
-    from dfanp.runs import Run
+    from dfanp.runs.run import Run
     from dfanp.settings import from_config
 
-    with Run(from_config(told, "config.json"), tmp_path / "cut") as run:
+    with Run(from_config(config, "config.json"), tmp_path / "cut") as run:
         next(run.epochs())  # and then the process ends
     forget()
     assert dfanp(*args, "--out", tmp_path / "cut").code == 0
@@ -132,11 +132,11 @@ BAD = {
     "nothing registered": ("import dfanp\n", "registers nothing: it should call dfanp.register"),
     "a name of dfanp's own": (
         'import dfanp\ndfanp.register(dfanp.Rule("dfa", lambda at: at.e @ at.B))\n',
-        "fails (line 2: ValueError: dfanp has a rule 'dfa' of its own: choose another name)",
+        "fails (line 2: ValueError: 'dfa' is a built-in rule of dfanp: choose another name)",
     ),
     "no thing": (
         "import dfanp\ndfanp.register(3)\n",
-        "fails (line 2: TypeError: there are names for things of these kinds: ",
+        "fails (line 2: TypeError: only things of these kinds can be registered: ",
     ),
 }
 

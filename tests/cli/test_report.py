@@ -146,14 +146,14 @@ def test_in_a_browser(dfanp, runs, tmp_path, chromium):
             page.on("request", lambda request, to=requests: to.append(request.url))
             page.goto(path.as_uri())
             page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
-            told = page.evaluate(CHECKS)
+            checks = page.evaluate(CHECKS)
             assert complaints == []
             assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
-            assert told["wide"] <= width and told["outside"] == told["nameless"] == 0 and told["twice"] == []
+            assert checks["wide"] <= width and checks["outside"] == checks["nameless"] == 0 and checks["twice"] == []
             for what, least in (("texts", 4.5), ("figures", 4.5), ("lines", 3)):
-                found, contrast = told[what]
+                found, contrast = checks[what]
                 assert found >= 12 and contrast >= least, (scheme, what, contrast)
-            assert (sum(told["background"]) < 150) == dark and told["smallest"] >= 9
+            assert (sum(checks["background"]) < 150) == dark and checks["smallest"] >= 9
             images = page.get_by_role("img")
             assert (
                 images.count() == 12

@@ -59,8 +59,8 @@ def test_of_a_sweep_that_keeps(dfanp, tmp_path):
     [
         (("--layer", "2"), "from 1 to 1"),
         (("--place", "3"), "place must be"),
-        (("--seed", "7"), "one that was trained, 0, 1"),
-        (("--layer", "1", "--place", "1"), "ask for one"),
+        (("--seed", "7"), "a seed of the run, 0, 1"),
+        (("--layer", "1", "--place", "1"), "exclude each other"),
         (("--plot", "map.gif"), "must end in"),
     ],
 )
@@ -98,7 +98,7 @@ def test_what_is_no_run(dfanp, run, tmp_path):
         {"dtype": None},
     ],
 )
-def test_forged_settings_are_told(dfanp, run, forged):
+def test_forged_settings_are_reported(dfanp, run, forged):
     """Of another type, or so many that they alone would fill the memory."""
     config = json.loads((run / "config.json").read_text())
     config["config"] |= forged

@@ -1,10 +1,10 @@
-"""However a command that trains is ended, no process of it remains, and the same command goes on to the same bytes."""
+"""However a command that trains is ended, no process of it remains, and the same command resumes it to the same bytes."""
 
 import os
 import signal
 
 import pytest
-from dfanp_bench.kills import contents, kill_group, remaining, wait_until_gone
+from dfanp_bench.crash_test import contents, kill_group, remaining, wait_until_gone
 
 from ..waiting import PATIENCE, until
 
@@ -74,7 +74,7 @@ def test_signals_end_a_sweep_as_ctrl_c_does(start, tmp_path, args, sent):
     assert running.returncode == 130 and "Traceback" not in err
     *_, first, last = err.splitlines()
     assert first == "stopping after the running epochs (Ctrl-C again: at once)"
-    assert last == f"dfanp: interrupted; {tmp_path / 'out'} keeps what is done: the same command goes on from there"
+    assert last == f"dfanp: interrupted; the finished runs are in {tmp_path / 'out'}: the same command resumes there"
     wait_until_gone(running.pid)
 
 

@@ -70,6 +70,9 @@ def test_settings_and_values_of_a_sweep(dfanp, tuned):
         result = dfanp("results", tuned, *args)
         assert result.code == 2 and f"did you mean {meant}?" in result.err and result.err.count("\n") == 1
     result = dfanp("results", tuned, "--where", "method=dfaa")
-    assert result.code == 0 and result.err == "no run has method=dfaa: there is bp, dfa; did you mean 'dfa'?\n"
+    assert (
+        result.code == 0
+        and result.err == "no run has method=dfaa; existing values are bp, dfa; did you mean 'dfa'?\n"
+    )
     assert dfanp("results", tuned, "--where", "method=dfaa", "--json").out == "[]\n"
     assert dfanp("results", tuned, "--where", "method=dfa", "--where", "lr=0.01").err == ""

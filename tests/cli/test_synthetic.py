@@ -16,9 +16,9 @@ def test_trains_on_the_disks(dfanp):
 def test_options_reach_the_problem(dfanp):
     args = ("--n", "50", "--d", "4", "--c", "2", "--labels", "0110", "--test-points", "70", "--points-seed", "3")
     result = dfanp(*QUICK, *args, "--layers", "output", "--batch-size", "20", "--json", "--quiet")
-    told = json.loads(result.out)["config"]
+    config = json.loads(result.out)["config"]
     wanted = {"problem": "synthetic", "n": 50, "d": 4, "c": 2, "labels": "0110", "test_points": 70, "points_seed": 3}
-    assert result.code == 0 and result.err == "" and wanted.items() <= told.items() and told["batch_size"] == 20
+    assert result.code == 0 and result.err == "" and wanted.items() <= config.items() and config["batch_size"] == 20
     assert json.loads(dfanp(*QUICK, "--c", "2", "--json", "--quiet").out)["config"]["labels"] == "random"
 
 
@@ -70,3 +70,13 @@ def test_tune_synthetic(dfanp, tmp_path):
         json.loads(line)["config"]["labels"] for line in (tmp_path / "b" / "store.jsonl").read_text().splitlines()
     ]
     assert sorted(set(labels)) == ["011110100", "random"] and len(labels) == 10
+
+
+def test_options_have_the_names_of_the_library_too(dfanp):
+    own = ["--rule", "bp", "--optimizer", "adam", "--seeds", "2", "--alignment"]
+    short = ["--method", "bp", "--opt", "adam", "--repeats", "2", "--align"]
+    same = ["--epochs", "1", "--n", "20", "--test-points", "10", "--hidden", "4", "--json", "--quiet"]
+    found = [json.loads(dfanp("synthetic", *names, *same).out) for names in (own, short)]
+    assert found[0]["config"] == found[1]["config"]
+    assert [len(each["runs"]) for each in found] == [2, 2]
+    assert "--rule" in dfanp("tune", "synthetic", "--help").out and "--rule" in dfanp("bench", "cpu", "--help").out

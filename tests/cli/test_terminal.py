@@ -72,8 +72,8 @@ def test_a_run_stays_within_its_terminal(terminal, columns):
     bars = [line for line in lines if line.startswith("epoch") and "/3" in line]
     assert code == 0 and "3/3" in bars[-1] and all(len(line.rstrip()) < columns for line in bars)
     assert ("#" in bars[-1]) is (columns > NARROW)
-    told = [line for line in lines if line.startswith(("seed", "0 ", "   0", "test acc", "parity of"))]
-    assert all(len(line) <= columns for line in told)
+    table = [line for line in lines if line.startswith(("seed", "0 ", "   0", "test acc", "parity of"))]
+    assert all(len(line) <= columns for line in table)
     assert any(line.startswith("seed: 0") for line in lines) is (columns == NARROW)
 
 
@@ -123,12 +123,12 @@ def test_help_fits_its_terminal(dfanp, monkeypatch, columns):
 
 def test_an_example_that_goes_on_can_be_pasted(dfanp, monkeypatch):
     """In a narrow terminal, too, the lines of an example make the command that they are in a wide one."""
-    told = {}
+    printed = {}
     for columns in (NARROW, WIDE):
         monkeypatch.setenv("COLUMNS", str(columns))
         text = dfanp("tune", "parity", "--help").out.partition("Examples:")[2].partition("\n\n")[0]
-        told[columns] = [" ".join(line.split()) for line in text.replace("\\\n", " ").strip().splitlines()]
-    assert told[NARROW] == told[WIDE] and len(told[WIDE]) == 2
+        printed[columns] = [" ".join(line.split()) for line in text.replace("\\\n", " ").strip().splitlines()]
+    assert printed[NARROW] == printed[WIDE] and len(printed[WIDE]) == 2
 
 
 @pytest.mark.parametrize("columns", [1, 5, 20, 33])

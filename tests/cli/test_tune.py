@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from dfanp_bench.kills import wait_until_gone
+from dfanp_bench.crash_test import wait_until_gone
 
 TINY = ("--data", "digits", "--hidden", "8", "--k", "1", "--epochs", "2", "--device", "cpu")
 
@@ -31,9 +31,9 @@ def test_finds_the_best_rate_of_each_group(dfanp, tmp_path):
     assert [line.split()[0] for line in lines] == ["sgd", "rmsprop"] and "±" in lines[0]
     assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
     again = dfanp(*args, "--out", tmp_path / "a", "--json")
-    told = json.loads(again.out)
-    assert again.err == "" and not told["failed"]
-    best = {each["setting"]["opt"]: each for each in told["best"]}
+    printed = json.loads(again.out)
+    assert again.err == "" and not printed["failed"]
+    best = {each["setting"]["opt"]: each for each in printed["best"]}
     assert best["rmsprop"]["lr"] in (0.01, 0.1, 1) and best["rmsprop"]["rates"] == 3 and best["rmsprop"]["seeds"] == 2
     assert best["rmsprop"]["score"] > 0.8
     configs = configs_of(tmp_path / "a")
@@ -71,7 +71,7 @@ def test_halving(dfanp, tmp_path):
     assert sorted(config["epochs"] for config in configs) == [2] * 4 + [4] * 2
 
 
-def test_divergence_is_told_and_is_no_success(dfanp, tmp_path):
+def test_divergence_is_reported_and_is_no_success(dfanp, tmp_path):
     result = dfanp(
         "tune", "parity", *TINY, "--lr", "1e30,0.1", "--method", "bp", "--opt", "sgd", "--out", tmp_path / "a"
     )
@@ -121,7 +121,7 @@ def test_results_filter_group_and_formats(dfanp, tuned):
         (("--where", "optt=sgd"), "no setting 'optt'"),
         (("--where", "sgd"), "write NAME=VALUE"),
         (("--group-by", "opt,lrr"), "no setting 'lrr'"),
-        (("--csv", "--json"), "two answers"),
+        (("--csv", "--json"), "exclude each other"),
     ):
         bad = dfanp("results", tuned, *args)
         assert bad.code == 2 and message in bad.err
@@ -168,7 +168,7 @@ def test_ctrl_c_ends_after_the_epoch_and_the_same_command_goes_on(process, dfanp
     assert running.wait(60) == 130
     assert "stopping after the running epochs" in err and "Traceback" not in err
     assert err.splitlines()[-1] == (
-        f"dfanp: interrupted; {tmp_path / 'parts'} keeps what is done: the same command goes on from there"
+        f"dfanp: interrupted; the finished runs are in {tmp_path / 'parts'}: the same command resumes there"
     )
     there = len((tmp_path / "parts" / "store.jsonl").read_bytes().splitlines())
     assert 1 <= there < 5
@@ -190,7 +190,7 @@ def test_the_second_ctrl_c_stops_at_once_and_loses_nothing(process, dfanp, tmp_p
     assert running.stderr.readline().startswith("stopping")
     os.killpg(running.pid, sent)
     err = running.stderr.read()
-    assert running.wait(20) == 130 and "Traceback" not in err and "the same command goes on" in err
+    assert running.wait(20) == 130 and "Traceback" not in err and "the same command resumes" in err
     wait_until_gone(running.pid)
 
 

@@ -10,7 +10,7 @@ from dfanp_figures.kinds import KINDS
 from dfanp import experiments
 from dfanp.experiments import experiment, parity, reproduce, table
 from dfanp.experiments.experiment import CORRECTED, MODES, PUBLISHED
-from dfanp.store import Result, key_of
+from dfanp.runs.store import Result, key_of
 
 from ..former import rewrite_sweep
 
@@ -111,9 +111,9 @@ def test_each_record_is_drawn(reproduced, tmp_path):
     for (name, mode), path in paths.items():
         record = read(path)
         assert (record["figure"], record["mode"], record["data"] or "digits") == (name, mode, "digits")
-        svg, png = draw(record, tmp_path)
+        (svg,) = draw(record, tmp_path, ["svg"])
         assert svg.name == f"{name}-{mode}.svg" and svg.read_bytes().startswith(b"<?xml")
-        assert png.read_bytes().startswith(b"\x89PNG") and title(record) and "nan" not in title(record)
+        assert title(record) and "nan" not in title(record)
         assert svg.stat().st_size < 400_000 and path.stat().st_size < 200_000
 
 
@@ -124,6 +124,8 @@ def test_equal_records_give_equal_pictures(reproduced, tmp_path):
         folder.mkdir()
         draw(record, folder, ["svg"])
     assert len({(folder / "3.1-published.svg").read_bytes() for folder in folders}) == 1
+    svg, png = draw(record, tmp_path)
+    assert svg.read_bytes() == (tmp_path / "a" / svg.name).read_bytes() and png.read_bytes().startswith(b"\x89PNG")
 
 
 def never(*_):

@@ -14,7 +14,7 @@ from dfanp.experiments.published import (
     PublishedTraining,
     published_alignment,
 )
-from dfanp.runs import build
+from dfanp.runs.run import build
 from dfanp.settings import ParitySettings, SyntheticSettings, from_config, made
 
 

@@ -47,16 +47,16 @@ def fuzz(name, inputs, keep, seed=1):
             str(corpus),
         ]
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace")
-    told = ended.stdout + ended.stderr
-    done = [int(number) for number in re.findall(r"^(?:Done |#)(\d+)", told, re.M)]
-    edges = [int(number) for number in re.findall(r"\bcov: (\d+)", told)]
-    found = re.search(r"Finding: (.*)|ERROR: libFuzzer: (.*)", told)
-    file = re.search(r"Test unit written to (.*)", told)
+    output = ended.stdout + ended.stderr
+    done = [int(number) for number in re.findall(r"^(?:Done |#)(\d+)", output, re.M)]
+    edges = [int(number) for number in re.findall(r"\bcov: (\d+)", output)]
+    found = re.search(r"Finding: (.*)|ERROR: libFuzzer: (.*)", output)
+    file = re.search(r"Test unit written to (.*)", output)
     what = None
     if ended.returncode or found or max(done, default=0) < inputs:
-        what = (found and (found[1] or found[2])) or (told.strip().splitlines() or [f"exit code {ended.returncode}"])[
-            -1
-        ]
+        what = (found and (found[1] or found[2])) or (
+            output.strip().splitlines() or [f"exit code {ended.returncode}"]
+        )[-1]
     return max(done, default=0), max(edges, default=0), time.monotonic() - began, what, file and file[1]
 
 

@@ -16,9 +16,11 @@ import matplotlib.font_manager  # lists the fonts there are in a file of the use
 from dfanp_cli import main
 
 import dfanp
-from dfanp import plots, plugins, registry, representations
+from dfanp import plugins, registry
+from dfanp.analysis import probes
 from dfanp.experiments import published, reproduce  # noqa: F401  (they register what they have once)
 from dfanp.problems import datasets
+from dfanp.reports import plots
 
 from . import seeds
 
@@ -171,7 +173,7 @@ def drawn_by(data):
         if sum(data) % 8:
             for name in ("draw_run", "draw_curves", "draw_rates", "draw_maps"):
                 stack.enter_context(mock.patch.object(plots, name, lambda *_: None))
-            stack.enter_context(mock.patch.object(representations, "plane", lambda *_: None))
+            stack.enter_context(mock.patch.object(probes, "plane", lambda *_: None))
         yield
 
 
@@ -198,11 +200,11 @@ def run_words(line, folder):
         code = main.run(line)
         for stream in (out, err):
             stream.flush()
-    told = [stream.buffer.getvalue().decode("utf-8") for stream in (out, err)]
+    printed = [stream.buffer.getvalue().decode("utf-8") for stream in (out, err)]
     assert code in (0, 1, 2), f"exit code {code}"
-    assert not any("Traceback" in text for text in told), told
-    last = told[1].splitlines()[-1:]
-    assert code != 2 or (last and last[0].startswith("dfanp: ")), f"exit code 2, and no complaint: {told}"
+    assert not any("Traceback" in text for text in printed), printed
+    last = printed[1].splitlines()[-1:]
+    assert code != 2 or (last and last[0].startswith("dfanp: ")), f"exit code 2, and no complaint: {printed}"
     return code
 
 

@@ -88,7 +88,7 @@ def inside(folder, path):
 
 @contextmanager
 def confined(folder):
-    """Within the block nothing is written outside `folder`: what tries to is stopped, and told as a Finding."""
+    """Within the block nothing is written outside `folder`: what tries to is stopped, and raised as a Finding."""
     WATCH.install()
     WATCH.outside, WATCH.folder = [], os.path.realpath(folder)
     try:
@@ -141,7 +141,7 @@ def timely(seconds, alarm=True):
 @contextmanager
 def only(allowed):
     """Within the block only exceptions of the kinds `allowed` are raised, of one line each, and nothing is warned of."""
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             yield
@@ -152,7 +152,7 @@ def only(allowed):
             raise
         except BaseException as error:  # an exit, too
             raise Finding(f"{type(error).__name__} was raised: {error}") from error
-    for each in told:
+    for each in warned:
         raise Finding(f"{each.category.__name__} was shown: {each.message}")
 
 

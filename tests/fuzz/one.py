@@ -43,7 +43,7 @@ def main():
     with tame():
         for content in target.seeds():  # loads what is loaded late, which is not the input's to pay for
             folder.mkdir()
-            with contextlib.suppress(Exception):  # told below, where it is guarded
+            with contextlib.suppress(Exception):  # reported below, where it is guarded
                 target.run(content, folder)
             shutil.rmtree(folder)
         tracemalloc.start()

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 import dfanp
-from dfanp import interchange, records
-from dfanp.store import Result, Store, key_of
+from dfanp import interchange
+from dfanp.runs.folder import SCHEMA
+from dfanp.runs.store import Result, Store, key_of
 
 BREAK = b"\n==\n"  # between the parts of an input
 EXPECTED = {
@@ -94,8 +95,8 @@ def checkpoint():
 def progress():
     """Of a job with two replicas, one of which has diverged."""
     rows = [[row(1)], [{"epoch": 1, "status": "diverged"}]]
-    told = np.frombuffer(json.dumps({"rows": rows, "seconds": 1.5}).encode(), np.uint8)
-    whole = npz(EXPECTED | {"epoch": np.array(1), "alive": np.array([True, False]), "told": told})
+    message = np.frombuffer(json.dumps({"rows": rows, "seconds": 1.5}).encode(), np.uint8)
+    whole = npz(EXPECTED | {"epoch": np.array(1), "alive": np.array([True, False]), "told": message})
     return [b"\0" + whole, members(whole), members(whole, b"\3")]
 
 
@@ -159,7 +160,7 @@ def lines(rows):
 
 
 def run_folder():
-    config = json.dumps({"schema": records.SCHEMA, "config": CONFIG, "environment": {"threads": 1}}).encode()
+    config = json.dumps({"schema": SCHEMA, "config": CONFIG, "environment": {"threads": 1}}).encode()
     both = [row(epoch, seed=seed) for epoch in (1, 2) for seed in (0, 1)]
     ends = [row(1, seed=0), {"epoch": 1, "seed": 1, "status": "diverged"}, row(2, seed=0), row(3, seed=0)]
     timings, whole = (

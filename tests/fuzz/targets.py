@@ -15,10 +15,13 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats  # noqa: F401  (which an interval loads late: not the input's to pay for)
 
-from dfanp import DataError, RecordError, grids, interchange, optimizers, progress, records
+from dfanp import DataError, RecordError, interchange, optimizers
+from dfanp.files.npz import read_checkpoint
 from dfanp.problems.idx import DEFLATE_LIMIT, read_idx
 from dfanp.problems.synthetic import checked_labels
-from dfanp.store import Store
+from dfanp.runs.folder import RunFolder, read_log
+from dfanp.runs.store import Store
+from dfanp.sweeps import grids, progress
 
 from . import seeds
 from .command_line import run_command, run_words
@@ -82,7 +85,7 @@ def checkpoint(data, folder):
     """A checkpoint of a run that has the arrays EXPECTED."""
     path = folder / "checkpoint.npz"
     path.write_bytes(wrapped(data))
-    records.read_checkpoint(path, EXPECTED)
+    read_checkpoint(path, EXPECTED)
 
 
 def job(data, folder):
@@ -99,8 +102,8 @@ def run_folder(data, folder):
     folder.mkdir()
     for name, content in zip(seeds.RUN_FILES, data.split(BREAK * 2), strict=False):
         (folder / name).write_bytes(wrapped(content) if name.endswith(".npz") else content)
-    records.read_log(folder)
-    with records.RunFolder(folder, seeds.CONFIG, {"threads": 1}) as run:
+    read_log(folder)
+    with RunFolder(folder, seeds.CONFIG, {"threads": 1}) as run:
         arrays, rows, _ = run.load(EXPECTED, (0, 1))
         assert len(rows) <= 2 * (0 if arrays is None else int(arrays["epoch"]))
 

@@ -1,6 +1,6 @@
 """A card for the cuda tier that is none: its kernels are compiled by g++ and run on the CPU (emulator.h)."""
 
-import atexit
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -11,44 +11,64 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pooch
 import pytest
 
 import dfanp
 from dfanp.kernels import Kernels
-from dfanp.kernels.card import source
 from dfanp.kernels.cuda import Cuda
+from dfanp.kernels.cuda.card import source
 from dfanp.kernels.numpy import Plain
 
 HERE = Path(__file__).parent
 
 
+GCC = ["g++", "-std=c++17", "-O1", "-fPIC", "-pthread", "-fno-strict-aliasing", "-w"]
+CACHE = Path(pooch.os_cache("dfanp")) / "emulator"  # found now: some tests have a cache of their own
+
+
+def key_of(*content):
+    """Return a name for what a compiler makes of some content."""
+    return hashlib.sha256(repr((*content, GCC, compiler())).encode()).hexdigest()[:20]
+
+
+@functools.cache
+def compiler():
+    """Return the version of g++, as it says it."""
+    return subprocess.run(["g++", "--version"], capture_output=True, check=True).stdout.splitlines()[0]
+
+
 @functools.cache
 def workshop():
-    """Return a folder with the emulator, precompiled, that ends with this process."""
-    folder = Path(tempfile.mkdtemp())
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    shutil.copy(HERE / "emulator.h", folder)
-    subprocess.run([*GCC, "-x", "c++-header", "emulator.h"], cwd=folder, check=True)
+    """Return a folder with the emulator, precompiled: it is made once for each version of the emulator and of the compiler."""
+    text = (HERE / "emulator.h").read_text()
+    folder = CACHE / key_of(text)
+    if not folder.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=CACHE))
+        (made / "emulator.h").write_text(text)
+        subprocess.run([*GCC, "-x", "c++-header", "emulator.h"], cwd=made, check=True)
+        with contextlib.suppress(OSError):  # another process was faster
+            made.rename(folder)
+        shutil.rmtree(made, ignore_errors=True)
     return folder
-
-
-GCC = ["g++", "-std=c++17", "-O1", "-fPIC", "-pthread", "-fno-strict-aliasing", "-w"]
 
 
 @functools.cache
 def library(file, name, defines):
     """Return the function that launches kernel `name`, compiled with `defines`, ((macro, number), …)."""
-    options = [f"-D{macro}={value}" for macro, value in defines]
-    key = hashlib.sha256(repr((file, options)).encode()).hexdigest()[:16]
-    built = workshop() / f"{key}.so"
+    names = ["pass"] if file == "cuda_pass.cu" else ["gather", "output", "update"]
+    # The precompiled header must come before everything else, the macros too.
+    macros = "\n".join(f"#define {macro} {value}" for macro, value in defines)
+    launches = "\n".join(f"LAUNCHES({each})" for each in names)
+    code = f'#include "emulator.h"\n{macros}\n{source(file)}\n{launches}\n'
+    built = workshop() / f"{key_of(code)}.so"
     if not built.exists():
-        code = built.with_suffix(".cc")
-        names = ["pass"] if file == "cuda_pass.cu" else ["gather", "output", "update"]
-        # The precompiled header must come before everything else, the macros too.
-        macros = "\n".join(f"#define {macro} {value}" for macro, value in defines)
-        launches = "\n".join(f"LAUNCHES({each})" for each in names)
-        code.write_text(f'#include "emulator.h"\n{macros}\n{source(file)}\n{launches}\n')
-        subprocess.run([*GCC, "-shared", "-o", built, code.name], cwd=workshop(), check=True)
+        with tempfile.TemporaryDirectory(dir=workshop()) as folder:
+            (Path(folder) / "kernel.cc").write_text(code)
+            made = Path(folder) / "kernel.so"
+            subprocess.run([*GCC, "-I..", "-shared", "-o", made, "kernel.cc"], cwd=folder, check=True)
+            os.replace(made, built)
     launch = getattr(ctypes.CDLL(str(built)), f"launch_{name}")
     launch.argtypes = [ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint, ctypes.c_long, ctypes.c_int]
     launch.restype = ctypes.c_long
@@ -98,6 +118,9 @@ class EmulatedCard:
         assert threads % 32 == 0 and threads <= 1024 and shared <= self.shared
         run = library(file, name, tuple(defines.items()))
         changed = run(ctypes.addressof(struct), blocks, threads, shared, self.descending)
+        if changed == -1:
+            raise RuntimeError("unspecified launch failure")
+        assert changed != -2, "threads of a block wait at different barriers"
         assert changed == 0, f"{changed} bytes beyond the shared memory were written"
 
 

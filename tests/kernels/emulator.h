@@ -1,7 +1,8 @@
 /* CUDA on the CPU, for tests: a block is a thread of the system, its threads are fibers that take turns at __syncthreads.
  *
  * Included before a .cu file that g++ compiles as C++. Shared memory is full of NaN at first, and what lies beyond the bytes that a
- * launch asked for must stay as it was. With `descending` the fibers of a block take their turns from the last to the first: a result
+ * launch asked for must stay as it was: a launch returns how many bytes did not, -1 after a __trap, or -2 if the threads of a block
+ * were at different barriers at once. With `descending` the fibers of a block take their turns from the last to the first: a result
  * that then differs wants a barrier. */
 
 #include <math.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <thread>
 #include <vector>
@@ -35,37 +38,85 @@ static __thread place threadIdx, blockIdx, blockDim, gridDim;
 template <class T> static inline T __ldcg(const T *p) { return *(const volatile T *)p; }
 template <> inline float4 __ldcg(const float4 *p) { return *p; }
 template <class T> static inline void __stcg(T *p, T value) { *p = value; }
-static inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-static inline unsigned atomicAdd(unsigned *p, unsigned more) { return __atomic_fetch_add(p, more, __ATOMIC_SEQ_CST); }
+static inline long long clock64() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+
+/* Under ThreadSanitizer each thread of a block is a thread to it, too: it is told of switches and barriers, and sees nothing of what is
+ * done here. What it then reports is a race between threads or blocks that no barrier and no counter orders. */
+#ifdef __SANITIZE_THREAD__
+extern "C" {
+void *__tsan_get_current_fiber(void);
+void *__tsan_create_fiber(unsigned);
+void __tsan_destroy_fiber(void *);
+void __tsan_switch_to_fiber(void *, unsigned);
+void __tsan_acquire(void *);
+void __tsan_release(void *);
+}
+#define HIDDEN __attribute__((no_sanitize("thread"), noinline))
+#else
+static inline void *__tsan_get_current_fiber(void) { return nullptr; }
+static inline void *__tsan_create_fiber(unsigned) { return nullptr; }
+static inline void __tsan_destroy_fiber(void *) {}
+static inline void __tsan_switch_to_fiber(void *, unsigned) {}
+static inline void __tsan_acquire(void *) {}
+static inline void __tsan_release(void *) {}
+#define HIDDEN
+#endif
+
+enum { OVER = -1 }; /* where a thread is that has come to its end */
 
 struct fibers {
-    std::vector<ucontext_t> each;
-    std::vector<char> over;
-    ucontext_t scheduler;
+    ucontext_t *each, scheduler;
+    void **known, *own;    /* what ThreadSanitizer calls them */
+    int *at;               /* the line of the barrier at which each waits, or OVER */
+    unsigned *passed, now; /* barriers that each has passed */
+    char barrier[2][64], end[64];
     const std::function<void()> *kernel;
-    unsigned now;
 };
 static __thread fibers *block;
+static std::atomic<bool> trapped, apart;
 
-static void fiber() {
-    (*block->kernel)();
-    block->over[block->now] = 1;
-    swapcontext(&block->each[block->now], &block->scheduler);
-}
-
-static void __syncthreads() {
-    const unsigned me = block->now;
-    swapcontext(&block->each[me], &block->scheduler);
+HIDDEN static void give_turn_away(fibers *b) {
+    const unsigned me = b->now;
+    __tsan_switch_to_fiber(b->own, 1);
+    swapcontext(&b->each[me], &b->scheduler);
     threadIdx.x = me;
 }
 
+HIDDEN static void fiber() {
+    fibers *b = block;
+    (*b->kernel)();
+    __tsan_release(b->end);
+    b->at[b->now] = OVER;
+    give_turn_away(b);
+}
+
+/* End the launch with an error. On a card all ends at once; here the thread alone, and the others run on for nothing. */
+HIDDEN static void __trap() {
+    trapped = true;
+    block->at[block->now] = OVER;
+    give_turn_away(block);
+}
+
+HIDDEN static void barrier_at(int line) {
+    fibers *b = block;
+    char *barrier = b->barrier[b->passed[b->now]++ % 2];
+    b->at[b->now] = line;
+    __tsan_release(barrier);
+    give_turn_away(b);
+    __tsan_acquire(barrier);
+}
+#define __syncthreads() barrier_at(__LINE__)
+
 /* Run one block; the number of the bytes beyond its shared memory that it changed. */
-static long run_block(const std::function<void()> &kernel, unsigned threads, long bytes, bool descending) {
-    fibers own;
+HIDDEN static long run_block(const std::function<void()> &kernel, unsigned threads, long bytes, bool descending) {
+    fibers own = {};
     block = &own;
     own.kernel = &kernel;
-    own.each.resize(threads);
-    own.over.assign(threads, 0);
+    own.each = (ucontext_t *)calloc(threads, sizeof(ucontext_t));
+    own.known = (void **)calloc(threads, sizeof(void *));
+    own.at = (int *)calloc(threads, sizeof(int));
+    own.passed = (unsigned *)calloc(threads, sizeof(unsigned));
+    own.own = __tsan_get_current_fiber();
     memset(shared, 0xff, SHARED);
     char *stacks = (char *)malloc((size_t)threads * FIBER);
     for (unsigned t = 0; t < threads; t++) {
@@ -74,24 +125,32 @@ static long run_block(const std::function<void()> &kernel, unsigned threads, lon
         own.each[t].uc_stack.ss_size = FIBER;
         own.each[t].uc_link = 0;
         makecontext(&own.each[t], fiber, 0);
+        own.known[t] = __tsan_create_fiber(0);
     }
-    for (unsigned left = threads; left;)
+    for (unsigned left = threads; left;) {
         for (unsigned turn = left = 0; turn < threads; turn++) {
             const unsigned t = descending ? threads - 1 - turn : turn;
-            if (own.over[t]) continue;
+            if (own.at[t] == OVER) continue;
             own.now = threadIdx.x = t;
+            __tsan_switch_to_fiber(own.known[t], 1);
             swapcontext(&own.scheduler, &own.each[t]);
-            left += !own.over[t];
+            left += own.at[t] != OVER;
         }
-    free(stacks);
+        for (unsigned t = 1; t < threads; t++)
+            if (own.at[t] != own.at[0] && !trapped) apart = true;
+    }
+    __tsan_acquire(own.end);
+    for (unsigned t = 0; t < threads; t++) __tsan_destroy_fiber(own.known[t]);
+    free(stacks), free(own.each), free(own.known), free(own.at), free(own.passed);
     long changed = 0;
-    for (long at = bytes; at < SHARED; at++) changed += ((unsigned char *)shared)[at] != 0xff;
+    for (long at = bytes; at < SHARED; at++) changed += ((volatile unsigned char *)shared)[at] != 0xff;
     return changed;
 }
 
 static long launch(const std::function<void()> &kernel, unsigned grid, unsigned threads, long bytes, bool descending) {
     std::vector<std::thread> blocks;
     std::vector<long> changed(grid);
+    trapped = apart = false;
     for (unsigned b = 0; b < grid; b++)
         blocks.emplace_back([&, b] {
             blockIdx.x = b, blockDim.x = threads, gridDim.x = grid;
@@ -99,7 +158,7 @@ static long launch(const std::function<void()> &kernel, unsigned grid, unsigned 
         });
     long all = 0;
     for (unsigned b = 0; b < grid; b++) blocks[b].join(), all += changed[b];
-    return all;
+    return trapped ? -1 : apart ? -2 : all;
 }
 
 /* LAUNCHES(name): the function through which Python launches kernel dfanp_name, of one argument, a struct `name`. */

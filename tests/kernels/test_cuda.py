@@ -4,18 +4,23 @@ import ctypes
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import dfanp
 from dfanp import activations, baselines
-from dfanp.kernels import card, cuda
-from dfanp.kernels.card import options, source
-from dfanp.kernels.cuda_shapes import shape_of, shapes
+from dfanp.backend import gpu_failure
+from dfanp.kernels import checked, cuda
+from dfanp.kernels.cuda import card
+from dfanp.kernels.cuda.card import options, source
+from dfanp.kernels.cuda.shapes import shape_of, shapes
+from dfanp.kernels.tier import KernelFailure
 from dfanp.optimizers import OPTIMIZERS
 
-from .emulated import emulated_backend, library, need_emulator
+from . import emulated
+from .emulated import EmulatedCard, emulated_backend, library, need_emulator
 from .test_table import OneEpoch, digits, exact, same_training, trained
 
 pytestmark = pytest.mark.slow
@@ -75,6 +80,119 @@ def test_replicas_do_not_know_how_many_they_are(rng):
         assert [record.replica(r) for record in records] == told
         for name, theta in training.network.parameters.items():
             assert np.array_equal(joint.network.parameters[name][r], theta)
+
+
+@pytest.fixture
+def changed(monkeypatch):
+    """Change lines of the kernels that are emulated: ``changed(line, other)``."""
+
+    def change(*pairs):
+        before = emulated.source
+
+        def source(file):
+            text = before(file)
+            for line, other in pairs:
+                assert text.count(line) == 1, line
+                text = text.replace(line, other)
+            return text
+
+        monkeypatch.setattr(emulated, "source", lambda file: source(file) if file == "cuda_pass.cu" else before(file))
+        monkeypatch.setattr(emulated, "library", emulated.library.__wrapped__)
+        monkeypatch.setattr(checked, "VERDICTS", {})
+
+    return change
+
+
+@pytest.mark.parametrize("lost", ["*counter", "of_group", "of_team"])
+def test_a_barrier_that_some_never_reach_ends_with_an_error(rng, changed, lost):
+    """And does not hang."""
+    never = "if (threadIdx.x == 0 && blockIdx.x) count(counter);"
+    late = {"*counter": ("if (threadIdx.x == 0) count(counter);", never)}
+    late |= {
+        each: (f"arrive({each});", f"if (blockIdx.x) arrive({each}); else __syncthreads();")
+        for each in ("of_group", "of_team")
+    }
+    changed(("(1LL << 33)", "(1LL << 25)"), late[lost])
+    backend = emulated_backend()
+    X, y = digits(rng, 3, 200, 32, "float32", backend), rng.integers(0, 2, (32, 1))
+    with pytest.raises(RuntimeError, match="unspecified launch failure"):
+        trained(backend, "float32", X, y, 16, dfanp.SGD(0.01), batch_size=16)
+
+
+def test_blocks_of_a_team_that_is_not_whole_end_at_once(rng):
+    backend = emulated_backend()
+    X, y = digits(rng, 2, 60, 30, "float32", backend), rng.integers(0, 2, (30, 1))
+    theirs = trained(backend, "float32", X, y, 30, dfanp.SGD(0.01))
+    launch = backend.kernels.tier.card.launch
+    more = lambda file, name, defines, p, blocks, *sizes: launch(
+        file, name, defines, p, blocks + (name == "pass"), *sizes
+    )
+    backend.kernels.tier.card.launch = more
+    mine = trained(backend, "float32", X, y, 30, dfanp.SGD(0.01))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(mine[0].arrays().values(), theirs[0].arrays().values(), strict=True)
+    )
+
+
+class Refusing(EmulatedCard):
+    """A card for which the pass cannot be compiled where a batch has 16 examples, or never."""
+
+    always = False
+
+    def blocks_at_once(self, file, name, defines, *sizes):
+        if self.always or defines["N"] == 16:
+            raise KernelFailure("kernel pass (N 16) cannot be compiled on this card: no room")
+        return super().blocks_at_once(file, name, defines, *sizes)
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_a_kernel_that_cannot_be_compiled_gives_way_or_is_an_error(rng, monkeypatch, always):
+    need_emulator()
+    monkeypatch.setattr(checked, "VERDICTS", {})
+    monkeypatch.setattr(Refusing, "always", always)
+    make = lambda by_name: emulated.with_tier(
+        dfanp.Backend("cpu", kernels="numpy", threads=1), cuda.Cuda(np, Refusing()), by_name
+    )
+    backend, y = make(by_name=False), rng.integers(0, 2, (32, 1))
+    X = digits(rng, 2, 60, 32, "float32", backend)
+    with pytest.warns(
+        dfanp.KernelWarning, match=r"cannot compute an? .* \(kernel pass \(N 16\) cannot be compiled on this card"
+    ):
+        mine = trained(backend, "float32", X, y, 30, dfanp.SGD(0.05), batch_size=16)
+    assert backend.kernels.notes and "update" in backend.kernels.tier.card.launched
+    theirs = trained(
+        dfanp.Backend("cpu", kernels="numpy"), "float64", exact(X), y, 30, dfanp.SGD(0.05), batch_size=16
+    )
+    same_training(mine, theirs, "float32")
+    with pytest.raises(dfanp.BackendError, match="cannot be compiled on this card: no room"):
+        trained(make(by_name=True), "float32", X, y, 30, dfanp.SGD(0.05), batch_size=16)
+
+
+def test_an_error_of_the_driver_names_card_kernel_and_shape():
+    error = type("CompileException", (Exception,), {"__module__": "cupy.cuda.compiler"})
+    runtime = SimpleNamespace(getDeviceProperties=lambda _: {"name": b"Some GPU"}, driverGetVersion=lambda: 12080)
+    attributes = {
+        "MultiProcessorCount": 4,
+        "MaxSharedMemoryPerBlockOptin": 1 << 16,
+        "CooperativeLaunch": 0,
+        "ComputeCapabilityMajor": 9,
+    }
+    device = SimpleNamespace(id=0, attributes=attributes)
+
+    def fails(**_):
+        raise error("error: no such thing\nand more")
+
+    cupy = SimpleNamespace(cuda=SimpleNamespace(runtime=runtime, Device=lambda: device), RawModule=fails)
+    found = card.Card(cupy)
+    assert found.blocks_at_once("cuda_pass.cu", "pass", {}, 64, 0) == 0  # it has no cooperative launch
+    named = (
+        r"kernel pass \(WORDS 3, N 16\) cannot be compiled on Some GPU, driver for CUDA 12080: error: no such thing$"
+    )
+    with pytest.raises(KernelFailure, match=named):
+        found.kernel("cuda_pass.cu", "pass", {"WORDS": 3, "N": 16, "STATES": 1})
+    line = gpu_failure(error("out of order\nmore"))
+    assert line.startswith("the GPU failed (CompileException: out of order); start again") and "\n" not in line
+    assert gpu_failure(ValueError("x")) is None
 
 
 def test_what_does_not_fit_goes_step_by_step(rng):

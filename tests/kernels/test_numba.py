@@ -14,7 +14,7 @@ from dfanp import kernels
 def loops():
     if kernels.why_not("numba"):
         pytest.skip(kernels.why_not("numba"))
-    from dfanp.kernels import loops
+    from dfanp.kernels.numba import loops
 
     return loops
 
@@ -31,7 +31,7 @@ def test_broken_numba_is_one_line(monkeypatch):
     def broken():
         raise ImportError("Numba needs NumPy 2.4 or less\nand more lines")
 
-    monkeypatch.setattr(numba, "loops", broken)
+    monkeypatch.setattr(numba, "compiled_loops", broken)
     assert kernels.why_not("numba") == "Numba does not import (Numba needs NumPy 2.4 or less)"
 
 
@@ -50,7 +50,7 @@ def test_no_folder_for_the_cache_is_no_error(loops, monkeypatch):
 def test_nothing_is_left_beside_the_code(loops, tmp_path):
     """Also by a process whose code is new to Numba: what it compiles goes to the user's cache."""
     code = "import dfanp, numba; dfanp.Backend('cpu', kernels='numba').kernels.tier.loops; print(numba.config.CACHE_DIR or 'unset')"
-    script = code + "; from dfanp.kernels import loops; print(loops.product._cache.cache_path)"
+    script = code + "; from dfanp.kernels.numba import loops; print(loops.product._cache.cache_path)"
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     environment.pop("NUMBA_CACHE_DIR", None)
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)

@@ -383,7 +383,11 @@ def test_fused_epoch_of_any_mlp(rng, tier, row, stacked):
     from dfanp.kernels import native
 
     hidden, outputs, loss, rule, activation, optimizer, dtype, bias, seed, layers, level = row.split()
-    backend, replicas, definition = backend_of(tier), () if seed == "one" else (2,), dfanp.Backend("cpu", kernels="numpy")
+    backend, replicas, definition = (
+        backend_of(tier),
+        () if seed == "one" else (2,),
+        dfanp.Backend("cpu", kernels="numpy"),
+    )
     if level != "best":
         level = level.removeprefix("plain")
         if level not in native.levels():
@@ -391,14 +395,21 @@ def test_fused_epoch_of_any_mlp(rng, tier, row, stacked):
         backend.kernels.tier = native.Native(level=level)
         backend.kernels.tier.threads = 2
     n, kind = 45, OPTIMIZERS[optimizer]
-    X = digits(rng, 2, 200, n, dtype, backend, replicas) if stacked else rng.standard_normal((*replicas, n, 70)).astype(dtype)
+    X = (
+        digits(rng, 2, 200, n, dtype, backend, replicas)
+        if stacked
+        else rng.standard_normal((*replicas, n, 70)).astype(dtype)
+    )
     y = rng.integers(0, max(2, int(outputs)), (*replicas, n))
     y = np.eye(int(outputs))[y] if outputs != "1" else y[..., None]
     numbers = {"eps": 1e-2} if hasattr(kind, "eps") else {}
     optimizer = kind((0.01, 0.02) if replicas else 0.02, weight_decay=0.1, **numbers)
     sizes = *map(int, hidden.split(",")), int(outputs)
     found = []
-    for each, examples, of in ((backend, X, dtype), (definition, exact(X) if stacked else X.astype(float), "float64")):
+    for each, examples, of in (
+        (backend, X, dtype),
+        (definition, exact(X) if stacked else X.astype(float), "float64"),
+    ):
         problem = OneEpoch(examples, y, of, each)
         problem.outputs, problem.loss = int(outputs), loss
         network = dfanp.MLP((X.shape[-1], *sizes), activation, bias == "yes", of, (0, 1) if replicas else 0, each)
@@ -521,10 +532,14 @@ def test_fused_epoch_of_any_mlp_keeps_its_bytes(rng, tier, rule, stacked):
         others = run(threads, 3)
         assert others[1] == records and all(np.array_equal(arrays[name], array) for name, array in others[0].items())
     resumed = run(2, 3, at=run(2, 3, epochs=1)[0])
-    assert resumed[1] == records[1:] and all(np.array_equal(arrays[name], array) for name, array in resumed[0].items())
+    assert resumed[1] == records[1:] and all(
+        np.array_equal(arrays[name], array) for name, array in resumed[0].items()
+    )
     joint, told = run(2, (2, 3))
     assert [record.replica(1) for record in told] == records
-    assert all(np.array_equal(joint[name][1], array) for name, array in arrays.items() if name.startswith("parameters"))
+    assert all(
+        np.array_equal(joint[name][1], array) for name, array in arrays.items() if name.startswith("parameters")
+    )
 
 
 def tiers_of(test):

@@ -97,7 +97,7 @@ def test_reads_uncompressed_files_of_mnist_but_not_of_fashion_mnist(forge):
         load("fashion-mnist", place)
 
 
-def test_another_data_set_in_the_folder_is_told_by_its_digest(forge, monkeypatch):
+def test_another_data_set_in_the_folder_is_recognised_by_its_digest(forge, monkeypatch):
     published = datasets.SOURCES["fashion-mnist"]
     place = forge("mnist")
     monkeypatch.setitem(datasets.SOURCES, "fashion-mnist", published)
@@ -105,7 +105,7 @@ def test_another_data_set_in_the_folder_is_told_by_its_digest(forge, monkeypatch
         load("fashion-mnist", place)
 
 
-def test_the_other_data_set_is_told_from_both_sides(forge):
+def test_the_other_data_set_is_named_from_both_sides(forge):
     """Each has been published, and the folder has the files of the one that is not asked for."""
     forge("mnist")
     place = forge("fashion-mnist", n=5)
@@ -181,23 +181,23 @@ def test_the_sound_one_may_lie_in_another_of_the_places(forge, tmp_path):
     assert len(load("mnist", good).train) == 4
 
 
-def test_where_none_is_sound_each_is_told_and_what_helps(forge):
+def test_where_none_is_sound_each_is_named_with_a_remedy(forge):
     place = forge("mnist")
     for path in list(place.glob("*.gz")):
         cut(path.with_suffix(""))
         path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError) as caught:
         load("mnist", place)
-    told = str(caught.value)
-    assert told.count("train-images-idx3-ubyte: ") == 1 and told.count("train-images-idx3-ubyte.gz: ") == 1
-    assert told.endswith(f"`dfanp data fetch mnist --data-dir {place}` downloads it") and "idx:DIR" not in told
+    message = str(caught.value)
+    assert message.count("train-images-idx3-ubyte: ") == 1 and message.count("train-images-idx3-ubyte.gz: ") == 1
+    assert message.endswith(f"`dfanp data fetch mnist --data-dir {place}` downloads it") and "idx:DIR" not in message
 
 
 def test_a_sound_file_that_is_another_one_is_not_to_be_fetched_again(forge):
     place = forge("mnist")
     (place / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(np.ones((4, 2, 2), np.uint8))))
     with pytest.raises(
-        DataError, match="a sound file, but not the published content .*--data idx:DIR takes images of your own"
+        DataError, match="a sound file, but not the published content .*--data idx:DIR takes your own images"
     ):
         load("mnist", place)
 
@@ -339,7 +339,9 @@ def test_an_incomplete_cache_is_no_mnist_yet(forge, tmp_path):
     place = forge("mnist", place=tmp_path / "cache" / "mnist")
     (place / "t10k-labels-idx1-ubyte.gz").unlink()
     assert datasets.resolve("auto") == "digits"
-    assert datasets.resolve("auto", tmp_path / "cache") == "mnist"  # a folder that was named is told what it lacks
+    assert (
+        datasets.resolve("auto", tmp_path / "cache") == "mnist"
+    )  # a folder that was named gets a message about what it lacks
 
 
 @pytest.mark.parametrize("folder", ["", "~nobody-of-this-name/data"])

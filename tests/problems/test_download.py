@@ -86,7 +86,7 @@ def test_a_damaged_file_is_fetched_again(mirrors, tmp_path):
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 @pytest.mark.parametrize("broken", [lambda path: path.write_bytes(b"broken"), lambda path: path.touch(), Path.mkdir])
 def test_fetching_helps(mirrors, tmp_path, name, broken):
-    """Whatever is in the way of the files is told with the command that then brings them."""
+    """Whatever is in the way of the files is reported with the command that then brings them."""
     mirrors(name, "good")
     (tmp_path / name).mkdir()
     for file in datasets.FILES.values():
@@ -118,7 +118,7 @@ def test_the_variable_names_where_to_fetch_to(mirrors, tmp_path, monkeypatch):
     assert download.fetch("mnist") == tmp_path / "mnist" == datasets.find("mnist")
 
 
-def test_a_folder_in_the_place_of_the_file_is_told(mirrors, tmp_path):
+def test_a_folder_in_the_place_of_the_file_is_reported(mirrors, tmp_path):
     mirrors("mnist", "good")
     place = tmp_path / "mnist" / "train-images-idx3-ubyte.gz"
     (place / "full").mkdir(parents=True)

@@ -7,11 +7,11 @@ import os
 import numpy as np
 import pytest
 
-from dfanp import grids, jobs
 from dfanp.problems import folders
 from dfanp.problems.sources import FILES, SOURCES
 from dfanp.settings import ParitySettings
-from dfanp.sweeps import Sweep
+from dfanp.sweeps import grids, jobs
+from dfanp.sweeps.sweep import Sweep
 
 from .test_idx import idx
 

@@ -75,7 +75,7 @@ def test_a_forged_size_takes_no_memory(tmp_path):
     tracemalloc.stop()
 
 
-def test_another_content_is_told_by_its_digest(tmp_path):
+def test_another_content_is_recognised_by_its_digest(tmp_path):
     (tmp_path / "a").write_bytes(idx(IMAGES))
     with pytest.raises(DataError, match="not the published content"):
         read_idx(tmp_path / "a", "0" * 64)

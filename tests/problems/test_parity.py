@@ -54,3 +54,10 @@ def test_bad_k(tiny, k):
 def test_bad_sizes(tiny):
     with pytest.raises(ValueError, match="train_size must be a whole number from 1 to"):
         dfanp.Parity(tiny, 3, train_size=0)
+
+
+def test_records_have_the_settings_in_their_order():
+    """That of earlier versions, whose records are byte for byte the same."""
+    assert list(dfanp.settings.ParitySettings(lr=1.0).config())[-8:] == [
+        "device", "kernels", "data", "k", "train_size", "test_size", "held_out", "data_sha256"
+    ]  # fmt: skip

@@ -1,0 +1,317 @@
+"""The cuda tier: the kernels of cuda.cu and cuda_pass.cu, on CuPy's arrays. Other products are left to cuBLAS.
+
+A network with one hidden layer and one output is trained by the kernel of cuda_pass.cu, which keeps its weights on
+the multiprocessors for all steps of a launch; any other one step by step, in some ten launches. Nothing here waits
+for the device.
+"""
+
+import ctypes
+from functools import cache
+from math import ceil
+
+import numpy as np
+
+from ... import activations
+from ...inputs import StackedDigits, WeightGradient, dtype_name
+from .. import mirror
+from ..cublas import products
+from ..mirror import ACTIVATIONS, HYPERPARAMETERS, INT, LOSSES, POINTER, REALS, corrections, hyperparameters, slots
+from ..tier import Tier
+from .card import Card
+from .shapes import shape_of
+
+THREADS = 256  # of the kernels in cuda.cu
+MOST = 16  # parameters of one update
+TEST_BATCH = 128  # examples per step of a test
+LONGEST_LAUNCH = 1e9  # estimated cycles, about half a second, so that Python can handle interrupts
+
+FLOAT, DOUBLE = np.dtype("float32"), np.dtype("float64")
+
+
+def structs(real, numbers):
+    """Return the structs `gather`, `output` and `update` of cuda.cu, by their names, for a C type and its struct of hyperparameters."""
+    many = POINTER * MOST
+    return {
+        "gather": mirror.struct(
+            "Gather", (POINTER, "raw picks out"), (INT, "replicas rows stride k pixels"), (real, "mean std")
+        ),
+        "output": mirror.struct(
+            "Output", (POINTER, "z y e totals"), (INT, "replicas n outputs y_stride"), (ctypes.c_int, "loss")
+        ),
+        "update": mirror.struct(
+            "Update",
+            (many, "w s0 s1 g"),
+            (INT * MOST, "size"),
+            (POINTER, "lrs"),
+            (INT, "parameters replicas"),
+            (real, "lr"),
+            (numbers, "o"),
+        ),
+    }
+
+
+STRUCTS = {dtype: structs(real, HYPERPARAMETERS[dtype]) for dtype, (_, real) in REALS.items()}
+Pass = mirror.struct(
+    "Pass",
+    (POINTER, "bank X picks y M W0 W0_s0 W0_s1 W1 W1_s0 W1_s1 lr corrections totals sums outputs barriers"),
+    (INT, "replicas total first examples batch H own_X own_y"),
+    (ctypes.c_float, "scale shift"),
+    (HYPERPARAMETERS[FLOAT], "o"),
+)
+
+
+def sizes_of(**structs):
+    """Return the macros with which the compiler checks the size of each struct."""
+    return {"CHECK_SIZES": 1} | {f"SIZE_OF_{name.upper()}": ctypes.sizeof(each) for name, each in structs.items()}
+
+
+@cache
+def card_of(cupy):
+    """Return the Card of CuPy's device, with the kernels compiled so far."""
+    return Card(cupy)
+
+
+class PackedImages:
+    """A Bank's images on the device, each as words of four pixels: ``array`` (images, words).
+
+    The last word is padded with zeros.
+    """
+
+    def __init__(self, bank, card):
+        pixels = np.asarray(bank.backend.to_host(bank.raw))
+        padded = np.pad(pixels, ((0, 0), (0, -pixels.shape[1] % 4)))
+        self.array = card.asarray(np.ascontiguousarray(padded).view(np.uint32))
+
+
+class Cuda(Tier):
+    """The operations of the kernel table on a GPU.
+
+    Args:
+        xp: CuPy.
+        card: a ``Card``; None takes CuPy's device.
+    """
+
+    name = "cuda"
+    rules, losses = ("bp", "fa", "dfa"), ("bce", "cross-entropy", "mse")
+    activations, optimizers = ACTIVATIONS, mirror.OPTIMIZERS
+
+    def __init__(self, xp, card=None):
+        self.xp, self.card = xp, card or card_of(xp)
+
+    @staticmethod
+    def why_not():
+        """Return None if CuPy and its compiler load, else the reason."""
+        try:
+            from cupy.cuda import nvrtc
+
+            nvrtc.getVersion()
+        except ImportError:
+            return "CuPy is not installed (pip install 'dfanp[gpu]')"
+        except Exception as error:  # ctypes' and CuPy's own
+            return f"CuPy's compiler does not load ({(str(error).splitlines() or [type(error).__name__])[0]})"
+        return None
+
+    def address(self, array):
+        """Return where a contiguous array begins on the device; None for None."""
+        return None if array is None else self.card.address(array)
+
+    def contiguous(self, array):
+        """Return a view of `array`, or a copy without gaps."""
+        flat = self.xp.reshape(array, (-1,))
+        if self.card.strides(flat) != [1]:  # every other number, or one that is broadcast: reshape makes a view of it
+            flat = self.xp.astype(flat, flat.dtype)
+        return self.xp.reshape(flat, array.shape)
+
+    def run(self, name, argument, numbers, dtype, shared=0, blocks=None):
+        """Launch a kernel of cuda.cu on as many blocks as `numbers` keep busy (or `blocks`), for the dtype."""
+        blocks = blocks or max(1, min(ceil(numbers / THREADS), 16 * self.card.multiprocessors))
+        defines = ({"DOUBLE": 1} if dtype == DOUBLE else {}) | sizes_of(**STRUCTS[dtype])
+        self.card.launch("cuda.cu", name, defines, argument, blocks, THREADS, shared)
+
+    def dense(self, X):
+        """Return StackedDigits as an array, gathered and normalised in one launch, and cached.
+
+        An array is returned unchanged.
+        """
+        if not isinstance(X, StackedDigits):
+            return X
+        if X._dense is None:
+            bank, dtype, (*replicas, n, k) = X.bank, np.dtype(X.dtype), X.picks.shape
+            picks = X.picks if self.card.strides(X.picks)[-2:] == [k, 1] else self.contiguous(X.picks)
+            out = self.card.empty(X.shape, X.dtype)
+            stride = self.card.strides(picks)[0] if replicas else n * k
+            pointers = map(self.address, (bank.raw, picks, out))
+            sizes = *(replicas or [1]), n, stride, k, bank.raw.shape[1]
+            self.run("gather", STRUCTS[dtype]["gather"](*pointers, *sizes, bank.mean, bank.std), out.size, dtype)
+            X._dense = out  # once it is filled: other threads may wait for it
+        return X._dense
+
+    def product(self, X, W):
+        """Return X @ W for StackedDigits or an array X, (n, H) or (R, n, H); W is not changed."""
+        return self.dense(X) @ W
+
+    def gradient(self, g):
+        """Return a WeightGradient as an array, (D, H) or (R, D, H); an array as it is."""
+        return self.xp.matrix_transpose(self.dense(g.X)) @ g.delta if isinstance(g, WeightGradient) else g
+
+    def fused_update(self, optimizer, gradient, theta, s, lr, t):
+        """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""
+        self.update_all(optimizer, [(gradient, theta, s, lr)], t)
+
+    def update(self, optimizer, g, theta, s, lr, t):
+        """Do one step of `optimizer` on `theta` and its state `s`, in place, by the gradient `g` of their shape."""
+        self.update_all(optimizer, [(g, theta, s, lr)], t)
+
+    def update_all(self, optimizer, parameters, t, replicas=None):
+        """Do one step of `optimizer` on several parameters in one launch.
+
+        Args:
+            parameters: (gradient, theta, state, lr) of each; theta and its state change in place.
+        """
+        for start in range(0, len(parameters), MOST):
+            some = [(self.contiguous(self.gradient(g)), *more) for g, *more in parameters[start : start + MOST]]
+            dtype, lr = dtype_of(some[0][1]), some[0][3]
+            p = STRUCTS[dtype]["update"](parameters=len(some), replicas=1)
+            if isinstance(lr, float):
+                p.lr = lr
+            else:
+                p.lrs, p.replicas = self.address(lr), lr.shape[0]
+            p.o = HYPERPARAMETERS[dtype](**hyperparameters(optimizer, t))
+            for place, (g, theta, s, _) in enumerate(some):
+                p.g[place], p.w[place], p.size[place] = self.address(g), self.address(theta), theta.size
+                for pointers, array in zip((p.s0, p.s1), slots(s), strict=False):
+                    pointers[place] = self.address(array)
+            self.run("update", p, max(theta.size for _, theta, *_ in some), dtype)
+
+    def output(self, loss, z, y, learning=True):
+        """Return e, shape of z (None unless `learning`), and the totals of ``Tier.output``, in one launch.
+
+        Args:
+            loss: a Loss.
+            z: logits (n, d_L) or (R, n, d_L).
+            y: targets of that shape, or without R.
+        """
+        *replicas, n, outputs = z.shape
+        z, y = self.contiguous(z), y if self.card.strides(y)[-2:] == [outputs, 1] else self.contiguous(y)
+        e = self.card.empty(z.shape, dtype_of(z).name) if learning else None
+        totals = self.card.empty((2, *replicas), "float64")
+        stride = self.card.strides(y)[0] if y.ndim > 2 else 0
+        sizes = *(replicas or [1]), n, outputs, stride, mirror.number(LOSSES, loss.name)
+        p, shared = STRUCTS[dtype_of(z)]["output"](*map(self.address, (z, y, e, totals)), *sizes), 2 * THREADS * 8
+        self.run("output", p, n, dtype_of(z), shared, sizes[0])
+        return e, totals
+
+    def takes(self, network, loss, trained):
+        """See ``Tier.takes``: one hidden layer, one output, no biases, the loss "bce"; the output layer is trained, or all."""
+        one = len(network.sizes) == 3 and network.sizes[-1] == 1 and not network.bias and loss == "bce"
+        return one and super().takes(network, loss, trained) and (trained is None or "W1" in trained)
+
+    def fused_epoch(self, network, loss, X, y, batch_size, learning=None):
+        """See ``Tier.fused_epoch``; for networks that ``takes`` says.
+
+        Returns:
+            loss and right answers, summed over the examples, float64 (2,) or (2, R) on the device. None in float64,
+            or if the network or a batch is too large for the card's multiprocessors.
+        """
+        W0, W1 = network.W
+        if dtype_of(W0) != FLOAT:
+            return None
+        (*replicas, D, H), total = W0.shape, y.shape[-2]
+        R = replicas[0] if replicas else 1
+        digits = isinstance(X, StackedDigits)
+        K, pixels = (X.picks.shape[-1], X.bank.raw.shape[1]) if digits else (1, D)
+        batch = min(TEST_BATCH if learning is None else batch_size, total)
+        learn_W0 = learning is not None and "W0" in learning.state.slots
+        states = 0 if learning is None else len(learning.optimizer.slots)
+        of_card = self.card.multiprocessors, self.card.shared
+        shape = shape_of(*of_card, K * ceil(pixels / 4), H, batch, not digits, states, learn_W0)
+        if shape is None or (digits and X.bank.raw.size >= 1 << 32):  # addresses in a bank have 32 bits
+            return None
+        p = Pass(replicas=R, total=total, batch=batch, H=H, scale=1.0, own_X=len(X.shape) > 2, own_y=y.ndim > 2)
+        totals, y = self.card.zeros((2, R), "float64"), self.contiguous(y)
+        p.W0, p.W1, p.y, p.totals = map(self.address, (W0, W1, y, totals))
+        if digits:
+            bank, X = X.bank, self.contiguous(X.picks)
+            images = bank.prepared(self.name, lambda bank: PackedImages(bank, self.card)).array
+            p.bank, p.picks = self.address(images), self.address(X)
+            p.scale, p.shift = 1 / bank.std, -bank.mean / bank.std
+        else:
+            X = self.contiguous(X)
+            p.X = self.address(X)
+        macros = {name.upper(): getattr(shape, name) for name in ("words", "columns", "ranks", "groups", "threads")}
+        macros |= {"N": batch, "K": K, "IMAGE_WORDS": ceil(pixels / 4), "PIXELS": pixels, "BUFFERS": shape.buffers}
+        macros |= {
+            "DENSE": int(not digits),
+            "ACTIVATION": mirror.number(ACTIVATIONS, network.activation.name),
+            "KIND": 0,
+            "STATES": states,
+        }
+        macros |= {"LEAK": activations.LEAK, **sizes_of(**{"pass": Pass})}
+        macros |= {"LEARN": int(learning is not None), "LEARN_W0": int(learn_W0)}
+        if learning is not None:
+            steps = ceil(total / batch)
+            read = self.describe(p, macros, learning, R, H, steps)  # must outlive the launches
+        done = self.launch_pass(p, macros, shape)
+        if not done:
+            return None
+        if learning is not None:
+            learning.state.step += steps
+            del read
+        return totals if replicas else totals[:, 0]
+
+    def launch_pass(self, p, macros, shape):
+        """Launch the pass `p` as often as its length requires; return whether it was possible."""
+        kernel = "cuda_pass.cu", "pass", macros
+        teams = self.card.blocks_at_once(*kernel, shape.threads, shape.bytes) // shape.blocks
+        if teams == 0:
+            return False
+        teams = min(teams, p.replicas)
+        sums = self.card.empty((teams, shape.blocks, shape.rows, shape.columns), "float32")
+        outputs = self.card.empty((teams, 2, shape.groups, shape.rows), "float32")
+        p.sums, p.outputs = self.address(sums), self.address(outputs)
+        examples = max(1, int(LONGEST_LAUNCH / shape.cycles / ceil(p.replicas / teams))) * p.batch
+        for first in range(0, p.total, examples):
+            p.first, p.examples = first, min(examples, p.total - first)
+            barriers = self.card.zeros((teams, shape.groups + 1), "uint32")
+            p.barriers = self.address(barriers)
+            self.card.launch(*kernel, p, teams * shape.blocks, shape.threads, shape.bytes)
+            if p.corrections:
+                p.corrections += ceil(p.examples / p.batch) * 2 * FLOAT.itemsize
+        return True
+
+    def describe(self, p, macros, learning, R, H, steps):
+        """Write into the struct `p` and the `macros` what a ``Learning`` says; return the arrays that only p knows of."""
+        optimizer, state, epoch = learning.optimizer, learning.state, learning.epoch
+        M = (
+            learning.B[0] if learning.B else None
+        )  # with one hidden layer e @ M is its signal under every rule; under BP, M is W1.T
+        step = state.step + 1
+        numbers = hyperparameters(optimizer, optimizer.clock(step, epoch))
+        macros["KIND"], p.o = numbers["kind"], HYPERPARAMETERS[FLOAT](**numbers)
+        for name in ("W1", "W0"):
+            arrays = slots(state.slots[name]) if name in state.slots else ()
+            for place, array in enumerate(arrays):
+                setattr(p, f"{name}_s{place}", self.address(array))
+        lr = np.full(R, optimizer.lr, FLOAT) if isinstance(optimizer.lr, float) else np.array(optimizer.lr, FLOAT)
+        of_steps = corrections(learning, range(step, step + steps), FLOAT)
+        lr, of_steps = (None if each is None else self.card.asarray(each) for each in (lr, of_steps))
+        if M is not None:
+            M = self.contiguous(self.xp.broadcast_to(M[..., 0, :], (R, H)))
+        p.lr, p.M, p.corrections = map(self.address, (lr, M, of_steps))
+        return [lr, M, of_steps]
+
+
+class CudaTF32(Cuda):
+    """The same with every product by cuBLAS, step by step, its float32 factors rounded to TF32 (10 bits of mantissa)."""
+
+    name = "cuda-tf32"
+    fused_epoch = None  # type: ignore[assignment]
+    tolerance = {"float32": 3e-2, "float64": 1e-9}
+
+    def precision(self):
+        return products(self.xp, tf32=True)
+
+
+def dtype_of(array):
+    """Return the NumPy dtype of an array."""
+    return np.dtype(dtype_name(array.dtype))

@@ -1,0 +1,127 @@
+"""CuPy's device for the cuda tier: memory, sizes, and launches of kernels whose only argument is a struct."""
+
+import ctypes
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import first_line
+from ..tier import KernelFailure
+
+SHAPE = (
+    "WORDS",
+    "COLUMNS",
+    "RANKS",
+    "GROUPS",
+    "THREADS",
+    "BUFFERS",
+    "N",
+    "K",
+    "KIND",
+    "LEARN",
+)  # macros that a failure names
+
+
+@cache
+def source(name):
+    """Return the text of a CUDA file, named from this folder, with the included files inserted."""
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
+    return "\n".join(source(line.split('"')[1]) if line.startswith("#include") else line for line in lines)
+
+
+def options(file, defines):
+    """Return the compiler's options for a file with `defines` (macro -> number)."""
+    # In a pass the cost of an update is instructions, not bytes: exact quotients and roots would take a third longer
+    # (sm_90, RMSProp). These are within 2 units in the last place.
+    fast = ("-prec-div=false", "-prec-sqrt=false") if file == "cuda_pass.cu" else ()
+    return ("-std=c++17", *fast, *(f"-D{macro}={value}" for macro, value in defines.items()))
+
+
+class Card:
+    """The current device of CuPy.
+
+    Attributes:
+        multiprocessors: how many.
+        shared: bytes of shared memory that a block can have.
+        cooperative: whether all blocks of a launch can wait for each other, as those of a pass do.
+    """
+
+    def __init__(self, cupy):
+        self.cupy, self.kernels = cupy, {}
+        attributes = cupy.cuda.Device().attributes
+        self.multiprocessors = attributes["MultiProcessorCount"]
+        self.shared = attributes["MaxSharedMemoryPerBlockOptin"]
+        # Before 7.0 there are no loads that acquire.
+        self.cooperative = bool(attributes["CooperativeLaunch"]) and attributes["ComputeCapabilityMajor"] >= 7
+
+    @property
+    def title(self):
+        """The device and its driver, for messages."""
+        runtime = self.cupy.cuda.runtime
+        name = runtime.getDeviceProperties(self.cupy.cuda.Device().id)["name"].decode()
+        return f"{name}, driver for CUDA {runtime.driverGetVersion()}"
+
+    @contextmanager
+    def starting(self, what, name, defines):
+        """Turn an error of CuPy, the driver or the compiler in a block into a KernelFailure that names card, kernel and shape."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, MemoryError) or type(error).__module__.split(".")[0] not in (
+                "cupy",
+                "cupy_backends",
+            ):
+                raise
+            shape = ", ".join(f"{macro} {defines[macro]}" for macro in SHAPE if macro in defines)
+            kernel = f"kernel {name}" + (f" ({shape})" if shape else "")
+            raise KernelFailure(f"{kernel} cannot be {what} on {self.title}: {first_line(error)}") from error
+
+    def address(self, array):
+        """Return the address of the data of an array on the device."""
+        return array.data.ptr
+
+    def strides(self, array):
+        """Return the strides of an array, in items."""
+        return [stride // array.itemsize for stride in array.strides]
+
+    def asarray(self, host):
+        """Return a NumPy array as an array of the device."""
+        return self.cupy.asarray(host)
+
+    def empty(self, shape, dtype):
+        """Return an uninitialised array on the device."""
+        return self.cupy.empty(shape, dtype)
+
+    def zeros(self, shape, dtype):
+        """Return an array of zeros on the device."""
+        return self.cupy.zeros(shape, dtype)
+
+    def kernel(self, file, name, defines):
+        """Return kernel `name` of a file, compiled with `defines` (macro -> number)."""
+        key = file, name, tuple(defines.items())
+        if key not in self.kernels:
+            # The blocks of a pass wait for each other: all must be resident at once, or the launch is refused.
+            together = name == "pass"
+            code = {"code": source(file), "options": options(file, defines)}
+            with self.starting("compiled", name, defines):
+                module = self.cupy.RawModule(**code, enable_cooperative_groups=together)
+                self.kernels[key] = module.get_function(f"dfanp_{name}")
+        return self.kernels[key]
+
+    def blocks_at_once(self, file, name, defines, threads, shared):
+        """Return the number of resident blocks of a kernel; 0 if blocks cannot wait for each other."""
+        if not self.cooperative:
+            return 0
+        kernel = self.kernel(file, name, defines)
+        kernel.max_dynamic_shared_size_bytes = shared
+        count = self.cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor
+        return self.multiprocessors * count(kernel.kernel.ptr, threads, shared)
+
+    def launch(self, file, name, defines, struct, blocks, threads, shared=0):
+        """Launch kernel `name` with `struct`, of ctypes, as its only argument, asynchronously."""
+        argument = np.frombuffer(bytes(struct), np.dtype((np.void, ctypes.sizeof(struct))))
+        kernel = self.kernel(file, name, defines)
+        with self.starting("launched", name, defines):
+            kernel((blocks,), (threads,), (argument,), shared_mem=shared)

@@ -1,0 +1,105 @@
+"""How cuda_pass.cu divides a network over the multiprocessors of a card."""
+
+from functools import cache
+from math import ceil
+from typing import NamedTuple
+
+MOST_THREADS = 512  # of a block; each has a tile of W and of its state in registers
+
+
+class Shape(NamedTuple):
+    """The macros of cuda_pass.cu of these names, and what follows from them.
+
+    Attributes:
+        rows: examples of a batch, filled up.
+        bytes: of shared memory that a block takes.
+        cycles: of a step, by an estimate that is good enough to compare shapes.
+    """
+
+    words: int
+    columns: int
+    ranks: int
+    groups: int
+    threads: int
+    buffers: int
+    rows: int
+    bytes: int
+    cycles: float
+
+    @property
+    def blocks(self):
+        """Blocks of a team."""
+        return self.ranks * self.groups
+
+
+@cache
+def shape_of(multiprocessors, shared, words, H, n, dense, states, learn_W0):
+    """Return the Shape with the fewest estimated cycles per step; None if none fits.
+
+    It is the same for one replica and for many: so a replica has the bytes of its run alone.
+
+    Args:
+        multiprocessors: of the card.
+        shared: bytes of shared memory that a block can have.
+        words: of four inputs, of an example.
+        H: hidden units.
+        n: examples of a batch.
+        dense: whether inputs are floats, not bytes.
+        states: arrays of the optimizer's state.
+        learn_W0: whether the first layer is trained.
+    """
+    found = shapes(multiprocessors, shared, words, H, n, dense, states, learn_W0)
+    return min(found, key=lambda shape: shape.cycles, default=None)
+
+
+def shapes(multiprocessors, shared, words, H, n, dense, states, learn_W0):
+    """Yield the Shapes that fit."""
+    fold = min(4, ceil(n / 32))
+    sets = ceil(n / (32 * fold))
+    rows = sets * 32 * fold
+    for columns in (8, 16, 32, 64):
+        groups = ceil(H / columns)
+        for ranks in range(1, multiprocessors // groups + 1):
+            part = ceil(words / ranks)
+            if ceil(words / part) < ranks:  # the last rank would have no words
+                continue
+            tiles = part * columns // 8
+            each = ceil(tiles / MOST_THREADS)  # tiles of a thread
+            if learn_W0 and each > (1 if states == 2 else 2):
+                continue
+            threads = min(MOST_THREADS, max(64, columns, 32 * ceil(tiles / each / 32)))
+            size = bytes_of(part, columns, rows, threads)
+            batch = rows * (part | 1) * (16 if dense else 4)
+            for buffers in (2, 1):
+                if size + buffers * batch <= shared:
+                    cycles = cycles_of(part, columns, rows, threads, ranks, sets, fold, dense, each * learn_W0)
+                    more = 0 if buffers == 2 else 1500  # the time of a copy that is not hidden
+                    everything = size + buffers * batch, cycles + more
+                    yield Shape(part, columns, ranks, groups, threads, buffers, rows, *everything)
+                    break
+
+
+def bytes_of(words, columns, rows, threads):
+    """Return the bytes of shared memory in addition to the batch: W, a, scratch, and data per column or row."""
+    quads = columns // 4
+    scratch = max(rows * quads, words * columns, max(1, threads // rows) * rows, 2 * threads)
+    return 4 * (words * (4 * columns + 4) + rows * columns + scratch + 4 * columns + rows)
+
+
+def cycles_of(words, columns, rows, threads, ranks, sets, fold, dense, tiles):
+    """Return the estimated cycles of a step (instructions, bytes, barriers), good enough for comparisons."""
+    warps, units = threads / 32, sets * columns // 8
+    # Instructions issued per cycle by a multiprocessor: it has four schedulers, and one may have a warp more than
+    # another.
+    at_once = warps / ceil(warps / 4)
+    # For a word in X @ W a warp loads and unpacks 4 · fold inputs, loads 32 weights, and does 32 · fold
+    # multiply-adds.
+    forward = words * units * (fold * 37 + 8) / at_once
+    # For an example in X.T @ delta it loads and unpacks a word and two times four numbers, and does 32 multiply-adds.
+    backward = rows * tiles * warps * 39 / at_once
+    # Bytes from the second-level cache (about 24 per cycle and multiprocessor): the batch, and the exchange of the
+    # ranks.
+    moved = rows * words * (16 if dense else 4) + (4 * rows * columns * (ranks + 1) if ranks > 1 else 0)
+    # Per number of h: f, delta, sums.
+    elementwise = rows * columns / 4 / 32 * 120 / at_once
+    return forward + backward + moved / 24 + elementwise + 2500 * (2 if ranks > 1 else 1) + 1500

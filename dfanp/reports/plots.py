@@ -1,0 +1,306 @@
+"""Pictures of runs and sweeps, drawn from their records only."""
+
+import logging
+import os
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..analysis.intervals import mean_interval
+from ..errors import DfanpError, first_line, nearest
+from ..files.whole import write_whole
+from ..measures import LAST, title_of
+from ..sweeps.grids import varied
+from ..sweeps.tuning import at_edge, axes, best, grouped
+
+FORMATS = ("png", "svg", "pdf")
+
+
+def checked_file(path, what="picture", formats=FORMATS):
+    """Return `path` as a Path; called before training, so that a bad path fails early.
+
+    Raises:
+        ValueError: the file cannot be written, or has another suffix.
+        DfanpError: Matplotlib does not work.
+    """
+    path = Path(path)
+    if path.suffix[1:].lower() not in formats:
+        likely = nearest(path.suffix, [f".{each}" for each in formats]) if path.suffix else ""
+        raise ValueError(f"{path}: a {what}'s name must end in .{', .'.join(formats)}{likely}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(f"{path}: cannot be written")
+    with drawing(path):
+        pass
+    return path
+
+
+@contextmanager
+def drawing(what):
+    """Within the block Matplotlib has its default settings, whatever a matplotlibrc or the calling program has set.
+
+    Equal figures that are created and saved in such blocks give equal files.
+
+    Args:
+        what: the thing drawn, for the message.
+
+    Raises:
+        DfanpError: Matplotlib cannot be loaded (MPLBACKEND names no backend), or it cannot draw this. An OSError
+            passes.
+    """
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    try:
+        log.setLevel(logging.ERROR)  # otherwise it warns about a matplotlibrc that has no effect here
+        from matplotlib import rc_context, rcParamsDefault
+
+        defaults = {name: value for name, value in rcParamsDefault.items() if name != "backend"}
+        with rc_context(defaults | {"svg.hashsalt": "dfanp"}), warnings.catch_warnings():  # the ids in an SVG
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn instead
+            yield
+    except (DfanpError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise DfanpError(f"{what}: cannot be drawn ({type(error).__name__}: {first_line(error)})") from error
+    finally:
+        log.setLevel(level)
+
+
+def curve(rows, measure):
+    """Return epochs, means over the seeds, and the half-widths of their 95 % intervals (None with a single seed)."""
+    by_epoch = {}
+    for row in rows:
+        value = measure(row)
+        if value is not None:
+            by_epoch.setdefault(row["epoch"], []).append(value)
+    epochs = sorted(by_epoch)
+    means, halves = zip(*(mean_interval(by_epoch[epoch]) for epoch in epochs), strict=True) if epochs else ((), ())
+    if any(half is None for half in halves):
+        return epochs, np.array(means), None
+    return epochs, np.array(means), np.array(halves)
+
+
+def draw_run(rows, title, path):
+    """Draw accuracy over the epochs, and alignment if the rows have it, to `path` (png, svg or pdf).
+
+    Args:
+        rows: log lines (``dfanp.runs.folder.read_log``), of one or more seeds.
+        title: of the picture.
+        path: see ``checked_file``. The file is written completely or not at all.
+
+    Raises:
+        DfanpError: Matplotlib cannot draw it.
+        OSError: it cannot be written.
+    """
+    with drawing(path):
+        save(run_figure(rows, title), Path(path))
+
+
+def run_figure(rows, title):
+    """Return the figure of ``draw_run``."""
+    from matplotlib.ticker import MaxNLocator
+
+    aligned = next((row["alignment"] for row in rows if row.get("alignment")), None)
+    figure = new_figure(9.6 if aligned else 5.4, 3.6, title)
+    axes = np.atleast_1d(figure.subplots(1, 2 if aligned else 1))
+
+    def draw(axis, label, style, measure):
+        epochs, means, halves = curve(rows, measure)
+        (line,) = axis.plot(epochs, means, style, label=label, markersize=3)
+        if halves is not None:
+            axis.fill_between(epochs, means - halves, means + halves, color=line.get_color(), alpha=0.2, linewidth=0)
+
+    draw(axes[0], "test", "o-", lambda row: row.get("test_accuracy"))
+    draw(axes[0], "train", "s--", lambda row: row.get("train_accuracy"))
+    axes[0].axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
+    axes[0].set_ylabel("accuracy")
+    axes[0].set_ylim(0.45, 1.0)
+    if aligned:
+        for kind, style, name in (
+            ("feedback", "o-", "weight alignment, layer"),
+            ("gradient", "s--", "gradient alignment, layer"),
+        ):
+            # The gradient of the output layer is exact under every rule, so its line at 1 is not drawn.
+            for layer in range(len(aligned[kind]) - (kind == "gradient")):
+                draw(
+                    axes[1],
+                    f"{name} {layer + 1}",
+                    style,
+                    lambda row, kind=kind, layer=layer: row["alignment"][kind][layer] if "alignment" in row else None,
+                )
+        axes[1].axhline(0, color="0.6", linewidth=1, linestyle=":")
+        axes[1].set_ylabel("cosine")
+    for axis in axes:
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+STYLES = ("o-", "s--", "^:", "D-.", "v-", "P--", "X:", "*-.")  # distinguishable without colours
+
+
+def draw_rates(candidates, path, measure="test_accuracy", last=LAST):
+    """Draw the mean score against the learning rate to `path`, one curve per setting, with intervals as bars.
+
+    Args:
+        candidates: of a sweep (``dfanp.sweeps.tuning``).
+        path: see ``checked_file``.
+        measure, last: of their scores, see ``tuning.score``.
+
+    Raises:
+        As ``draw_run``.
+    """
+    with drawing(path):
+        save(rates_figure(candidates, measure, last), Path(path))
+
+
+def rates_figure(candidates, measure, last):
+    """Return the figure of ``draw_rates``."""
+    figure, axis = figure_with_axis()
+    names = axes(candidates)
+    groups = grouped([each for each in candidates if each.mean is not None], names)
+    for number, (values, group) in enumerate(groups.items()):
+        group = sorted(group, key=lambda each: each.config["lr"])
+        aside = 1.02 ** (number - (len(groups) - 1) / 2)  # so that bars at the same rate do not overlap
+        rates, means = [each.config["lr"] * aside for each in group], [each.mean for each in group]
+        title, top = ", ".join(values) or title_of(measure).lower(), best(group)
+        if measure.endswith("accuracy"):
+            title += f": best {top.mean:.3f} at {top.config['lr']:.3g}"
+            title += " (edge of the grid)" if at_edge(top, group) else ""
+        style = STYLES[number % len(STYLES)]
+        axis.errorbar(
+            rates, means, [each.half or 0 for each in group], fmt=style, capsize=2, markersize=4, label=title
+        )
+    axis.set_xscale("log")
+    axis.set_xlabel("learning rate")
+    axis.set_ylabel(f"{title_of(measure).lower()}, mean of the last {last} epochs")
+    finish(figure, axis, [each.mean for group in groups.values() for each in group], names, measure)
+    return figure
+
+
+def draw_curves(results, path, measure="test_accuracy"):
+    """Draw a measure over the epochs to `path`: for each setting the mean over its seeds with its 95 % interval.
+
+    Args:
+        results: a list of ``dfanp.runs.store.Result``.
+        path: see ``checked_file``.
+
+    Raises:
+        As ``draw_run``.
+    """
+    with drawing(path):
+        save(curves_figure(results, measure), Path(path))
+
+
+def curves_figure(results, measure):
+    """Return the figure of ``draw_curves``."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axis = figure_with_axis()
+    names = [name for name in varied([result.config for result in results]) if name not in ("seed", "data_sha256")]
+    together, heights = {}, []
+    for result in results:
+        together.setdefault(tuple(label_of(result.config.get(name)) for name in names), []).extend(result.rows)
+    for number, (values, rows) in enumerate(together.items()):
+        epochs, means, halves = curve(rows, lambda row: row.get(measure))
+        style = STYLES[number % len(STYLES)]
+        (line,) = axis.plot(epochs, means, style, markersize=3, label=", ".join(values) or title_of(measure).lower())
+        if halves is not None:
+            axis.fill_between(epochs, means - halves, means + halves, color=line.get_color(), alpha=0.2, linewidth=0)
+        heights.extend(means)
+    axis.set_xlabel("epoch")
+    axis.set_ylabel(title_of(measure).lower())
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    finish(figure, axis, heights, names, measure)
+    return figure
+
+
+def draw_maps(maps, path, title):
+    """Draw points in a plane to `path`, one panel per map: numerals if digits are known, else one marker per class.
+
+    Args:
+        maps: name -> (points (m, 2), labels: name -> (m,)).
+        path: see ``checked_file``.
+
+    Raises:
+        As ``draw_run``.
+    """
+    with drawing(path):
+        figure = new_figure(4.6 * len(maps), 4.6, title)
+        axes = np.atleast_1d(figure.subplots(1, len(maps)))
+        for axis, (name, (points, labels)) in zip(axes, maps.items(), strict=True):
+            scatter(axis, points, labels)
+            axis.set_title(name, fontsize=9)
+        save(figure, Path(path))
+
+
+def scatter(axis, points, labels):
+    """Draw labelled points: dark for the first class, orange and bold (or of another shape) for the second."""
+    classes = labels["target"] if "target" in labels else labels.get("parity", next(iter(labels.values())))
+    colours = ("#16324f", "#b3401f")
+    if "digit" in labels:
+        for (x, y), digit, odd in zip(points, labels["digit"], classes, strict=True):
+            style = {"color": colours[odd % 2], "weight": "bold" if odd else "normal", "alpha": 0.8}
+            axis.text(x, y, str(digit), fontsize=6, ha="center", va="center", **style)
+        low, high = np.min(points, axis=0), np.max(points, axis=0)
+        margin = np.where(low == high, 1.0, 0.0)  # points on a line are drawn in the middle
+        axis.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
+    else:
+        for number, marker in enumerate("o^"):
+            own = points[classes == number]
+            axis.plot(own[:, 0], own[:, 1], marker, color=colours[number], markersize=3, alpha=0.7, linestyle="none")
+    axis.set(xticks=[], yticks=[])
+
+
+def label_of(value):
+    """Return the value of a setting, or a title, as text for a picture."""
+    # Text between dollar signs would be a formula.
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("$", r"\$")
+
+
+def new_figure(width, height, title=None):
+    """Return a Figure that needs no display, of a size in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    if title is not None:
+        figure.suptitle(label_of(title), fontsize=10)
+    return figure
+
+
+def figure_with_axis():
+    """Return a Figure that needs no display, and its only axis."""
+    figure = new_figure(6.4, 4.2)
+    axis = figure.subplots()
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure, axis
+
+
+def finish(figure, axis, heights, names, measure):
+    """Add a legend outside the axis; for accuracies also set the range (from the means) and draw a line at chance."""
+    if measure.endswith("accuracy"):
+        axis.set_ylim(min([0.45, *(height - 0.02 for height in heights)]), 1.0)
+        axis.axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
+    style = {"frameon": False, "fontsize": 8, "title": ", ".join(names) or None, "title_fontsize": 8}
+    figure.legend(loc="outside lower center", ncols=2, **style)
+
+
+def save(figure, path):
+    """Write a figure that was created within ``drawing``, completely or not at all.
+
+    Equal figures give equal files.
+    """
+    form = path.suffix[1:].lower()
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+    try:
+        with drawing(path):
+            write_whole(path, lambda file: figure.savefig(file, format=form, dpi=150, metadata=metadata))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None

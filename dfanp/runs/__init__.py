@@ -1,0 +1,1 @@
+"""Single runs: trained from settings, saved in a folder, and read back."""

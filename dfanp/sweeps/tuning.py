@@ -1,0 +1,135 @@
+"""The best setting of a sweep: runs are scored, averaged over seeds, and the best learning rate is chosen.
+
+The score of a run is the mean test accuracy of its last epochs (ten, as in Demirbilek 2021, section 3.1). Runs on
+held-out training images (``settings.ParitySettings.held_out``) keep the test images out of the choice.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..analysis.intervals import mean_interval
+from ..measures import LAST
+from ..problems.settings import TrainingSettings
+from ..runs.store import Result, key_of
+from .grids import varied
+from .sweep import Sweep
+
+
+class Candidate(NamedTuple):
+    """A setting with all its seeds.
+
+    Attributes:
+        config: a dict, without the seed.
+        values: the score of each seed that did not diverge.
+        diverged: number of seeds that diverged.
+        mean, half: mean of the values (None without values), and half-width of its 95 % interval (None for a single
+            value).
+    """
+
+    config: dict
+    values: list
+    diverged: int
+    mean: float | None
+    half: float | None
+
+
+def score(result: Result, last: int = LAST, measure: str = "test_accuracy") -> float | None:
+    """Return the mean of a measure over the `last` epochs of a Result (all, if it has fewer), None if it diverged."""
+    return result.history.mean(measure, last) if result.status == "done" else None
+
+
+def candidates(results: Iterable[Result], last: int = LAST, measure: str = "test_accuracy") -> list[Candidate]:
+    """Return a Candidate for each setting among the Results, in their order; see ``score``."""
+    together: dict[str, tuple[dict, list[Result]]] = {}
+    for result in results:
+        config = {name: value for name, value in result.config.items() if name != "seed"}
+        together.setdefault(key_of(config), (config, []))[1].append(result)
+    found = []
+    for config, runs in together.values():
+        scores = [score(result, last, measure) for result in runs]
+        values = [value for value in scores if value is not None]
+        mean, half = mean_interval(values) if values else (None, None)
+        found.append(Candidate(config, values, sum(result.status == "diverged" for result in runs), mean, half))
+    return found
+
+
+def grouped(found: Iterable[Candidate], names: Sequence[str]) -> dict[tuple[str, ...], list[Candidate]]:
+    """Return the Candidates by the values of their settings `names`: tuple -> list."""
+    groups: dict[tuple[str, ...], list[Candidate]] = {}
+    for each in found:
+        groups.setdefault(tuple(str(each.config.get(name)) for name in names), []).append(each)
+    return groups
+
+
+def axes(found: Iterable[Candidate]) -> list[str]:
+    """Return the names of the settings, except the learning rate, that differ among Candidates."""
+    return [name for name in varied([each.config for each in found]) if name != "lr"]
+
+
+def best(found: Iterable[Candidate]) -> Candidate | None:
+    """Return the Candidate with the fewest diverged seeds and, of these, the highest mean.
+
+    None if all seeds diverged.
+    """
+    scored = [each for each in found if each.mean is not None]
+    return max(scored, key=lambda each: (-each.diverged, each.mean), default=None)
+
+
+def at_edge(winner: Candidate, found: Iterable[Candidate]) -> bool:
+    """Whether the rate of `winner` is the lowest or highest of several: a better one may lie beyond the grid."""
+    rates = sorted({each.config["lr"] for each in found})
+    return len(rates) > 1 and winner.config["lr"] in (rates[0], rates[-1])
+
+
+def rungs(epochs: int, settings: int, factor: int) -> list[int]:
+    """Return the epochs of each rung of successive halving, the last one `epochs`.
+
+    Args:
+        settings: number of settings to choose from.
+        factor: each rung keeps one in `factor` of them.
+    """
+    count = max(1, math.ceil(math.log(max(settings, 1), factor) - 1e-9))
+    return sorted({max(1, round(epochs / factor**i)) for i in range(count)})
+
+
+def halving(
+    settings: Sequence[TrainingSettings],
+    factor: int,
+    last: int,
+    make: Callable[[list[TrainingSettings]], Sweep] = Sweep,  # type: ignore[assignment]
+) -> Iterator[Sweep]:
+    """Yield a Sweep for each rung of successive halving (Jamieson & Talwalkar 2016): fewer settings, more epochs.
+
+    Settings that differ only in learning rate compete: one in `factor` (at least one) of each group enters the next
+    rung, with all its seeds. The caller must run and close each Sweep before it requests the next one.
+
+    Args:
+        settings: a list of ``dfanp.settings`` with the same number of epochs.
+        factor: at least 2.
+        last: epochs of the score.
+        make: ``make(settings)`` returns the Sweep of a rung.
+    """
+    contest: dict[TrainingSettings, dict[float, list[TrainingSettings]]] = {}
+    for each in settings:
+        contest.setdefault(replace(each, lr=1.0, seed=0), {}).setdefault(each.lr, []).append(each)
+    steps = rungs(settings[0].epochs, max(map(len, contest.values())), factor)
+    for place, epochs in enumerate(steps):
+        rung = [replace(run, epochs=epochs) for rates in contest.values() for runs in rates.values() for run in runs]
+        sweep = make(rung)
+        yield sweep
+        if place + 1 == len(steps):
+            return
+        by_key = {result.key: result for result in sweep.results()}
+        resolved = dict(zip(rung, sweep.settings, strict=True))
+
+        def mean(runs, by_key=by_key, resolved=resolved, epochs=epochs):
+            keys = [key_of(resolved[replace(run, epochs=epochs)].config()) for run in runs]
+            values = [score(by_key[key], last) if key in by_key else None for key in keys]
+            return -math.inf if None in values else sum(values) / len(values)
+
+        for group, rates in contest.items():
+            keep = max(1, math.ceil(len(rates) / factor))
+            order = sorted(rates, key=lambda rate: mean(rates[rate]), reverse=True)
+            contest[group] = {rate: rates[rate] for rate in order[:keep]}

@@ -1,0 +1,1 @@
+"""Python and the operating system: lazy imports, signals, threads."""

@@ -1,0 +1,37 @@
+"""Every rule in the commands: trained in replicas, resumed, reported."""
+
+import json
+
+import pytest
+
+from dfanp.rules import RULES
+
+SMALL = (
+    "--data",
+    "digits",
+    "--k",
+    "1",
+    "--train-size",
+    "500",
+    "--test-size",
+    "100",
+    "--hidden",
+    "8,6",
+    "--lr",
+    "0.001",
+)
+
+
+@pytest.mark.parametrize("rule", [name for name in RULES if name not in ("bp", "fa", "dfa")])
+def test_a_rule_is_trained_resumed_and_reported(dfanp, tmp_path, rule):
+    args = ("parity", *SMALL, "--method", rule, "--repeats", "2", "--align")
+    whole = dfanp(*args, "--epochs", "2", "--out", tmp_path / "whole", "--json")
+    assert whole.code == 0
+    for epochs in ("1", "2"):
+        assert dfanp(*args, "--epochs", epochs, "--out", tmp_path / "parts").code == 0
+    names = ("log.jsonl", "checkpoint.npz")
+    assert all((tmp_path / "whole" / n).read_bytes() == (tmp_path / "parts" / n).read_bytes() for n in names)
+    alone = dfanp("parity", *SMALL, "--method", rule, "--seed", "1", "--align", "--epochs", "2", "--json")
+    values = [[epoch["test_loss"] for epoch in json.loads(each.out)["runs"][-1]["epochs"]] for each in (whole, alone)]
+    assert values[0] == values[1]
+    assert dfanp("report", tmp_path / "whole", "--out", tmp_path / "page.html").code == 0

@@ -1,0 +1,63 @@
+"""The CUDA kernels, emulated, under ThreadSanitizer: ``python -m tests.kernels.races CASE [PLANTED]`` trains one small network.
+
+ThreadSanitizer's library must be preloaded; it reports each race and makes the exit code 66. A planted bug is one that it must find.
+"""
+
+import sys
+
+import numpy as np
+
+import dfanp
+
+from . import emulated
+from .test_table import digits, trained
+
+CASES = {  # images of an example, pixels, examples, hidden units, batch, optimizer, rule, seed, layers, card
+    "rows and columns divided": (3, 200, 40, 16, 16, "rmsprop", "dfa", 0, "all", {}),
+    "more replicas than teams": (2, 60, 33, 19, 20, "adam", "bp", (0, 1, 2), "all", {"multiprocessors": 3}),
+    "one buffer": (2, 60, 48, 24, 40, "sgd", "dfa", 0, "all", {"shared": 36_000}),
+    "the output layer alone": (2, 60, 40, 30, 16, "adagrad", "fa", 0, "output", {}),
+    "floats": (2, 60, 33, 19, 16, "momentum", "dfa", 0, "all", {}),
+}
+PLANTED = {  # lines of cuda_pass.cu, and what is there in their place
+    "no barrier before of_delta is read": ("if (tile == 0) __syncthreads(); /* of_delta is there */", ""),
+    "ranks do not wait": ("wait_for(of_group, RANKS * ++met_group);", "{ ++met_group; __syncthreads(); }"),
+    "one buffer for z": ("met_team % 2", "0"),
+    "a batch is read while it is copied": ("(s + 1) % 2 * ROWS * STRIDE", "s % 2 * ROWS * STRIDE"),
+}
+
+
+def main(case, planted=None):
+    emulated.GCC += ["-g", "-fsanitize=thread"]
+    if planted is not None:
+        original, (line, other) = emulated.source, PLANTED[planted]
+        assert original("cuda_pass.cu").count(line) == 1
+        emulated.source = lambda file: original(file).replace(line, other)
+    k, pixels, n, hidden, batch, opt, rule, seed, layers, card = CASES[case]
+    backend, rng = emulated.emulated_backend(**card), np.random.default_rng(0)
+    replicas = () if seed == 0 else (len(seed),)
+    X = digits(rng, k, pixels, n, "float32", backend, replicas)
+    if case == "floats":
+        X = backend.asarray(np.asarray(X.dense()), "float32")
+    y = rng.integers(0, 2, (*replicas, n, 1))
+    for descending in (False, True):
+        backend.kernels.tier.card.descending = descending
+        trained(
+            backend,
+            "float32",
+            X,
+            y,
+            hidden,
+            dfanp.optimizers.OPTIMIZERS[opt](0.01),
+            "tanh",
+            rule,
+            seed,
+            batch,
+            layers,
+        )
+    assert "pass" in backend.kernels.tier.card.launched
+    print("trained")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
