@@ -64,7 +64,7 @@ class Kernels:
     def update_all(self, optimizer, parameters, t, replicas=None):
         """Do one step of `optimizer` on several parameters: see ``Tier.update_all``."""
         parameters = [(as_dtype(self.plain.xp, g, more[0].dtype), *more) for g, *more in parameters]
-        if self.updates(optimizer, parameters[0][1], replicas):
+        if self.updates(optimizer, parameters[0][1], replicas) and all(map(is_dense, parameters)):
             self.tier.update_all(optimizer, parameters, t)
         else:
             each = [(self.gradient(g), *more) for g, *more in parameters]
@@ -167,6 +167,13 @@ class Kernels:
         if line not in self.notes:
             self.notes.append(line)
             warnings.warn(f"{line}: the definition is computed instead", KernelWarning, stacklevel=3)
+
+
+def is_dense(parameter):
+    """Whether a parameter and its state have no gaps in memory, as kernels write them; one that a user put in may have."""
+    _, theta, state, _ = parameter
+    arrays = theta, *vars(state).values()
+    return all(getattr(getattr(array, "flags", None), "c_contiguous", True) for array in arrays)
 
 
 def difference(mine, definition, limit):

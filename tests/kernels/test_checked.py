@@ -257,3 +257,25 @@ def test_the_kernels_that_are_the_definition():
     plain = checked.defined(backend)
     assert isinstance(plain.kernels.tier, Plain) and plain.kernels.backend is plain and plain.xp is backend.xp
     assert isinstance(backend.kernels.tier, Native)
+
+
+@pytest.mark.parametrize("tier", ["native", "numba"])
+@pytest.mark.parametrize(
+    "rule", ["dfa", dfanp.Rule("own", lambda at: at.e @ at.B, dfanp.rules.output)], ids=["pass", "steps"]
+)
+def test_weights_that_lie_otherwise_in_memory_are_trained(tier, rule):
+    """A user may have put in a transposed or a sliced array: kernels write to arrays without gaps."""
+    found = {}
+    for name in ("numpy", tier):
+        if kernels.why_not(name):
+            pytest.skip(f"no {name} kernels")
+        rng = np.random.default_rng(0)
+        problem = dfanp.Arrays(rng.normal(size=(20, 4)), rng.integers(0, 2, (20, 1)), dtype="float64")
+        network = dfanp.MLP([4, 6, 5, 1], "tanh", dtype="float64", seed=0, backend=dfanp.Backend("cpu", kernels=name))
+        for each in ("W0", "W1"):
+            network.parameters[each] = np.asfortranarray(network.parameters[each])
+        training = dfanp.Training(network, problem, rule, dfanp.Momentum(0.1), batch_size=10)
+        list(training.epochs(3))
+        found[name] = [np.array(W) for W in network.W]
+    for mine, theirs in zip(found[tier], found["numpy"], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
