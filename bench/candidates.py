@@ -43,6 +43,8 @@ def same_losses(values, tolerance=2e-3):
     """
     from .interleave import CandidateError
 
+    if not values:
+        return
     (first, wanted), *others = values.items()
     for title, losses in others:
         if any(

@@ -69,7 +69,7 @@ def training(plan, say):
             times, failed = take_turns(
                 ours | torch, plan.rounds, check=same_losses, unchecked=unchecked, optional=optional, say=talk
             )
-            yield suite.measurement(what, settings, times, failed, tuple(torch) if plan.torch else ("dfanp numpy",))
+            yield suite.measurement(what, settings, times, failed, tuple(torch) or tuple(ours)[:1])
 
 
 def ceilings(plan, say):

@@ -75,6 +75,7 @@ def test_start_and_memory_are_measured():
 
 
 def test_candidates_that_compute_something_else_are_found_out():
+    candidates.same_losses({})
     candidates.same_losses({"one": [0.7, 0.6], "two": [0.7001, 0.6001]})
     with pytest.raises(interleave.CandidateError, match="two computes something else than one"):
         candidates.same_losses({"one": [0.7, 0.6], "two": [0.7, 0.7]})
@@ -147,6 +148,23 @@ def test_the_gpu_benchmark_checks_and_tells_where_there_is_no_gpu(tmp_path):
     table = gpu.markdown(result)
     assert "| DFA adam, R = 2 |" in table and "50 T" in table and "150 runs" in table
     assert json.loads(gpu.keep(result, tmp_path).read_text()) == json.loads(json.dumps(result))
+
+
+def test_the_gpu_benchmark_without_pytorch():
+    sizes = {"steps": 2, "train_size": 256, "test_size": 50, "hidden": 8}
+    chosen = {
+        "opts": ("adam",),
+        "rules": ("dfa",),
+        "rounds": 1,
+        "replicas": (1,),
+        "tiers": ("numpy",),
+        "torch": False,
+    }
+    plan = gpu.Plan("digits", None, threads=1, **chosen, **sizes, device="cpu", ours="cpu")
+    result = gpu.begin(plan, quick=True)
+    result["measurements"].extend(gpu.training(plan, lambda text: None))
+    assert [each["peer"] for each in result["measurements"]] == ["dfanp numpy"] * 2
+    assert "DFA adam" in gpu.markdown(result)
 
 
 def test_the_gpu_benchmark_says_that_there_is_no_gpu():
