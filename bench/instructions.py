@@ -15,8 +15,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from dfanp import activations
-from dfanp.kernels import cuda
+from dfanp.kernels import cuda, mirror
 from dfanp.kernels.cuda import card
 from dfanp.kernels.cuda.shapes import shape_of
 
@@ -43,22 +42,17 @@ LEAST = 8  # instructions of a loop that is listed
 
 def defines(shape, words, n, opt, states):
     """Return the macros of a pass on digits of 28 × 28 pixels."""
-    of_shape = {
-        name.upper(): getattr(shape, name) for name in ("words", "columns", "ranks", "groups", "threads", "buffers")
-    }
-    of_problem = {"N": n, "K": words // 196, "IMAGE_WORDS": 196, "PIXELS": 784, "DENSE": 0, "ACTIVATION": 0}
-    kind = cuda.mirror.number(cuda.mirror.OPTIMIZERS, opt)
-    more = {"KIND": kind, "STATES": states, "LEARN": 1, "LEARN_W0": 1, "LEAK": activations.LEAK}
-    return of_shape | of_problem | more | cuda.sizes_of(**{"pass": cuda.Pass})
+    kind = mirror.number(mirror.OPTIMIZERS, opt)
+    return cuda.pass_macros(shape, n, words // 196, 784, False, 0, kind, states, True, True)
 
 
 def compiled(source, arch, macros, folder):
     """Return nvcc's remarks on a pass for an architecture, and nvdisasm's listing of it."""
     cubin = Path(folder) / "pass.cubin"
-    told = card.options("cuda_pass.cu", macros)
+    flags = card.options("cuda_pass.cu", macros)
     command = [
         "nvcc",
-        *told,
+        *flags,
         "-ftz=true",
         "-lineinfo",
         "-cubin",

@@ -172,21 +172,15 @@ def run(args=None):
         # A value that the command has read cannot be used. A bad argument is a usage error (options.usage_errors).
         return refused(error)
     except Exception as error:
+        from dfanp.backend import gpu_failure
         from dfanp.errors import DfanpError
         from dfanp.plugins import blame
 
-        line = str(error) if isinstance(error, DfanpError) else blame(error) or gpu_line(error)
+        line = str(error) if isinstance(error, DfanpError) else blame(error) or gpu_failure(error)
         if line is None:
             raise
         complain(line)
         return 1
-
-
-def gpu_line(error):
-    """Return a line on an error of the GPU's; None for any other."""
-    from dfanp.backend import gpu_failure
-
-    return gpu_failure(error)
 
 
 def refused(error):

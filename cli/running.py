@@ -89,15 +89,15 @@ def train(settings, out, threads, dataset, plot, as_json, quiet):
 
 def follow(run, quiet):
     """Train to the end, with a bar on a terminal and one line per epoch (or second) elsewhere."""
+    from dfanp.runs.history import main_measure
+
     epochs, seconds = run.settings.epochs, 0.0
     first = run.training.epoch
 
     def measures_of(rows):
-        for name in ("test_accuracy", "test_loss"):  # a loss of regression has no accuracy
-            values = [row[name] for row in rows if name in row]
-            if values:
-                return f"{measures.title_of(name).lower()} {sum(values) / len(values):.4f}"
-        return "diverged"
+        name = f"test_{main_measure(rows)}"
+        values = [row[name] for row in rows if name in row]
+        return f"{measures.title_of(name).lower()} {sum(values) / len(values):.4f}" if values else "diverged"
 
     if quiet:
         for _ in run.epochs():
@@ -154,12 +154,16 @@ def final_accuracy(run):
 
 def summary(run):
     """Return the table printed at the end, and the lines about all seeds."""
+    from dfanp.runs.history import main_measure
+
     number = lambda value: "-" if value is None else f"{value:.4f}"
-    body, more = [], [measure.name for measure in measures.own()]
+    body, more, kind = [], [measure.name for measure in measures.own()], main_measure(run.rows)
+    train, test = f"train_{kind}", f"test_{kind}"
     for seed, ended, history in by_seed(run):
-        values = [history.last("train_accuracy"), history.last(), history.mean(), *map(history.last, more)]
+        values = [history.last(train), history.last(test), history.mean(test), *map(history.last, more)]
         body.append([seed, len(history.measured), *map(number, values), status("done" if ended == "ok" else ended)])
-    head = ("seed", "epochs", "train acc", "test acc", f"mean of last {measures.LAST}", *more, "status")
+    short = {"accuracy": "acc"}.get(kind, kind)
+    head = ("seed", "epochs", f"train {short}", f"test {short}", f"mean of last {measures.LAST}", *more, "status")
     lines = table(head, body)
     mean, half = final_accuracy(run)
     if half is not None:

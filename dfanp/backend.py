@@ -12,6 +12,7 @@ import numpy as np
 from .checks import MOST_THREADS, whole
 from .errors import BackendError, by_name, first_line
 from .kernels import resolve
+from .kernels.cupy import gpu_name, is_of_cupy
 from .system.threads import blas_on, blas_pools, default_threads, usable_cores
 
 __all__ = ["Backend", "blas_pools", "check_threads", "default_threads", "gpu_name", "usable_cores", "usable_cupy"]
@@ -88,14 +89,9 @@ class Backend:
         return blas_on(self.kernels.blas_threads or self.threads)
 
 
-def gpu_name(cupy: Any) -> str:
-    """Return the name of CuPy's device."""
-    return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
-
-
 def gpu_failure(error: BaseException) -> str | None:
     """Return a line on an error raised by CuPy, the driver or a CUDA library; None for any other error."""
-    if type(error).__module__.split(".")[0] not in ("cupy", "cupy_backends"):
+    if not is_of_cupy(error):
         return None
     remedy = "start again (after such an error a process cannot use the GPU), or use --device cpu"
     return f"the GPU failed ({type(error).__name__}: {first_line(error)}); {remedy}"

@@ -67,7 +67,7 @@ class MLP:
         drawn = {}
         for stream, letter in (("weights", "W"), ("biases", "b"))[: 1 + self.bias]:
             shapes = [(fan_in, width)[letter == "b" :] for fan_in, width in pairwise(self.sizes)]
-            bounds = [fan_in**-0.5 for fan_in in self.sizes[:-1]]
+            bounds = [bound(fan_in) for fan_in in self.sizes[:-1]]
 
             def one_seed(one, stream=stream, shapes=shapes, bounds=bounds):
                 rng = getattr(streams(one), stream)  # one stream for all layers, cut into their arrays
@@ -155,6 +155,11 @@ class MLP:
             raise ValueError(f"X must be an array of shape {wanted}, got {type(X).__name__} of shape {shape}")
         if dtype_name(X.dtype) != self.dtype:
             raise ValueError(f"X must have the network's dtype {self.dtype}, got {X.dtype}")
+
+
+def bound(fan_in):
+    """Return the bound of the initial weights of a layer: see ``MLP``."""
+    return fan_in**-0.5
 
 
 def checked_sizes(sizes):

@@ -31,6 +31,7 @@ import numpy as np
 
 from .checks import is_whole
 from .errors import shown
+from .network import bound
 from .registry import Registry
 
 
@@ -124,7 +125,7 @@ class Rule(NamedTuple):
     after_step: Callable | None = None
 
 
-# The signal comes from the next layer, or directly from the output; B is fixed, or learns.
+# The signal comes from the next layer or directly from the output; B is fixed, or learns.
 # Rumelhart, Hinton & Williams 1986; Demirbilek 2021, section 1.1
 bp = Rule("bp", lambda at: at.delta @ at.W.mT)
 # Feedback alignment: Lillicrap et al. 2016
@@ -132,22 +133,22 @@ fa = Rule("fa", lambda at: at.delta @ at.B, next_layer)
 # Direct feedback alignment: Nøkland 2016; Demirbilek 2021, section 1.2
 dfa = Rule("dfa", lambda at: at.e @ at.B, output)
 
-# Kolen & Pollack 1994; Akrout et al. 2019, eqs. 16 and 17: B has the gradient of the weights that it replaces, and with
-# weight decay becomes their transpose.
+# Kolen & Pollack 1994; Akrout et al. 2019, eqs. 16 and 17: B has the gradient of the weights that it
+# replaces, and with weight decay becomes their transpose.
 kp = Rule("kp", lambda at: at.delta @ at.B, next_layer, lambda at: at.delta.mT @ at.h)
 # The same, directly from the output: Webster et al. 2021
 dkp = Rule("dkp", lambda at: at.e @ at.B, output, lambda at: at.e.mT @ at.h)
 
-# Feedback with the signs of W: Liao, Leibo & Poggio 2016; Xiao et al. 2018. Its sizes are all alike, fixed and random, or
-# random anew in each step.
+# Feedback with the signs of W: Liao, Leibo & Poggio 2016; Xiao et al. 2018. Its sizes are all
+# alike, fixed and random, or random anew in each step.
 usf = Rule("usf", lambda at: at.delta @ (initial_size(at) * at.xp.sign(at.W.mT)))
 frsf = Rule("frsf", lambda at: at.delta @ (at.xp.abs(at.B) * at.xp.sign(at.W.mT)), next_layer)
 brsf = Rule("brsf", lambda at: at.delta @ (at.xp.abs(sizes_anew(at)) * at.xp.sign(at.W.mT)))
 
 
 def initial_size(at):
-    """Return the standard deviation of W before training, which is uniform in ±1/sqrt(d_l)."""
-    return (3 * at.W.shape[-2]) ** -0.5
+    """Return the standard deviation of W before training, when it is uniform within its bound."""
+    return bound(at.W.shape[-2]) / 3**0.5
 
 
 def sizes_anew(at):
@@ -155,31 +156,36 @@ def sizes_anew(at):
     return initial_size(at) * at.rng.normal(size=at.W.mT.shape[-2:])
 
 
-# Of the error only its sign, or the label in its place: Frenkel, Lefebvre & Bol 2021. B carries them straight to each layer.
+# The sign of the error, or the label in its place, directly from the output: Frenkel, Lefebvre &
+# Bol 2021.
 sdfa = Rule("sdfa", lambda at: at.xp.sign(at.e) / at.n @ at.B, output)
 drtp = Rule("drtp", lambda at: -labels(at) / at.n @ at.B, output)
 
 
 def labels(at):
-    """Return the targets y; of a single output 2 y - 1, since otherwise examples with y = 0 would send nothing."""
+    """Return the targets y; of a single output 2 y - 1, so that examples with y = 0 send a signal."""
     return 2 * at.y - 1 if at.y.shape[-1] == 1 else at.y
 
 
-# Monotone DFA, for one output and an increasing activation: Lechner 2020. B and the weights above the first layer are positive,
-# so that every hidden unit has to move as the output has.
+def single_output(sizes, l):
+    """Return the shape of ``output``; a ValueError says so if there is more than one output."""
+    if sizes[-1] != 1:
+        raise ValueError(f"the rule 'mdfa' is for networks with one output, got {sizes[-1]}")
+    return output(sizes, l)
+
+
 def stay_positive(after):
-    """Cut off what the step has made of the weights above the first layer at 1e-6."""
-    if after.e.shape[-1] != 1:
-        raise ValueError(f"the rule 'mdfa' is for networks with one output, got {after.e.shape[-1]}")
+    """Raise the weights above the first layer, in place, to at least 1e-6."""
     for W in after.W[1:]:
         W[...] = after.xp.clip(W, 1e-6, None)
 
 
-mdfa = Rule("mdfa", lambda at: at.e @ at.xp.abs(at.B), output, after_step=stay_positive)
+# Monotone DFA, for an increasing activation: Lechner 2020. B and the weights above the first layer
+# are positive, so that every hidden unit moves in the direction of the output.
+mdfa = Rule("mdfa", lambda at: at.e @ at.xp.abs(at.B), single_output, after_step=stay_positive)
 
-RULES = Registry(
-    "rule", lambda thing: isinstance(thing, Rule), (bp, fa, dfa, kp, dkp, usf, frsf, brsf, sdfa, drtp, mdfa)
-)
+KNOWN = bp, fa, dfa, kp, dkp, usf, frsf, brsf, sdfa, drtp, mdfa
+RULES = Registry("rule", lambda thing: isinstance(thing, Rule), KNOWN)
 
 
 def get(rule):

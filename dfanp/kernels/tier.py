@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from ..inputs import WeightGradient
-from .cublas import products
+from .cupy import products
 
 
 class KernelFailure(Exception):

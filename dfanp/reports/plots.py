@@ -12,6 +12,7 @@ from ..analysis.intervals import mean_interval
 from ..errors import DfanpError, first_line, nearest
 from ..files.whole import write_whole
 from ..measures import LAST, title_of
+from ..runs.history import main_measure
 from ..sweeps.grids import varied
 from ..sweeps.tuning import at_edge, axes, best, grouped
 
@@ -84,7 +85,7 @@ def curve(rows, measure):
 
 
 def draw_run(rows, title, path):
-    """Draw accuracy over the epochs, and alignment if the rows have it, to `path` (png, svg or pdf).
+    """Draw accuracy (the loss of regression) over the epochs, and alignment if the rows have it, to `path` (png, svg or pdf).
 
     Args:
         rows: log lines (``dfanp.runs.folder.read_log``), of one or more seeds.
@@ -113,11 +114,13 @@ def run_figure(rows, title):
         if halves is not None:
             axis.fill_between(epochs, means - halves, means + halves, color=line.get_color(), alpha=0.2, linewidth=0)
 
-    draw(axes[0], "test", "o-", lambda row: row.get("test_accuracy"))
-    draw(axes[0], "train", "s--", lambda row: row.get("train_accuracy"))
-    axes[0].axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
-    axes[0].set_ylabel("accuracy")
-    axes[0].set_ylim(0.45, 1.0)
+    kind = main_measure(rows)
+    draw(axes[0], "test", "o-", lambda row: row.get(f"test_{kind}"))
+    draw(axes[0], "train", "s--", lambda row: row.get(f"train_{kind}"))
+    axes[0].set_ylabel(kind)
+    if kind == "accuracy":
+        axes[0].axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
+        axes[0].set_ylim(0.45, 1.0)
     if aligned:
         for kind, style, name in (
             ("feedback", "o-", "weight alignment, layer"),

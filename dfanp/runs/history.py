@@ -99,6 +99,12 @@ class History:
         return pandas.DataFrame(self.arrays())
 
 
+def main_measure(rows: Iterable[dict]) -> str:
+    """Return "accuracy", or "loss" for rows of regression, which has no accuracies: what tables and figures show first."""
+    measured = [row for row in rows if not is_diverged(row)]
+    return "accuracy" if not measured or any("test_accuracy" in row for row in measured) else "loss"
+
+
 def by_seed(rows: Iterable[dict]) -> dict[Any, History]:
     """Return seed -> History, for the valid rows of a log."""
     found: dict[Any, list] = {}
@@ -165,18 +171,19 @@ def is_measured(row):
     """Whether a row is that of a diverged seed, or has the measures of an epoch, each in its range."""
     if is_diverged(row):
         return True
-    known = [measure for measure in MEASURES.values() if measure.name in row or measure.name in LOSSES]
-    return all(in_range(row.get(each.name), each) for each in known) and is_alignment(row.get("alignment"))
+    names = {*LOSSES, *row}.difference(RESERVED)
+    return all(in_range(name, row.get(name)) for name in names) and is_alignment(row.get("alignment"))
 
 
-def in_range(value, measure):
-    """Whether a value is possible for a measure.
+def in_range(name, value):
+    """Whether a value is possible for the measure of a name; for one that is not registered here, any number is.
 
     None is a value that was not finite, for measures that are not built in.
     """
-    if value is None:
-        return measure.of is not None
-    return is_number(value) and measure.low <= value <= measure.high
+    if name not in MEASURES:
+        return value is None or is_number(value)
+    measure = MEASURES[name]
+    return measure.of is not None if value is None else is_number(value) and measure.low <= value <= measure.high
 
 
 def is_alignment(value):

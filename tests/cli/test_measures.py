@@ -58,11 +58,26 @@ def test_a_measure_is_completed_and_a_misspelt_one_answered(dfanp):
     assert wrong.code == 2 and "did you mean 'test_loss'" in wrong.err
 
 
+def test_a_forged_measure_is_one_line(measured, dfanp, tmp_path):
+    """Also where its plugin is not loaded, so that its range is not known."""
+    log = measured[0] / "log.jsonl"
+    log.write_text(log.read_text().replace('"seed"', '"forged": "high", "seed"', 1))
+    for args in (
+        ("report", measured[0], "--out", tmp_path / "a.html"),
+        ("plot", measured[0], "--out", tmp_path / "a.svg"),
+    ):
+        result = dfanp(*args)
+        assert (
+            result.code == 1 and result.err.endswith("log.jsonl: line 1 is damaged\n") and result.err.count("\n") == 1
+        )
+
+
 def test_a_run_of_regression_is_resumed_and_reported(dfanp, forget, tmp_path):  # noqa: F811
     """Its loss has no accuracies."""
     args = ("waves", "--plugin", WAVES, "--hidden", "4", "--out", tmp_path / "run")
     assert dfanp(*args, "--epochs", "2").code == 0
-    result = dfanp(*args, "--epochs", "3")
+    result = dfanp(*args, "--epochs", "3", "--plot", tmp_path / "run.svg")
+    assert "test loss" in result.out and "train acc" not in result.out and (tmp_path / "run.svg").exists()
     assert result.code == 0 and "after epoch 2" in result.err and "test loss" in result.err
     assert dfanp("report", tmp_path / "run", "--plugin", WAVES, "--out", tmp_path / "page.html").code == 0
     assert "Test loss over the epochs" in (tmp_path / "page.html").read_text()

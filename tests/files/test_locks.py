@@ -64,7 +64,7 @@ def test_a_lock_that_is_removed_while_it_is_taken_is_taken_again(tmp_path, monke
     first, real = [], module.lock
 
     def late(descriptor):
-        if not first:  # whoever had it gives it back here
+        if not first:  # its holder gives it back here
             first.append(descriptor)
             (tmp_path / LOCK).unlink()
         return real(descriptor)

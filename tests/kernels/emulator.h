@@ -40,8 +40,8 @@ template <> inline float4 __ldcg(const float4 *p) { return *p; }
 template <class T> static inline void __stcg(T *p, T value) { *p = value; }
 static inline long long clock64() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-/* Under ThreadSanitizer each thread of a block is a thread to it, too: it is told of switches and barriers, and sees nothing of what is
- * done here. What it then reports is a race between threads or blocks that no barrier and no counter orders. */
+/* To ThreadSanitizer each thread of a block is a thread: switches and barriers are announced to it, and the code here is hidden from it.
+ * What it then reports is a race between threads or blocks that no barrier and no counter orders. */
 #ifdef __SANITIZE_THREAD__
 extern "C" {
 void *__tsan_get_current_fiber(void);

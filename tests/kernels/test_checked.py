@@ -279,3 +279,22 @@ def test_weights_that_lie_otherwise_in_memory_are_trained(tier, rule):
         found[name] = [np.array(W) for W in network.W]
     for mine, theirs in zip(found[tier], found["numpy"], strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", ["fa", "dfa"])
+def test_feedback_that_lies_otherwise_in_memory_is_read_at_each_call(rule):
+    """A pass reads a copy of it, which must not be that of the epoch before."""
+    found = []
+    for name in ("numpy", "native"):
+        if kernels.why_not(name):
+            pytest.skip(f"no {name} kernels")
+        rng = np.random.default_rng(0)
+        problem = dfanp.Arrays(rng.normal(size=(40, 5)), rng.integers(0, 2, (40, 3)), dtype="float64")
+        network = dfanp.MLP([5, 6, 4, 3], "tanh", dtype="float64", seed=0, backend=dfanp.Backend("cpu", kernels=name))
+        training = dfanp.Training(network, problem, rule, dfanp.SGD(0.5), batch_size=10)
+        training.B[:] = map(np.asfortranarray, training.B)
+        training.run_epoch()
+        training.B[0][...] *= -3
+        training.run_epoch()
+        found.append(network.W[0].copy())
+    np.testing.assert_allclose(*found, rtol=1e-9, atol=1e-12)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import dfanp
-from dfanp import activations, baselines
+from dfanp import baselines
 from dfanp.backend import gpu_failure
-from dfanp.kernels import checked, cuda
+from dfanp.kernels import checked, cuda, mirror
 from dfanp.kernels.cuda import card
 from dfanp.kernels.cuda.card import options, source
 from dfanp.kernels.cuda.shapes import shape_of, shapes
@@ -60,8 +60,8 @@ def test_barriers_are_where_they_must_be(rng, n, batch_size):
             training, records = trained(
                 backend, "float32", X, y, 40, dfanp.Adam(0.01), batch_size=batch_size, rule="bp"
             )
-        told = [value for record in records for value in (record.train_loss, record.test_loss)]
-        results.append((*training.arrays().values(), *told))
+        losses = [value for record in records for value in (record.train_loss, record.test_loss)]
+        results.append((*training.arrays().values(), *losses))
         launches = backend.kernels.tier.card.launched
     for mine in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(mine, results[0], strict=True))
@@ -69,15 +69,15 @@ def test_barriers_are_where_they_must_be(rng, n, batch_size):
 
 
 def test_replicas_do_not_know_how_many_they_are(rng):
-    """Each has the bytes of its solo run, whoever else is trained."""
+    """Each has the bytes of its solo run, whatever else is trained."""
     backend = emulated_backend(multiprocessors=2)
     X, y = digits(rng, 2, 60, 30, "float32", backend, (3,)), rng.integers(0, 2, (3, 30, 1))
     rates = (0.01, 0.02, 0.03)
     joint, records = trained(backend, "float32", X, y, 30, dfanp.RMSProp(rates), seed=(4, 5, 6))
     for r in range(3):
         alone = type(X)(X.bank, X.picks[r])
-        training, told = trained(backend, "float32", alone, y[r], 30, dfanp.RMSProp(rates[r]), seed=4 + r)
-        assert [record.replica(r) for record in records] == told
+        training, solo = trained(backend, "float32", alone, y[r], 30, dfanp.RMSProp(rates[r]), seed=4 + r)
+        assert [record.replica(r) for record in records] == solo
         for name, theta in training.network.parameters.items():
             assert np.array_equal(joint.network.parameters[name][r], theta)
 
@@ -277,15 +277,10 @@ def test_shapes_cover_the_network_and_fit(card, sizes):
 
 
 def macros(shape, sizes, activation=1):
-    """Return the macros with which ``Cuda.fused_epoch`` compiles a pass."""
+    """Return the macros of a pass whose last word has one input."""
     words, _, n, dense, states, learn_W0 = sizes
-    kind = {0: 0, 1: 5, 2: 6}[states]
-    told = {
-        name.upper(): getattr(shape, name) for name in ("words", "columns", "ranks", "groups", "threads", "buffers")
-    }
-    told |= {"N": n, "K": 1, "IMAGE_WORDS": words, "PIXELS": 4 * words - 3, "DENSE": int(dense), "KIND": kind}
-    told |= {"ACTIVATION": activation, "STATES": states, "LEARN": int(learn_W0), "LEARN_W0": int(learn_W0)}
-    return told | {"LEAK": activations.LEAK, **cuda.sizes_of(**{"pass": cuda.Pass})}
+    kind = mirror.number(mirror.OPTIMIZERS, ("sgd", "rmsprop", "adam")[states])
+    return cuda.pass_macros(shape, n, 1, 4 * words - 3, dense, activation, kind, states, learn_W0, learn_W0)
 
 
 def compilations():
@@ -340,9 +335,9 @@ def test_nvrtc_compiles(name, file, defines, arch):
         pytest.skip("NVRTC is not installed (pip install nvidia-cuda-nvrtc-cu12)")
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
     assert lib.nvrtcCreateProgram(ctypes.byref(program), source(file).encode(), file.encode(), 0, None, None) == 0
-    told = [f"--gpu-architecture={arch}", "-ftz=true", *options(file, defines)]  # as CuPy does
-    array = (ctypes.c_char_p * len(told))(*(each.encode() for each in told))
-    result = lib.nvrtcCompileProgram(program, len(told), array)
+    flags = [f"--gpu-architecture={arch}", "-ftz=true", *options(file, defines)]  # as CuPy does
+    array = (ctypes.c_char_p * len(flags))(*(each.encode() for each in flags))
+    result = lib.nvrtcCompileProgram(program, len(flags), array)
     lib.nvrtcGetProgramLogSize(program, ctypes.byref(size))
     log = ctypes.create_string_buffer(size.value)
     lib.nvrtcGetProgramLog(program, log)
@@ -358,11 +353,13 @@ def test_nvcc_finds_no_spilled_state(tmp_path, arch):
         pytest.skip("no nvcc")
     sizes = SIZES["MNIST, k = 3"]
     of = {"sm_80": A100, "sm_90": H200}[arch]
-    told = options("cuda_pass.cu", macros(shape_of(*of, *sizes), sizes))
-    command = ["nvcc", *told, "-ftz=true", "-cubin", f"-arch={arch}", "-Xptxas", "-v", FOLDER / "cuda_pass.cu"]
-    told = subprocess.run([*command, "-o", tmp_path / "a.cubin"], capture_output=True, text=True, check=True).stderr
-    stack = int(told.partition(" bytes stack frame")[0].split()[-1])
-    assert stack <= 256, told
+    flags = options("cuda_pass.cu", macros(shape_of(*of, *sizes), sizes))
+    command = ["nvcc", *flags, "-ftz=true", "-cubin", f"-arch={arch}", "-Xptxas", "-v", FOLDER / "cuda_pass.cu"]
+    remarks = subprocess.run(
+        [*command, "-o", tmp_path / "a.cubin"], capture_output=True, text=True, check=True
+    ).stderr
+    stack = int(remarks.partition(" bytes stack frame")[0].split()[-1])
+    assert stack <= 256, remarks
 
 
 @pytest.mark.parametrize("method", baselines.BASELINES)

@@ -21,8 +21,8 @@ def loops():
 
 def test_absent_numba_is_one_clear_error():
     code = "import sys; sys.modules['numba'] = None; import dfanp; dfanp.Backend('cpu', kernels='numba')"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr
-    assert "'numba' cannot be used: Numba is not installed (pip install numba); use --kernels auto" in told
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr
+    assert "'numba' cannot be used: Numba is not installed (pip install numba); use --kernels auto" in printed
 
 
 def test_broken_numba_is_one_line(monkeypatch):
@@ -53,8 +53,8 @@ def test_nothing_is_left_beside_the_code(loops, tmp_path):
     script = code + "; from dfanp.kernels.numba import loops; print(loops.product._cache.cache_path)"
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     environment.pop("NUMBA_CACHE_DIR", None)
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
-    setting, place = told.stdout.split()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    setting, place = done.stdout.split()
     assert setting == "unset" and place.startswith(str(tmp_path))
 
 

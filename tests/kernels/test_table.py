@@ -207,14 +207,14 @@ def test_output(rng, tier, dtype, loss, outputs, replicas):
     y = np.eye(max(2, outputs))[rng.integers(0, outputs, 300)][:, :outputs].astype(dtype)
     z[..., 0, :] = 200.0
     for targets in (y, np.broadcast_to(y, z.shape), np.concatenate([y, y])[:300]):
-        e, told = backend.kernels.tier.output(loss, z, targets)
+        e, totals = backend.kernels.tier.output(loss, z, targets)
         wanted = definition.output(loss, z.astype(float), targets.astype(float))
         np.testing.assert_allclose(e, wanted[0], rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-9)
-        np.testing.assert_allclose(told, wanted[1], rtol=1e-5 if dtype == "float32" else 1e-12)
+        np.testing.assert_allclose(totals, wanted[1], rtol=1e-5 if dtype == "float32" else 1e-12)
         assert backend.kernels.tier.output(loss, z, targets, learning=False)[0] is None
     z[..., 5, 0] = np.nan
-    told = backend.kernels.tier.output(loss, z, y)[1]
-    assert np.isnan(told[0]).all() and np.array_equal(told[1], definition.output(loss, z, y)[1][1])
+    totals = backend.kernels.tier.output(loss, z, y)[1]
+    assert np.isnan(totals[0]).all() and np.array_equal(totals[1], definition.output(loss, z, y)[1][1])
 
 
 class OneEpoch:
@@ -335,8 +335,8 @@ def test_fused_epoch_replicas_are_solo_runs(rng, tier, D):
     X, y = rng.standard_normal((3, 20, D)).astype(np.float32), rng.integers(0, 2, (3, 20, 1))
     joint, records = trained(backend, "float32", X, y, 300, dfanp.RMSProp((0.01, 0.02, 0.03)), seed=(4, 5, 6))
     for r in range(3):
-        alone, told = trained(backend, "float32", X[r], y[r], 300, dfanp.RMSProp(0.01 * (r + 1)), seed=4 + r)
-        assert [record.replica(r) for record in records] == told
+        alone, solo = trained(backend, "float32", X[r], y[r], 300, dfanp.RMSProp(0.01 * (r + 1)), seed=4 + r)
+        assert [record.replica(r) for record in records] == solo
         for name, theta in alone.network.parameters.items():
             assert np.array_equal(joint.network.parameters[name][r], theta)
 
@@ -460,8 +460,8 @@ def test_fused_epoch_of_arrays_that_are_mostly_constant(rng, tier, dtype, replic
     assert seen and all(seen)
     same_training(mine, trained(dfanp.Backend("cpu", kernels="numpy"), "float64", X.astype(float), *each), dtype)
     for r in range(2 if replicas else 0):
-        alone, told = trained(backend, dtype, X[r], *each[:4], "dfa", 3 + r, 16, layers)
-        assert [record.replica(r) for record in mine[1]] == told
+        alone, solo = trained(backend, dtype, X[r], *each[:4], "dfa", 3 + r, 16, layers)
+        assert [record.replica(r) for record in mine[1]] == solo
         for name, theta in alone.network.parameters.items():
             assert np.array_equal(mine[0].network.parameters[name][r], theta)
 
@@ -535,8 +535,8 @@ def test_fused_epoch_of_any_mlp_keeps_its_bytes(rng, tier, rule, stacked):
     assert resumed[1] == records[1:] and all(
         np.array_equal(arrays[name], array) for name, array in resumed[0].items()
     )
-    joint, told = run(2, (2, 3))
-    assert [record.replica(1) for record in told] == records
+    joint, both = run(2, (2, 3))
+    assert [record.replica(1) for record in both] == records
     assert all(
         np.array_equal(joint[name][1], array) for name, array in arrays.items() if name.startswith("parameters")
     )
@@ -599,8 +599,8 @@ def test_bytes_do_not_depend_on_the_threads(rng, tier):
             backend.kernels.tier.update(optimizer, g, W, s, 0.01, 2)
         y = generator.integers(0, 2, (100, 1))
         training, records = trained(backend, "float32", X, y, 300, optimizer)
-        told = [value for record in records for value in (record.train_loss, record.test_loss)]
-        results.append((a, W, s.v, *training.arrays().values(), *told))
+        losses = [value for record in records for value in (record.train_loss, record.test_loss)]
+        results.append((a, W, s.v, *training.arrays().values(), *losses))
     for mine in results[1:]:
         assert all(np.array_equal(x, y) for x, y in zip(mine, results[0], strict=True))
 

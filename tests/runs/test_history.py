@@ -45,6 +45,8 @@ def test_the_row_of_an_epoch_that_diverged_is_the_last():
         row(2, test_loss="0.6"),
         row(2, test_loss=None),
         row(2, train_accuracy=1.5),
+        row(2, of_a_plugin="high"),
+        row(2, of_a_plugin=[1]),
         row(2, alignment={"feedback": [0.5], "gradient": [2.0, 1.0]}),
         row(2, alignment={"feedback": [0.5, 0.5], "gradient": [0.5, 0.5, 1.0]}),
         {"epoch": 2},

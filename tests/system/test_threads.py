@@ -613,7 +613,7 @@ def test_overlapping_precisions_of_a_gpu():
     import threading
     from types import SimpleNamespace
 
-    from dfanp.kernels.cublas import products
+    from dfanp.kernels.cupy import products
 
     kinds = {"f": "full"}
     linalg = SimpleNamespace(get_compute_type=kinds.get, set_compute_type=kinds.__setitem__, COMPUTE_TYPE_TF32="tf32")

@@ -14,7 +14,7 @@ import numpy as np
 from ... import activations
 from ...inputs import StackedDigits, WeightGradient, dtype_name
 from .. import mirror
-from ..cublas import products
+from ..cupy import products
 from ..mirror import ACTIVATIONS, HYPERPARAMETERS, INT, LOSSES, POINTER, REALS, corrections, hyperparameters, slots
 from ..tier import Tier
 from .card import Card
@@ -58,6 +58,25 @@ Pass = mirror.struct(
     (ctypes.c_float, "scale shift"),
     (HYPERPARAMETERS[FLOAT], "o"),
 )
+
+
+def pass_macros(shape, batch, K, pixels, dense, activation, kind, states, learn, learn_W0):
+    """Return the macros with which cuda_pass.cu is compiled, name -> number.
+
+    Args:
+        shape: a Shape.
+        batch: examples of a step.
+        K, pixels: images of an example and their pixels; with `dense` inputs 1 and the features.
+        activation, kind: numbers of the activation and of the optimizer (``mirror.number``).
+        states: arrays of the optimizer's state.
+        learn, learn_W0: whether the pass learns, and whether it trains the first layer.
+    """
+    of_shape = ("words", "columns", "ranks", "groups", "threads", "buffers")
+    found = {name.upper(): getattr(shape, name) for name in of_shape}
+    found |= {"N": batch, "K": K, "IMAGE_WORDS": ceil(pixels / 4), "PIXELS": pixels, "DENSE": int(dense)}
+    found |= {"ACTIVATION": activation, "LEAK": activations.LEAK, "KIND": kind, "STATES": states}
+    found |= {"LEARN": int(learn), "LEARN_W0": int(learn_W0)}
+    return found | sizes_of(**{"pass": Pass})
 
 
 def sizes_of(**structs):
@@ -238,19 +257,12 @@ class Cuda(Tier):
         else:
             X = self.contiguous(X)
             p.X = self.address(X)
-        macros = {name.upper(): getattr(shape, name) for name in ("words", "columns", "ranks", "groups", "threads")}
-        macros |= {"N": batch, "K": K, "IMAGE_WORDS": ceil(pixels / 4), "PIXELS": pixels, "BUFFERS": shape.buffers}
-        macros |= {
-            "DENSE": int(not digits),
-            "ACTIVATION": mirror.number(ACTIVATIONS, network.activation.name),
-            "KIND": 0,
-            "STATES": states,
-        }
-        macros |= {"LEAK": activations.LEAK, **sizes_of(**{"pass": Pass})}
-        macros |= {"LEARN": int(learning is not None), "LEARN_W0": int(learn_W0)}
         if learning is not None:
             steps = ceil(total / batch)
-            read = self.describe(p, macros, learning, R, H, steps)  # must outlive the launches
+            read = self.describe(p, learning, R, H, steps)  # must outlive the launches
+        activation = mirror.number(ACTIVATIONS, network.activation.name)
+        learns = learning is not None, learn_W0
+        macros = pass_macros(shape, batch, K, pixels, not digits, activation, p.o.kind, states, *learns)
         done = self.launch_pass(p, macros, shape)
         if not done:
             return None
@@ -279,15 +291,13 @@ class Cuda(Tier):
                 p.corrections += ceil(p.examples / p.batch) * 2 * FLOAT.itemsize
         return True
 
-    def describe(self, p, macros, learning, R, H, steps):
-        """Write into the struct `p` and the `macros` what a ``Learning`` says; return the arrays that only p knows of."""
+    def describe(self, p, learning, R, H, steps):
+        """Write into the struct `p` what a ``Learning`` says; return the arrays that only p refers to."""
         optimizer, state, epoch = learning.optimizer, learning.state, learning.epoch
-        M = (
-            learning.B[0] if learning.B else None
-        )  # with one hidden layer e @ M is its signal under every rule; under BP, M is W1.T
+        # With one hidden layer e @ M is its signal under every rule; under BP, M is W1.T.
+        M = learning.B[0] if learning.B else None
         step = state.step + 1
-        numbers = hyperparameters(optimizer, optimizer.clock(step, epoch))
-        macros["KIND"], p.o = numbers["kind"], HYPERPARAMETERS[FLOAT](**numbers)
+        p.o = HYPERPARAMETERS[FLOAT](**hyperparameters(optimizer, optimizer.clock(step, epoch)))
         for name in ("W1", "W0"):
             arrays = slots(state.slots[name]) if name in state.slots else ()
             for place, array in enumerate(arrays):

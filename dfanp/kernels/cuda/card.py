@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import first_line
+from ..cupy import gpu_name, is_of_cupy
 from ..tier import KernelFailure
 
 SHAPE = (
@@ -59,9 +60,7 @@ class Card:
     @property
     def title(self):
         """The device and its driver, for messages."""
-        runtime = self.cupy.cuda.runtime
-        name = runtime.getDeviceProperties(self.cupy.cuda.Device().id)["name"].decode()
-        return f"{name}, driver for CUDA {runtime.driverGetVersion()}"
+        return f"{gpu_name(self.cupy)}, driver for CUDA {self.cupy.cuda.runtime.driverGetVersion()}"
 
     @contextmanager
     def starting(self, what, name, defines):
@@ -69,10 +68,7 @@ class Card:
         try:
             yield
         except Exception as error:
-            if isinstance(error, MemoryError) or type(error).__module__.split(".")[0] not in (
-                "cupy",
-                "cupy_backends",
-            ):
+            if isinstance(error, MemoryError) or not is_of_cupy(error):
                 raise
             shape = ", ".join(f"{macro} {defines[macro]}" for macro in SHAPE if macro in defines)
             kernel = f"kernel {name}" + (f" ({shape})" if shape else "")

@@ -16,9 +16,8 @@ from ..mirror import ACTIVATIONS, HYPERPARAMETERS, INT, LOSSES, POINTER, REALS
 # Operations of a call, about a second: Python sees an interrupt when it returns.
 LONGEST_CALL, OF_AN_UPDATE = 1e11, 8  # the second: operations that the update of a weight costs
 DENSE = 6  # times the operations of the products of stacked digits
-MAY_BE_SPARSE = (
-    1 << 16
-)  # weights of the first layer from which on it is seen whether the columns of an array are mostly one value
+# Weights of the first layer from which on it is checked whether the columns of an array are mostly one value.
+MAY_BE_SPARSE = 1 << 16
 TEST_BATCH = 256  # most examples of a step that only tests: what it keeps of them stays in a cache
 # Working memory of a pass; what needs more goes step by step.
 LARGEST_ROOM, ROOM_OVER_WEIGHTS = 1 << 28, 8  # bytes; or times the weights, if that is more
@@ -189,10 +188,13 @@ class Known:
             rows = self.layers[-1 if p.direct else l + 1].outputs
             self.fits &= b.shape[-2:] == (rows, of.outputs)
 
-    def set_rates(self, learning):
-        """Take the learning rates as they are now."""
+    def refresh(self, learning):
+        """Take the learning rates as they are now, and each B of which a copy is read, since it has gaps in memory."""
         for name, rate in learning.state.lr.items():
             self.lr[name][:] = rate if isinstance(rate, float) else rate.reshape(-1)
+        for mine, b in zip(self.B, learning.B, strict=True):
+            if mine is not b:
+                mine[...] = b
 
     def longest(self, stacked, batch):
         """Return how many examples, in batches, a call may take."""
@@ -287,7 +289,7 @@ class Native(compiled.Compiled):
         p.y, p.own_y = address(y), y.ndim > 2
         kept = self.describe(p, X, known.weights)  # what only its address is known of must outlive the call
         if learning is not None:
-            known.set_rates(learning)
+            known.refresh(learning)
             step, p.corrections = learning.state.step + 1, None
             corrections = mirror.corrections(learning, range(step, step - (-N // batch)), known.dtype)
             if corrections is not None:

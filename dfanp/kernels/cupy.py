@@ -1,10 +1,21 @@
-"""The precision of cuBLAS in products of CuPy, which other code in the process may set, too."""
+"""What dfanp asks of CuPy beyond its arrays: the name of the device, its errors, and how cuBLAS computes products."""
 
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 from ..system.threads import ProcessSetting, once
 
 TF32_TENSOR_OP_MATH = 3  # of cublasMath_t
+
+
+def gpu_name(cupy: Any) -> str:
+    """Return the name of CuPy's device."""
+    return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
+
+
+def is_of_cupy(error: BaseException) -> bool:
+    """Whether CuPy raised an error: its own, or one of the driver, the compiler or a library of CUDA."""
+    return type(error).__module__.split(".")[0] in ("cupy", "cupy_backends")
 
 
 @once
