@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
-from statistics import median
+from statistics import median, quantiles
 
 from dfanp.errors import DfanpError
 
@@ -98,9 +98,27 @@ def take_turns(candidates, rounds, runs=("run",), check=None, unchecked=(), opti
     return seconds, failed
 
 
+FENCE, NEAR = (
+    1.5,
+    0.1,
+)  # interquartile ranges from the quartiles, and share of the median, within which nothing is an outlier
+
+
 def summary(times):
-    """Return median, min, max and all of a list of times."""
-    return {"median": median(times), "min": min(times), "max": max(times), "all": times}
+    """Return what a list of times comes to, one a round.
+
+    Returns:
+        median, min, max, all; outliers, the numbers of the rounds (from 1) that are farther than 1.5 interquartile ranges from the
+        quartiles (Tukey 1977) and farther than a tenth from the median; low and high, the extremes of the other rounds.
+    """
+    middle = median(times)
+    first, _, third = quantiles(times, n=4, method="inclusive") if len(times) > 1 else [middle] * 3
+    reach = FENCE * (third - first)
+    apart = lambda time: not first - reach <= time <= third + reach and abs(time - middle) > NEAR * middle
+    outliers = [number for number, time in enumerate(times, 1) if apart(time)]
+    inside = [time for time in times if not apart(time)]
+    found = {"median": middle, "min": min(times), "max": max(times), "low": min(inside), "high": max(inside)}
+    return found | {"outliers": outliers, "all": times}
 
 
 def speedup(times, peer):

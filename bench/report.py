@@ -51,20 +51,24 @@ def processor():
     return " ".join([found.get("model name", platform.machine()), *extensions])
 
 
-def markdown(result):
-    """Return the tables of a result, as Markdown."""
-    by_name, machine = {}, result["machine"]
-    for each in result["measurements"]:
-        by_name.setdefault(each["name"], []).append(each)
-    rounds, versions = result["rounds"], machine["versions"]
+def conditions(result):
+    """Return in a line what the times depend on."""
+    machine, rounds = result["machine"], result["rounds"]
+    versions = machine["versions"]
     torch = f", PyTorch {versions['torch']}" if result["torch"] else ""
     torch += f", JAX {versions['jax']}" if result.get("jax") else ""
-    head = (
+    return (
         f"{machine['cpu']}, {result['threads']} threads; dfanp {versions['dfanp']}, NumPy {versions['numpy']}{torch}; "
         f"data {result['data']}; medians of {rounds} interleaved rounds{'; QUICK: sizes cut' if result['quick'] else ''}."
     )
-    parts = [head] + [TABLES[name](each) for name, each in by_name.items()]
-    return "\n\n".join(parts)
+
+
+def markdown(result):
+    """Return the tables of a result, as Markdown."""
+    by_name = {}
+    for each in result["measurements"]:
+        by_name.setdefault(each["name"], []).append(each)
+    return "\n\n".join([conditions(result), *(TABLES[name](each) for name, each in by_name.items())])
 
 
 def rows(head, body):
@@ -94,7 +98,24 @@ def compared(title, measurements, label, per=1, share=False):
         body.append([*cells, each["peer"] or "-"])
     failed = "".join(f"\n\n{why}" for each in measurements for why in each["failed"].values())
     what = "in brackets: share of the peer's time" if share else "in brackets: times as fast as the peer"
-    return f"**{title}** ({what})\n\n{rows(['', *titles, 'peer'], body)}{failed}"
+    beyond = outliers(
+        (f"{name}, {label(each)}", times, per) for each in measurements for name, times in each["times"].items()
+    )
+    return f"**{title}** ({what})\n\n{rows(['', *titles, 'peer'], body)}{beyond}{failed}"
+
+
+def outliers(named):
+    """Return a paragraph that names the outliers of some (title, summary, runs of a time), or nothing where there is none."""
+    found = [
+        f"{title}: round {number}, {seconds(times['all'][number - 1] / per)} (median {seconds(times['median'] / per)})"
+        for title, times, per in named
+        for number in times["outliers"]
+    ]
+    return (
+        f"\n\nOutliers, which the medians leave aside and the pictures do not show: {'; '.join(found)}."
+        if found
+        else ""
+    )
 
 
 def epoch_table(measurements):
@@ -104,19 +125,26 @@ def epoch_table(measurements):
     return compared(title, measurements, rule_and_opt)
 
 
-def network_table(measurements):
-    def label(each):
-        s = each["settings"]
-        hidden = "-".join(map(str, s["hidden"] if isinstance(s["hidden"], list) else [s["hidden"]]))
-        what = "parity" if s["what"] == "epoch" else f"classes of {s['data']}, {s['activation']}"
-        return f"{what}, {hidden}{', biases' if s.get('bias') else ''}, {s['rule'].upper()} {s['opt']}"
+def network_of(each):
+    """Return what the network of a measurement is."""
+    s = each["settings"]
+    hidden = "-".join(map(str, s["hidden"] if isinstance(s["hidden"], list) else [s["hidden"]]))
+    what = "parity" if s["what"] == "epoch" else f"classes of {s['data']}, {s['activation']}"
+    threads = f"{s['threads']} thread{'s' if s['threads'] > 1 else ''}"
+    return f"{what}, {hidden}{', biases' if s.get('bias') else ''}, {s['rule'].upper()} {s['opt']}, {threads}"
 
+
+def network_table(measurements):
     head = ["", "floor", "of which is reached"]
     body = [
-        (label(each), seconds(each["floor"]["seconds"]), f"{each['floor']['reached']:.0%}") for each in measurements
+        (network_of(each), seconds(each["floor"]["seconds"]), f"{each['floor']['reached']:.0%}")
+        for each in measurements
     ]
-    table = compared("An epoch of other networks", measurements, label)
-    return f"{table}\n\n**Their floor**: the multiply-adds that are needed, at the speed of BLAS on large matrices\n\n{rows(head, body)}"
+    table = compared("An epoch of other networks", measurements, network_of)
+    floors = (
+        "**Their floor**: the multiply-adds that are needed, at the speed of BLAS on large matrices, on these threads"
+    )
+    return f"{table}\n\n{floors}\n\n{rows(head, body)}"
 
 
 def step_table(measurements):
@@ -152,7 +180,12 @@ def growth_table(measurements):
     parts = []
     for each in measurements:
         body = [[tier, *(seconds(point["median"]) for point in points)] for tier, points in each["steps"].items()]
-        parts.append(f"**A training step by {each['axis']}**\n\n" + rows(["", *each["values"]], body))
+        beyond = outliers(
+            (f"{tier}, {each['axis']} {value}", point, 1)
+            for tier, points in each["steps"].items()
+            for value, point in zip(each["values"], points, strict=True)
+        )
+        parts.append(f"**A training step by {each['axis']}**\n\n" + rows(["", *each["values"]], body) + beyond)
     return "\n\n".join(parts)
 
 
@@ -177,4 +210,4 @@ def keep(result, folder):
     names = {each["name"] for each in result["measurements"]}
     path = folder / ("growth.json" if names == {"growth"} else "cpu.json")
     path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return [path, *pictures.draw(result, folder)]
+    return [path, *pictures.draw(result, folder, conditions(result), network_of)]

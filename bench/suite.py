@@ -2,13 +2,14 @@
 
 name, settings, unit            what was timed; "s" is the time of one run
 peer                            whom the ratios are against (the fastest of JAX and PyTorch, eager and compiled)
-times                           title -> median, min, max, all
+times                           title -> median, min, max; low and high without outliers; outliers, the numbers of their rounds; all
 faster                          title -> how many times as fast as the peer (median of the rounds' quotients)
 failed                          title -> why it could not run
 floor                           of a network: its multiply-adds, the seconds that they take at BLAS' peak, the share of it that is reached
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 from dfanp.experiments.rates import default_rate
 from dfanp.settings import ParitySettings
@@ -49,7 +50,7 @@ class Plan:
     steps: int = 400
     epochs: int = 500
     hidden: int = 512
-    networks: int = 6
+    networks: int = 13
 
     def settings(self, rule, opt, **more):
         """Return the settings of a candidate on parity."""
@@ -91,26 +92,34 @@ def peers_of(plan, torch):
     return tuple(found) or ("numpy",)
 
 
-def networks(plan, say):
-    """Yield the measurement of an epoch of other networks by the fastest tier, against JAX: biases, more layers, ten classes.
+WIDTHS = 64, 128, 256, 1024, 2048, 4096  # hidden units, beside the 512 of the main experiment
+WIDE = 512  # above, an epoch has fewer examples, so that it does not last longer
 
-    Each has a floor, the multiply-adds that no way around is known for at the speed of BLAS on large matrices: see ``roofline.epoch``.
+
+def networks(plan, say):
+    """Yield the measurement of an epoch of other networks by the fastest tier, against JAX, on all threads and on one.
+
+    The main experiment, with biases, ten classes, more layers, 64 to 4096 units. Each has a floor, the multiply-adds that no way
+    around is known for at the speed of BLAS on large matrices: see ``roofline.epoch``.
     """
     width, tier = plan.hidden, plan.tiers[0]
     large = dict(
         hidden=[max(2 * width - 24, 2)] * 2, bias=True, activation="tanh", lr=0.0003
     )  # two of 1000 by default
-    rows = [("epoch", "dfa", "rmsprop", dict(bias=True))]
+    rows = [("epoch", "dfa", "rmsprop", dict(bias=bias)) for bias in (False, True)]
     rows += [("classes", rule, "adam", large) for rule in ("dfa", "bp")]
     rows += [("epoch", rule, "rmsprop", dict(hidden=[width] * 2)) for rule in ("dfa", "bp")]
     rows += [("epoch", "dfa", "rmsprop", dict(hidden=[width] * 3))]
-    for what, rule, opt, more in rows[: plan.networks]:
-        settings = plan.settings(rule, opt, **more)
+    few = lambda units: plan.train_size if units <= WIDE else max(plan.train_size * WIDE // units // 128, 1) * 128
+    rows += [("epoch", "dfa", "rmsprop", dict(hidden=units, train_size=few(units))) for units in WIDTHS]
+    for (what, rule, opt, more), threads in product(rows[: plan.networks], sorted({plan.threads, 1}, reverse=True)):
+        settings = plan.settings(rule, opt, **more) | {"threads": threads}
         everybody = {tier: (f"dfanp {what}", settings | {"tier": tier})}
         everybody |= {JAX: (f"jax {what}", settings)} if plan.jax else {}
-        everybody |= {PEAK: ("blas peak", {"threads": plan.threads})}
-        layers = "-".join(map(str, more.get("hidden", [width])))
-        talk = lambda text, title=f"{what}, {rule}, {layers}": say(f"{title}: {text}")
+        everybody |= {PEAK: ("blas peak", {"threads": threads})}
+        hidden = more.get("hidden", width)
+        layers = "-".join(map(str, hidden if isinstance(hidden, list) else [hidden]))
+        talk = lambda text, title=f"{what}, {rule}, {layers}, threads {threads}": say(f"{title}: {text}")
         seconds, failed = take_turns(everybody, plan.rounds, check=same_losses, unchecked=(PEAK,), say=talk)
         (peak,) = seconds.pop(PEAK).values()
         found = measurement("network", settings | {"what": what}, seconds, failed, (JAX,) if plan.jax else (tier,))

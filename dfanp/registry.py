@@ -18,15 +18,8 @@ from .errors import by_name, shown
 
 T = TypeVar("T")
 REGISTRIES: list["Registry"] = []  # every Registry whose module is imported
-HOMES = (
-    "activations",
-    "baselines",
-    "losses",
-    "measures",
-    "optimizers",
-    "problems",
-    "rules",
-)  # the modules that define one
+# The modules that define one.
+HOMES = "activations", "baselines", "losses", "measures", "optimizers", "problems", "rules"
 
 
 class Registry(Mapping):

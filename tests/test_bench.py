@@ -52,7 +52,7 @@ def test_the_result_is_whole_and_its_tables_and_pictures_can_be_made(tmp_path, h
     table = report.markdown(result)
     assert "| DFA adam |" in table and "dense pair" in table and "A training step by replicas" in table
     paths = report.keep(result, tmp_path / "kept")
-    assert [path.name for path in paths] == ["cpu.json", "cpu.png", "growth.png"]
+    assert [path.name for path in paths] == ["cpu.json", "cpu.png", "networks.png", "growth.png"]
     assert json.loads(paths[0].read_text()) == result
     with matplotlib.rc_context(hostile_rc):
         again = report.keep(result, tmp_path / "hostile")
@@ -88,6 +88,16 @@ def test_a_candidate_that_fails_ends_the_measurement_unless_it_is_optional():
         interleave.take_turns(bad | pair, 1)
     seconds, failed = interleave.take_turns(bad | pair, 1, optional=("bad",))
     assert seconds["pair"]["run"] and "cannot run" in failed["bad"]
+
+
+def test_outliers_are_named_and_no_part_of_the_range():
+    found = interleave.summary([1.0, 1.02, 0.99, 5.0, 1.01])
+    assert found["outliers"] == [4] and (found["low"], found["high"], found["max"]) == (0.99, 1.02, 5.0)
+    assert report.outliers([("JAX, DFA adam", found, 1)]).endswith(": JAX, DFA adam: round 4, 5 s (median 1.01 s).")
+    for calm in ([1.0], [1.0, 9.0], [1.0, 1.0, 1.0, 1.05, 1.0], [1.0, 1.3, 1.6, 1.9, 2.2]):
+        found = interleave.summary(calm)
+        assert found["outliers"] == [] and (found["low"], found["high"]) == (min(calm), max(calm))
+        assert report.outliers([("numpy", found, 1)]) == ""
 
 
 def test_the_speedup_is_of_the_same_round():

@@ -172,7 +172,8 @@ def work(folder):
         text = path.read_text()
         try:
             path.write_text(text.replace(mutant.line, mutant.changed))
-            results = [tried(fresh(), case, originals[repr(case)]) for case in cases[number]]
+            dfanp = fresh()
+            results = [tried(dfanp, case, originals[repr(case)]) for case in cases[number]]
         finally:
             path.write_text(text)
         print(json.dumps([number, results]), flush=True)

@@ -1,4 +1,4 @@
-"""Many runs: grids of settings, their jobs on the cores of a machine or a cluster, a store of results, tuning."""
+"""Many runs: grids of settings, their jobs on the cores of a machine or a cluster, and tuning."""
 
 from typing import TYPE_CHECKING
 

@@ -179,12 +179,12 @@ def test_an_experiment_with_a_run_missing_has_no_record(tmp_path):
 
 def test_records_have_what_their_runs_have(reproduced):
     folder, paths = reproduced
-    told = read(paths["3.5", CORRECTED])
+    record = read(paths["3.5", CORRECTED])
     results = {}
     for line in (folder / "store.jsonl").read_text().splitlines():
         row = json.loads(line)
         results[row["key"]] = row
-    series = told["series"][0]
+    series = record["series"][0]
     for seed, accuracies, cosines in zip(TINY.seeds, series["test_accuracy"], series["alignment"], strict=True):
         rows = results[key_of(series["config"] | {"seed": seed})]["rows"]
         assert accuracies == [round(row["test_accuracy"], 5) for row in rows]
@@ -192,7 +192,7 @@ def test_records_have_what_their_runs_have(reproduced):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"figure": "3.1"}', "[" * 100_000])
-def test_what_is_no_record_is_told_in_a_line(tmp_path, content):
+def test_what_is_no_record_gets_one_line(tmp_path, content):
     from dfanp.errors import RecordError
 
     path = tmp_path / "3.1.json"
@@ -201,7 +201,7 @@ def test_what_is_no_record_is_told_in_a_line(tmp_path, content):
         read(path)
 
 
-def test_a_damaged_record_is_told_in_a_line(reproduced, tmp_path):
+def test_a_damaged_record_gets_one_line(reproduced, tmp_path):
     from dfanp.errors import RecordError
 
     record = read(reproduced[1]["3.1", PUBLISHED])

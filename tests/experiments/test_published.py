@@ -90,8 +90,10 @@ def test_published_is_row_by_row_after_the_step(rng):
     e = dfanp.losses.get("bce").error(np, h[-1], y)
     found = published_alignment(rules.get("dfa"), network, B, h, e)
     active = np.sign(h[1])
-    told, exact = X.T @ ((e @ B[0]) * active), X.T @ ((e @ network.W[1].T) * active)
-    rows = [a @ b / np.sqrt((a @ a) * (b @ b)) for i, (a, b) in enumerate(zip(told, exact, strict=True)) if i != 2]
+    fed_back, exact = X.T @ ((e @ B[0]) * active), X.T @ ((e @ network.W[1].T) * active)
+    rows = [
+        a @ b / np.sqrt((a @ a) * (b @ b)) for i, (a, b) in enumerate(zip(fed_back, exact, strict=True)) if i != 2
+    ]
     assert found["gradient"][0] == pytest.approx(sum(rows) / 5) and found["gradient"][1] == 1
     aligned = published_alignment(rules.get("dfa"), network, [network.W[1].T], h, e)
     assert aligned["gradient"][0] == pytest.approx(4 / 5) and aligned["feedback"][0] == pytest.approx(1)

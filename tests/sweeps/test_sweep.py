@@ -233,7 +233,7 @@ def test_stopping_ends_after_the_epoch_and_goes_on_from_there(grid, tmp_path, mo
 
 
 @pytest.mark.parametrize("change", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:-900] + b"x" * 900])
-def test_progress_that_is_damaged_is_told(grid, tmp_path, monkeypatch, change):
+def test_damaged_progress_is_reported(grid, tmp_path, monkeypatch, change):
     monkeypatch.setattr(jobs, "SAVE_AFTER", 0.0)
     monkeypatch.setattr(jobs, "SAVE_SHARE", 1e9)
     one, train_one = grid[4:5], dfanp.Training.run_epoch
