@@ -3,6 +3,10 @@
 import os
 import signal
 
+# Before NumPy is imported: the threads of its BLAS wait awake for each other, on cores that other tests need. Tests of threads say
+# how many they take.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
@@ -16,7 +20,9 @@ from .kernels.emulated import EmulatedCard, need_emulator, with_tier
 
 # Taken out of the environment, so that no test (and no process that a test starts) finds MNIST unasked.
 DATA = os.environ.pop("DFANP_DATA", None)
-if hasattr(signal, "SIGHUP"):  # ignored under nohup, and then by what tests start, too
+# Ignored under nohup and in the background of a script, and then by what tests start, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
