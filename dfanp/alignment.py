@@ -63,10 +63,13 @@ def feedback_alignment(rule: Rule, network: MLP, B: Sequence[Any]) -> list[Any]:
 
     It is the cosine of B[l] with the weights that it replaces. These are the transpose of the next
     weight matrix for FA, and of the product of all later ones for DFA (exact in a linear network).
-    NaN if B has neither shape; empty for a rule without B. With one hidden layer it is the
+    NaN if B has neither shape; empty for a rule without B, or whose B is of no signal. With one hidden layer it is the
     alignment of Demirbilek 2021, figures 3.2 and 3.5.
     """
-    xp, W, cosines = network.backend.xp, network.W, []
+    xp, W = network.backend.xp, network.W
+    cosines: list[Any] = []
+    if rule.signal is None:
+        return cosines
     for layer, B_l in enumerate(B):
         stop = replaced(rule, network.sizes, layer + 1)
         if stop is None:
@@ -103,7 +106,7 @@ def gradient_alignment(
 
     It is the cosine of the gradient of `rule` with the gradient of BP. Both are taken at the same
     weights, from the same pass over X (n, D) and y (n, d_L). The last is 1 (or 0 if e is zero): the
-    gradient of the output layer is exact under every rule.
+    gradient of the output layer is exact under every rule with a signal.
 
     Args:
         draws: see ``rules.gradients``.
@@ -111,6 +114,6 @@ def gradient_alignment(
     xp = network.backend.xp
     h = network.forward(X)
     e = loss.error(xp, h[-1], y)
-    found = rules.gradients(rule, network, B, h, e, y, draws=draws)
+    found = rules.gradients(rule, network, B, h, e, y, draws=draws, loss=loss)
     exact = rules.gradients(rules.bp, network, None, h, e)
     return [cosine(xp, dense(found[f"W{layer}"]), dense(exact[f"W{layer}"])) for layer in range(len(network.W))]

@@ -80,7 +80,7 @@ class Training:
         network: an ``MLP`` that fits the problem (``features`` wide below, ``outputs`` above); it is changed in
             place.
         problem: see ``dfanp.problems``.
-        rule: a ``Rule`` or its name: "bp", "fa", "dfa".
+        rule: a ``Rule`` or its name, such as "bp", "fa" or "dfa".
         optimizer: an ``Optimizer``.
         feedback: how B is drawn (not read under a rule without B).
         batch_size: the mini-batch size; the last mini-batch of an epoch may be smaller, its gradient is then the mean over its
@@ -282,17 +282,28 @@ class Training:
 
         Returns what ``evaluate`` returns, at the parameters before the update.
         """
+        if self.state.step == 0 and self.rule.before_training is not None:
+            self.rule.before_training(self.after_step(0))
         h = self.network.forward(X)
         e, totals = self.backend.kernels.output(self.loss, h[-1], y, built_in=losses.LOSSES.built_in(self.loss))
-        gradients = rules.gradients(self.rule, self.network, self.B, h, e, y, self.first, self.draws)
+        gradients = rules.gradients(self.rule, self.network, self.B, h, e, y, self.first, self.draws, self.loss)
         trained = self.trained()
         gradients = {name: g for name, g in gradients.items() if name in trained}
         self.optimizer.step(self.backend, trained, gradients, self.state, epoch)
         if self.rule.after_step is not None:
-            lr = next(rate for name, rate in self.state.lr.items() if name.startswith("W"))
-            draws = self.draws(0, self.state.step)
-            self.rule.after_step(rules.AfterStep(self.backend.xp, self.network.W, self.B, h, e, y, lr, draws))
+            self.rule.after_step(self.after_step(self.state.step, h, e, y))
         return totals
+
+    def after_step(self, step, h=None, e=None, y=None):
+        """Return the ``AfterStep`` of a step, with what was computed before it."""
+        net, xp = self.network, self.backend.xp
+        lr = next(rate for name, rate in self.state.lr.items() if name.startswith("W"))
+        b = [net.parameters[f"b{l}"] for l in range(len(net.W))] if net.bias else []
+
+        def layer(l, x):
+            return net.hidden(l, x) if l < len(net.W) - 1 else self.loss.predict(xp, net.preactivation(l, x))
+
+        return rules.AfterStep(xp, net.W, self.B, h, e, y, lr, self.draws(0, step), b, layer, step)
 
     def draws(self, l, step=None):
         """Return the random arrays that a rule draws for layer l in a step (None: the next one)."""
@@ -369,7 +380,7 @@ class Training:
 
 def own_copies(B, rule, replicas):
     """Return the matrices B, each replica with its own where the rule changes them, even if they were drawn once for all."""
-    changes = rule.feedback_gradient is not None or rule.after_step is not None
+    changes = any(each is not None for each in (rule.feedback_gradient, rule.after_step, rule.before_training))
     return [np.tile(b, (replicas, 1, 1)) if changes and replicas and b.ndim == 2 else b for b in B]
 
 
