@@ -66,20 +66,30 @@ def feedback_alignment(rule: Rule, network: MLP, B: Sequence[Any]) -> list[Any]:
     NaN if B has neither shape; empty for a rule without B, or whose B is of no signal. With one hidden layer it is the
     alignment of Demirbilek 2021, figures 3.2 and 3.5.
     """
-    xp, W = network.backend.xp, network.W
+    xp = network.backend.xp
     cosines: list[Any] = []
     if rule.signal is None:
         return cosines
-    for layer, B_l in enumerate(B):
-        stop = replaced(rule, network.sizes, layer + 1)
-        if stop is None:
-            cosines.append(network.backend.asarray(np.full(network.replicas or (), np.nan)))
-            continue
-        downstream = xp.astype(W[layer + 1], xp.float64)
-        for above in W[layer + 2 : stop]:
-            downstream = downstream @ xp.astype(above, xp.float64)
-        cosines.append(cosine(xp, B_l, xp.matrix_transpose(downstream)))
+    for l, B_l in enumerate(B, 1):
+        W = downstream(rule, network, l)
+        unknown = network.backend.asarray(np.full(network.replicas or (), np.nan))
+        cosines.append(unknown if W is None else cosine(xp, B_l, W))
     return cosines
+
+
+def downstream(rule: Rule, network: MLP, l: int) -> Any:
+    """Return the transposed product of the weights that the B of hidden layer l replaces, float64.
+
+    None if no weights have the shape of that B.
+    """
+    xp, W = network.backend.xp, network.W
+    stop = replaced(rule, network.sizes, l)
+    if stop is None:
+        return None
+    product = xp.astype(W[l], xp.float64)
+    for above in W[l + 1 : stop]:
+        product = product @ xp.astype(above, xp.float64)
+    return xp.matrix_transpose(product)
 
 
 def replaced(rule, sizes, l):

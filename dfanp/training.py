@@ -145,7 +145,10 @@ class Training:
         self.first = 0 if layers == "all" and "W0" not in network.fixed else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)
-        drawn = own_copies(feedback.draw(shapes, self.seed), self.rule, network.replicas)
+        drawn = feedback.draw(shapes, self.seed)
+        if feedback.aligned and drawn:
+            drawn = feedback.towards(drawn, self.replaced_weights())
+        drawn = own_copies(drawn, self.rule, network.replicas)
         self.B = [self.backend.asarray(np.ascontiguousarray(b), network.dtype) for b in drawn]
         self.state = optimizer.init(self.backend, self.trained(), network.replicas)
         self._whole = WholeEpochs(self, Training, MLP, FORWARD)
@@ -153,6 +156,16 @@ class Training:
         self._torn = False  # between two steps of an epoch that was cut off
         self._drawn = None  # examples of the next epoch, where they could be drawn while this one ran
         self._probe = problem.probe(self.seed) if align else None
+
+    def replaced_weights(self):
+        """Return the weights that each B replaces, host arrays; a ValueError if the rule has none for them."""
+        net, layers = self.network, range(1, len(self.network.sizes) - 1)
+        found = [] if self.rule.signal is None else [alignment.downstream(self.rule, net, l) for l in layers]
+        if not found or any(W is None for W in found):
+            raise ValueError(
+                f"feedback cannot be aligned under the rule {self.rule.name!r}: its B replaces no weights"
+            )
+        return [self.backend.to_host(W) for W in found]
 
     def trained(self):
         """Return name -> array of the parameters that are trained: of the network, and where B learns, "B0" … of it."""

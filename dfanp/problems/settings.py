@@ -78,8 +78,10 @@ class TrainingSettings:
     bias: bool = setting(False, "Whether layers have biases.")
     feedback: str = setting(
         "uniform",
-        "Distribution of the feedback matrices B, for rules that have them.",
+        "Distribution of the feedback matrices B; their structure follows, as in uniform:density=0.1:scale=2.",
         names=lambda: dfanp.feedback.DISTRIBUTIONS,
+        parse=lambda text: dfanp.feedback.canonical(text),
+        parameters=lambda name: dfanp.feedback.STRUCTURE,
     )
     weight_decay: float = setting(0.0, "Factor of the L2 penalty.", least=0, most=1e6)
     layers: str = setting("all", "Train all layers, or only the output layer.", names=("all", "output"))

@@ -35,3 +35,16 @@ def test_a_rule_is_trained_resumed_and_reported(dfanp, tmp_path, rule):
     values = [[epoch["test_loss"] for epoch in json.loads(each.out)["runs"][-1]["epochs"]] for each in (whole, alone)]
     assert values[0] == values[1]
     assert dfanp("report", tmp_path / "whole", "--out", tmp_path / "page.html").code == 0
+
+
+def test_feedback_has_a_structure_in_settings_and_records(dfanp, tmp_path):
+    args = ("parity", *SMALL, "--epochs", "1", "--align", "--json")
+    first = dfanp(*args, "--method", "fa", "--feedback", "uniform:scale=1:aligned=1", "--out", tmp_path / "run")
+    found = json.loads(first.out)
+    assert first.code == 0 and found["config"]["feedback"] == "uniform:aligned=1.0"
+    assert found["runs"][0]["epochs"][0]["alignment"]["gradient"][0] > 0.95
+    assert dfanp("report", tmp_path / "run", "--out", tmp_path / "page.html").code == 0
+    wrong = dfanp(*args, "--feedback", "uniform:density=2")
+    assert wrong.code == 2 and "density must be" in wrong.err and wrong.err.count("\n") == 1
+    nothing = dfanp(*args, "--feedback", "uniform:aligned=1", "--method", "pepita")
+    assert nothing.code and "feedback cannot be aligned under the rule 'pepita'" in nothing.err
