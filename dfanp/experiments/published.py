@@ -3,7 +3,7 @@
     EpochAdam             its Adam counts epochs in the bias correction: --opt adam:count=epochs
     PublishedTraining     redraws weights but keeps B and the optimizer state (--redraw), and measures alignment on the last
                           batch of an epoch (--align published)
-    PublishedParity, PublishedSynthetic     the settings of such runs (published_settings)
+    PublishedParity, PublishedSynthetic, PublishedClasses     the settings of such runs (published_settings)
 
 Importing this module registers them, here and in the workers of a sweep.
 """
@@ -18,9 +18,16 @@ from ..optimizers import Adam
 from ..plugins import share
 from ..registry import register
 from ..training import Training
-from .published_settings import PublishedParity, PublishedSynthetic
+from .published_settings import PublishedClasses, PublishedParity, PublishedSynthetic
 
-__all__ = ["EpochAdam", "PublishedParity", "PublishedSynthetic", "PublishedTraining", "published_alignment"]
+__all__ = [
+    "EpochAdam",
+    "PublishedClasses",
+    "PublishedParity",
+    "PublishedSynthetic",
+    "PublishedTraining",
+    "published_alignment",
+]
 
 share(__name__)
 
