@@ -88,6 +88,7 @@ class Training:
         seed: of the data, and of B where `feedback` has none; None takes the network's. With replicas, one for each.
         layers: ``"all"``, or ``"output"`` to train the last layer alone.
         align: whether records carry alignment.
+        measures: a list of ``Measure`` that are taken after each epoch, beside those that are registered.
 
     An exception inside an epoch (an interrupt) leaves the network between two of its steps. It cannot be trained further until
     ``restore`` puts back what ``arrays`` returned before.
@@ -118,6 +119,7 @@ class Training:
         seed=None,
         layers="all",
         align=False,
+        measures=(),
     ):
         if (network.sizes[0], network.sizes[-1]) != (problem.features, problem.outputs):
             raise ValueError(
@@ -141,7 +143,7 @@ class Training:
         self.seed = checked_seeds(network.seed if seed is None else seed, network.replicas or 0)
         if feedback.seed is not None:
             checked_seeds(feedback.seed, network.replicas or 0)
-        self.align = truth("align", align)
+        self.align, self.measures = truth("align", align), tuple(measures)
         self.first = 0 if layers == "all" and "W0" not in network.fixed else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)
@@ -226,7 +228,7 @@ class Training:
                 self._drawn = self.drawn(epoch + 1)
             train, test = self.means(train, examples[0]), self.means(test, tested[0])
             angles = angles and self.on_host(angles)
-            more = {measure.name: measure.measured(self) for measure in measures.own()}
+            more = {measure.name: measure.measured(self) for measure in (*measures.own(), *self.measures)}
         alive = self._alive & np.isfinite(train[0]) & np.isfinite(test[0])
         solo = self.network.replicas is None
         each = lambda measured: float(measured[0]) if solo else np.where(alive, measured, np.nan)

@@ -32,7 +32,8 @@ class Published:
     def training(self, *parts):
         from .published import PublishedTraining
 
-        return PublishedTraining(*parts, layers=self.layers, align=self.align, redraw=self.redraw)
+        more = dict(align=self.align, redraw=self.redraw, measures=self.measures_of_updates(*parts))
+        return PublishedTraining(*parts, layers=self.layers, **more)
 
 
 @register
