@@ -1,4 +1,4 @@
-"""Learning without backpropagation: a readable reference implementation of BP, FA and DFA.
+"""Learning without backpropagation: a readable reference implementation of BP, FA, DFA and fifteen other rules.
 
     import dfanp
 
@@ -8,7 +8,7 @@
     for record in training.epochs(20):
         print(record.epoch, record.test_accuracy)
 
-Read the modules in this order: activations, losses, feedback, network, rules, optimizers, training.
+Read the modules in this order: activations, losses, feedback, network, gradients, rules, optimizers, training.
 """
 
 from typing import TYPE_CHECKING
