@@ -65,9 +65,27 @@ dfanp synthetic --n 512 --d 25 --labels random --points-seed 3 --repeats 3
 `--labels` is the labeling of the thesis (the default for nine disks), any other (`011110100`, row by row: the first
 coordinate varies fastest), or `random`.
 
+### Classes of images
+
+```sh
+dfanp classes --method dfa --opt adam --hidden 800,800 --activation tanh
+```
+
+Which of ten digits (or kinds of clothes) is an image? There are ten outputs; `--loss bce` makes them independent.
+
+### Published tables
+
+```sh
+dfanp published list                 # which tables there are, where they were read, and what they leave open
+dfanp published akrout-2019          # weight mirror and Kolen-Pollack on MNIST, as their authors ran them
+```
+
+For each number the table has ours, the mean over the seeds with its 95 % interval, and whether both agree. A table is
+a sweep: after an interrupt the same command resumes it, and `dfanp results` shows its runs.
+
 ### Sweeps
 
-Which learning rate is best? Every setting of `dfanp parity` and `dfanp synthetic` may be a list or a range in
+Which learning rate is best? Every setting of `dfanp parity`, `dfanp classes` and `dfanp synthetic` may be a list or a range in
 `dfanp tune`. Runs are scored on held-out training images by the mean accuracy of their last ten epochs
 (`--score published`: on the test images, as in the thesis).
 

@@ -175,4 +175,10 @@ def summary(run):
             layers = [[c for c in layer if c is not None] for layer in zip(*(end[kind] for end in ends), strict=True)]
             means = ", ".join(f"{sum(layer) / len(layer):.3f}" if layer else "-" for layer in layers)
             lines.append(wrapped(f"{title}: {means} (by layer, lowest first)"))
+    last = [row for row in run.rows if row["epoch"] == run.training.epoch]
+    for kind in ("cosine", "norm_ratio", "bias", "variance", "snr") if run.settings.updates else ():
+        names = [f"update_{kind}_W{l}" for l in range(len(run.training.network.W))]
+        layers = [[row[name] for row in last if row.get(name) is not None] for name in names]
+        means = ", ".join(f"{sum(layer) / len(layer):.3g}" if layer else "-" for layer in layers)
+        lines.append(wrapped(f"update {kind.replace('_', ' ')}: {means} (by layer, lowest first)"))
     return "\n".join(lines)

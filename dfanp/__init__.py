@@ -1,4 +1,4 @@
-"""Learning without backpropagation: a readable reference implementation of BP, FA and DFA.
+"""Learning without backpropagation: a readable reference implementation of BP, FA, DFA and fifteen other rules.
 
     import dfanp
 
@@ -8,7 +8,7 @@
     for record in training.epochs(20):
         print(record.epoch, record.test_accuracy)
 
-Read the modules in this order: activations, losses, feedback, network, rules, optimizers, training.
+Read the modules in this order: activations, losses, feedback, network, gradients, rules, optimizers, training.
 """
 
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # for editors; each is imported at its first use, so that the
     from .measures import Measure
     from .network import MLP
     from .optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
-    from .problems import Arrays, Parity, Synthetic, load
+    from .problems import Arrays, Classes, Parity, Synthetic, load
     from .registry import register
     from .reports import report
     from .rules import Rule
@@ -43,7 +43,7 @@ HOMES = {
     "measures": "Measure",
     "network": "MLP",
     "optimizers": "SGD Adadelta Adagrad Adam Momentum Nesterov Optimizer RMSProp",
-    "problems": "Arrays Parity Synthetic load",
+    "problems": "Arrays Classes Parity Synthetic load",
     "registry": "register",
     "reports": "report",
     "rules": "Rule",
@@ -62,6 +62,7 @@ __all__ = [
     "Arrays",
     "Backend",
     "BackendError",
+    "Classes",
     "DataError",
     "DfanpError",
     "Feedback",

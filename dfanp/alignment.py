@@ -63,20 +63,33 @@ def feedback_alignment(rule: Rule, network: MLP, B: Sequence[Any]) -> list[Any]:
 
     It is the cosine of B[l] with the weights that it replaces. These are the transpose of the next
     weight matrix for FA, and of the product of all later ones for DFA (exact in a linear network).
-    NaN if B has neither shape; empty for a rule without B. With one hidden layer it is the
+    NaN if B has neither shape; empty for a rule without B, or whose B is of no signal. With one hidden layer it is the
     alignment of Demirbilek 2021, figures 3.2 and 3.5.
     """
-    xp, W, cosines = network.backend.xp, network.W, []
-    for layer, B_l in enumerate(B):
-        stop = replaced(rule, network.sizes, layer + 1)
-        if stop is None:
-            cosines.append(network.backend.asarray(np.full(network.replicas or (), np.nan)))
-            continue
-        downstream = xp.astype(W[layer + 1], xp.float64)
-        for above in W[layer + 2 : stop]:
-            downstream = downstream @ xp.astype(above, xp.float64)
-        cosines.append(cosine(xp, B_l, xp.matrix_transpose(downstream)))
+    xp = network.backend.xp
+    cosines: list[Any] = []
+    if rule.signal is None:
+        return cosines
+    for l, B_l in enumerate(B, 1):
+        W = downstream(rule, network, l)
+        unknown = network.backend.asarray(np.full(network.replicas or (), np.nan))
+        cosines.append(unknown if W is None else cosine(xp, B_l, W))
     return cosines
+
+
+def downstream(rule: Rule, network: MLP, l: int) -> Any:
+    """Return the transposed product of the weights that the B of hidden layer l replaces, float64.
+
+    None if no weights have the shape of that B.
+    """
+    xp, W = network.backend.xp, network.W
+    stop = replaced(rule, network.sizes, l)
+    if stop is None:
+        return None
+    product = xp.astype(W[l], xp.float64)
+    for above in W[l + 1 : stop]:
+        product = product @ xp.astype(above, xp.float64)
+    return xp.matrix_transpose(product)
 
 
 def replaced(rule, sizes, l):
@@ -103,7 +116,7 @@ def gradient_alignment(
 
     It is the cosine of the gradient of `rule` with the gradient of BP. Both are taken at the same
     weights, from the same pass over X (n, D) and y (n, d_L). The last is 1 (or 0 if e is zero): the
-    gradient of the output layer is exact under every rule.
+    gradient of the output layer is exact under every rule with a signal.
 
     Args:
         draws: see ``rules.gradients``.
@@ -111,6 +124,6 @@ def gradient_alignment(
     xp = network.backend.xp
     h = network.forward(X)
     e = loss.error(xp, h[-1], y)
-    found = rules.gradients(rule, network, B, h, e, y, draws=draws)
+    found = rules.gradients(rule, network, B, h, e, y, draws=draws, loss=loss)
     exact = rules.gradients(rules.bp, network, None, h, e)
     return [cosine(xp, dense(found[f"W{layer}"]), dense(exact[f"W{layer}"])) for layer in range(len(network.W))]

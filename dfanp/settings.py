@@ -5,12 +5,13 @@ from typing import Any, TypeVar
 
 from . import plugins
 from .errors import RecordError
-from .problems import PROBLEMS, ParitySettings, SyntheticSettings
+from .problems import PROBLEMS, ClassesSettings, ParitySettings, SyntheticSettings
 from .problems.fields import setting, settings_of
 from .problems.settings import TrainingSettings, present
 
 __all__ = [
     "PROBLEMS",
+    "ClassesSettings",
     "ParitySettings",
     "SyntheticSettings",
     "TrainingSettings",

@@ -80,7 +80,7 @@ class Training:
         network: an ``MLP`` that fits the problem (``features`` wide below, ``outputs`` above); it is changed in
             place.
         problem: see ``dfanp.problems``.
-        rule: a ``Rule`` or its name: "bp", "fa", "dfa".
+        rule: a ``Rule`` or its name, such as "bp", "fa" or "dfa".
         optimizer: an ``Optimizer``.
         feedback: how B is drawn (not read under a rule without B).
         batch_size: the mini-batch size; the last mini-batch of an epoch may be smaller, its gradient is then the mean over its
@@ -88,6 +88,7 @@ class Training:
         seed: of the data, and of B where `feedback` has none; None takes the network's. With replicas, one for each.
         layers: ``"all"``, or ``"output"`` to train the last layer alone.
         align: whether records carry alignment.
+        measures: a list of ``Measure`` that are taken after each epoch, beside those that are registered.
 
     An exception inside an epoch (an interrupt) leaves the network between two of its steps. It cannot be trained further until
     ``restore`` puts back what ``arrays`` returned before.
@@ -118,6 +119,7 @@ class Training:
         seed=None,
         layers="all",
         align=False,
+        measures=(),
     ):
         if (network.sizes[0], network.sizes[-1]) != (problem.features, problem.outputs):
             raise ValueError(
@@ -141,11 +143,14 @@ class Training:
         self.seed = checked_seeds(network.seed if seed is None else seed, network.replicas or 0)
         if feedback.seed is not None:
             checked_seeds(feedback.seed, network.replicas or 0)
-        self.align = truth("align", align)
+        self.align, self.measures = truth("align", align), tuple(measures)
         self.first = 0 if layers == "all" and "W0" not in network.fixed else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)
-        drawn = own_copies(feedback.draw(shapes, self.seed), self.rule, network.replicas)
+        drawn = feedback.draw(shapes, self.seed)
+        if feedback.aligned and drawn:
+            drawn = feedback.towards(drawn, self.replaced_weights())
+        drawn = own_copies(drawn, self.rule, network.replicas)
         self.B = [self.backend.asarray(np.ascontiguousarray(b), network.dtype) for b in drawn]
         self.state = optimizer.init(self.backend, self.trained(), network.replicas)
         self._whole = WholeEpochs(self, Training, MLP, FORWARD)
@@ -153,6 +158,16 @@ class Training:
         self._torn = False  # between two steps of an epoch that was cut off
         self._drawn = None  # examples of the next epoch, where they could be drawn while this one ran
         self._probe = problem.probe(self.seed) if align else None
+
+    def replaced_weights(self):
+        """Return the weights that each B replaces, host arrays; a ValueError if the rule has none for them."""
+        net, layers = self.network, range(1, len(self.network.sizes) - 1)
+        found = [] if self.rule.signal is None else [alignment.downstream(self.rule, net, l) for l in layers]
+        if not found or any(W is None for W in found):
+            raise ValueError(
+                f"feedback cannot be aligned under the rule {self.rule.name!r}: its B replaces no weights"
+            )
+        return [self.backend.to_host(W) for W in found]
 
     def trained(self):
         """Return name -> array of the parameters that are trained: of the network, and where B learns, "B0" … of it."""
@@ -213,7 +228,7 @@ class Training:
                 self._drawn = self.drawn(epoch + 1)
             train, test = self.means(train, examples[0]), self.means(test, tested[0])
             angles = angles and self.on_host(angles)
-            more = {measure.name: measure.measured(self) for measure in measures.own()}
+            more = {measure.name: measure.measured(self) for measure in (*measures.own(), *self.measures)}
         alive = self._alive & np.isfinite(train[0]) & np.isfinite(test[0])
         solo = self.network.replicas is None
         each = lambda measured: float(measured[0]) if solo else np.where(alive, measured, np.nan)
@@ -282,17 +297,28 @@ class Training:
 
         Returns what ``evaluate`` returns, at the parameters before the update.
         """
+        if self.state.step == 0 and self.rule.before_training is not None:
+            self.rule.before_training(self.after_step(0))
         h = self.network.forward(X)
         e, totals = self.backend.kernels.output(self.loss, h[-1], y, built_in=losses.LOSSES.built_in(self.loss))
-        gradients = rules.gradients(self.rule, self.network, self.B, h, e, y, self.first, self.draws)
+        gradients = rules.gradients(self.rule, self.network, self.B, h, e, y, self.first, self.draws, self.loss)
         trained = self.trained()
         gradients = {name: g for name, g in gradients.items() if name in trained}
         self.optimizer.step(self.backend, trained, gradients, self.state, epoch)
         if self.rule.after_step is not None:
-            lr = next(rate for name, rate in self.state.lr.items() if name.startswith("W"))
-            draws = self.draws(0, self.state.step)
-            self.rule.after_step(rules.AfterStep(self.backend.xp, self.network.W, self.B, h, e, y, lr, draws))
+            self.rule.after_step(self.after_step(self.state.step, h, e, y))
         return totals
+
+    def after_step(self, step, h=None, e=None, y=None):
+        """Return the ``AfterStep`` of a step, with what was computed before it."""
+        net, xp = self.network, self.backend.xp
+        lr = next(rate for name, rate in self.state.lr.items() if name.startswith("W"))
+        b = [net.parameters[f"b{l}"] for l in range(len(net.W))] if net.bias else []
+
+        def layer(l, x):
+            return net.hidden(l, x) if l < len(net.W) - 1 else self.loss.predict(xp, net.preactivation(l, x))
+
+        return rules.AfterStep(xp, net.W, self.B, h, e, y, lr, self.draws(0, step), b, layer, step)
 
     def draws(self, l, step=None):
         """Return the random arrays that a rule draws for layer l in a step (None: the next one)."""
@@ -369,7 +395,7 @@ class Training:
 
 def own_copies(B, rule, replicas):
     """Return the matrices B, each replica with its own where the rule changes them, even if they were drawn once for all."""
-    changes = rule.feedback_gradient is not None or rule.after_step is not None
+    changes = any(each is not None for each in (rule.feedback_gradient, rule.after_step, rule.before_training))
     return [np.tile(b, (replicas, 1, 1)) if changes and replicas and b.ndim == 2 else b for b in B]
 
 

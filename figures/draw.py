@@ -61,3 +61,12 @@ def title(record):
     counts = [len(series["test_accuracy"]) for series in record["series"]]
     seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
     return f"{FINDINGS[record['figure']](record)}; {seeds} {'seed' if seeds == '1' else 'seeds'}"
+
+
+def draw_curves(record, title, path, formats=("svg", "png")):
+    """Draw the test accuracy over the epochs of a record's series to `path` with these endings."""
+    with drawing(title):
+        figure = KINDS["curves"](record)
+        figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+        for kind in formats:
+            save(figure, Path(f"{path}.{kind}"))

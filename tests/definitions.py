@@ -55,6 +55,18 @@ def clip(after):
         W[...] = after.xp.clip(W, -0.3, 0.3)
 
 
+def by_direction(at):
+    """Return a random direction times the derivative of the loss along it, and half the feedback that B gives."""
+    found = rules.get("forward-gradient").gradients(at)
+    return {name: g + 0.1 * at.xp.mean(at.B[0], axis=(-2, -1), keepdims=True) if name == "W0" else g for name, g in found.items()}
+
+
+def doubled_at_first(after):
+    for B in after.B:
+        B *= 2
+
+
+random_direction = dfanp.Rule("dfa", None, rules.output, gradients=by_direction, before_training=doubled_at_first)
 clipped = dfanp.Rule("dfa", lambda at: at.e @ at.B, rules.output, after_step=clip)
 RULES = {
     "sign-symmetric": sign_symmetric,
@@ -63,6 +75,7 @@ RULES = {
     "noisy": noisy,
     "weight-mirror": weight_mirror,
     "clipped": clipped,
+    "random-direction": random_direction,
 }
 
 # Activations and losses

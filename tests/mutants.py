@@ -45,11 +45,12 @@ def of_rules():
         file, dfa, "at.e @ at.B -> at.xp.sign(at.e) @ at.B / at.n", "at.e @ at.B -> at.y @ at.B / at.n", shrunk
     )
     yield from change(file, dfa, "at.e @ at.B, output -> at.delta @ at.B, next_layer", shapes=(DEEP,))
-    yield from change(file, 'found[f"W{l}"] = h[l].mT @ delta', "delta -> (2 * delta)")
-    yield from change(file, "xp.sum(delta, axis=-2)", "sum -> mean", shapes=(DEEP,))
+    file = "gradients.py"
+    yield from change(file, '        found[f"W{l}"] = h[l].mT @ delta\n        if network', "delta -> (2 * delta)")
+    yield from change(file, "= xp.sum(delta, axis=-2)\n        if l > first", "sum -> mean", shapes=(DEEP,))
     yield from change(file, "found, delta = {}, e\n", "e\n -> 2 * e\n")
     yield from change(file, " * network.slope(h, l)\n", " * network.slope(h, l) -> ", "\n ->  ** 2\n")
-    at = "at = At(xp, W[l], B[l - 1] if B else None, h[l], delta, e, y, l, draws)"
+    at = "at = At(xp, W[l], B[l - 1] if B else None, h[l], delta, e, y, l, draws, loss)"
     yield from change(file, at, "W[l] -> -W[l]", rule="bp")
     yield from change(file, at, "B[l - 1] if -> 2 * B[l - 1] if", " e, ->  2 * e,")
     yield from change(file, at, " delta, ->  2 * delta,", rule="fa")
@@ -190,8 +191,8 @@ def of_steps():
     yield from change(file, 'return [self.parameters[f"W{layer}"]', "self -> 2 * self", rule="bp")
     file = "training.py"
     yield from change(file, "built_in=losses.LOSSES.built_in(self.loss)\n        )[1]", "[1] -> [1] * 2")
-    yield from change(file, "self.B, h, e, y, self.first, self.draws)\n", " e, ->  2 * e,")
-    yield from change(file, "        return totals\n\n    def draws", "totals -> 2 * totals")
+    yield from change(file, "self.B, h, e, y, self.first, self.draws, self.loss)\n", " e, ->  2 * e,")
+    yield from change(file, "        return totals\n\n    def after_step", "totals -> 2 * totals")
     yield from change(file, "totals = totals + (self.evaluate", "+ -> + 2 *")
     yield from change(file, "if learning_in is None else self.batch_size\n", "size\n -> size // 2\n")
     file = "baselines.py"

@@ -14,6 +14,7 @@ GROUND_FLOOR = [
     "losses",
     "network",
     "feedback",
+    "gradients",
     "rules",
     "optimizers",
     "training",

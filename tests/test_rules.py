@@ -5,6 +5,7 @@ import dfanp
 from dfanp import losses, rules
 from dfanp.streams import Draws
 
+SIGNALS = [name for name, rule in rules.RULES.items() if rule.signal is not None]
 DEPTHS = [(4, 1), (4, 5, 1), (4, 5, 3), (4, 6, 5, 3), (4, 3, 5, 6, 2)]
 
 
@@ -65,15 +66,16 @@ def test_dfa_is_fa_with_one_hidden_layer(rng):
     assert all(np.array_equal(fa[name], dfa[name]) for name in fa)
 
 
-@pytest.mark.parametrize("rule", rules.RULES)
+@pytest.mark.parametrize("rule", SIGNALS)
 @pytest.mark.parametrize("sizes", DEPTHS)
 def test_the_last_layer_is_exact_under_every_rule(rng, rule, sizes):
     if rule == "mdfa" and sizes[-1] > 1:  # which is not defined for them
         with pytest.raises(ValueError, match="'mdfa' is for networks with one output"):
             drawn(rule, sizes)
         return
-    network, _, _, y, h, e = setting(rng, sizes)
-    gradients = rules.gradients(rules.get(rule), network, drawn(rule, sizes), h, e, y, draws=draws_of(0))
+    network, loss, _, y, h, e = setting(rng, sizes)
+    given = dict(draws=draws_of(0), loss=loss)
+    gradients = rules.gradients(rules.get(rule), network, drawn(rule, sizes), h, e, y, **given)
     exact = rules.gradients(rules.get("bp"), network, [], h, e)
     for name in (f"W{len(sizes) - 2}", f"b{len(sizes) - 2}"):
         assert np.array_equal(gradients[name], exact[name])
@@ -108,12 +110,13 @@ def test_scale_is_the_same_for_all_layers(rng):
 def test_replicas_equal_solo_gradients(rng, rule):
     sizes, seeds = (4, 6, 5, 1), (3, 8)
     joint, loss, X, y, h, e = setting(rng, sizes, seed=seeds)
-    found = rules.gradients(rules.get(rule), joint, drawn(rule, sizes, seeds), h, e, y, draws=draws_of(seeds))
+    given = dict(draws=draws_of(seeds), loss=loss)
+    found = rules.gradients(rules.get(rule), joint, drawn(rule, sizes, seeds), h, e, y, **given)
     for r, seed in enumerate(seeds):
         solo = dfanp.MLP(sizes, "tanh", True, "float64", seed)
         h_solo = solo.forward(X)
         e_solo, B = loss.error(np, h_solo[-1], y), drawn(rule, sizes, seed)
-        alone = rules.gradients(rules.get(rule), solo, B, h_solo, e_solo, y, draws=draws_of(seed))
+        alone = rules.gradients(rules.get(rule), solo, B, h_solo, e_solo, y, draws=draws_of(seed), loss=loss)
         for name in alone:
             assert np.array_equal(found[name][r], alone[name])
 
@@ -228,5 +231,8 @@ def test_every_rule_lowers_the_loss(rule):
     X = np.random.default_rng(2).normal(size=(200, 6))
     problem = dfanp.Arrays(X, (X[:, :1] + X[:, 1:2] > 0), dtype="float64")
     network = dfanp.MLP([6, 30, 20, 1], "tanh", dtype="float64", seed=0)
-    records = list(dfanp.Training(network, problem, rule, dfanp.SGD(0.05), batch_size=20).epochs(15))
+    # A single random direction of 800 has a large variance: smaller steps, and more of them. PEPITA is slow at first.
+    of_their_own = {"weight-perturbation": (0.005, 100), "forward-gradient": (0.005, 100), "pepita": (0.05, 30)}
+    lr, epochs = of_their_own.get(rule, (0.05, 15))
+    records = list(dfanp.Training(network, problem, rule, dfanp.SGD(lr), batch_size=20).epochs(epochs))
     assert records[-1].train_loss < 0.75 * records[0].train_loss and records[-1].test_accuracy > 0.9

@@ -71,7 +71,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
             a subclass of ``dfanp.Optimizer``.
         learning_rate_init: its learning rate.
         alpha: its L2 factor, inside the gradient.
-        feedback: the distribution of B, as in ``dfanp.Feedback``.
+        feedback: the distribution and structure of B, a text as in ``dfanp.Feedback``.
         bias: whether the layers have biases.
         batch_size: the mini-batch size, at most the number of examples; "auto" is 128.
         max_iter: number of epochs; each shuffles the examples.

@@ -3,7 +3,7 @@
     EpochAdam             its Adam counts epochs in the bias correction: --opt adam:count=epochs
     PublishedTraining     redraws weights but keeps B and the optimizer state (--redraw), and measures alignment on the last
                           batch of an epoch (--align published)
-    PublishedParity, PublishedSynthetic     the settings of such runs (published_settings)
+    PublishedParity, PublishedSynthetic, PublishedClasses     the settings of such runs (published_settings)
 
 Importing this module registers them, here and in the workers of a sweep.
 """
@@ -18,9 +18,16 @@ from ..optimizers import Adam
 from ..plugins import share
 from ..registry import register
 from ..training import Training
-from .published_settings import PublishedParity, PublishedSynthetic
+from .published_settings import PublishedClasses, PublishedParity, PublishedSynthetic
 
-__all__ = ["EpochAdam", "PublishedParity", "PublishedSynthetic", "PublishedTraining", "published_alignment"]
+__all__ = [
+    "EpochAdam",
+    "PublishedClasses",
+    "PublishedParity",
+    "PublishedSynthetic",
+    "PublishedTraining",
+    "published_alignment",
+]
 
 share(__name__)
 
@@ -51,6 +58,8 @@ class PublishedTraining(Training):
         if self.as_published and len(network.sizes) != 3:
             raise ValueError("align can be 'published' with one hidden layer alone")
         super().__init__(network, *parts, align=False if self.as_published else align, **more)
+        if self.as_published and self.rule.signal is None:
+            raise ValueError(f"align can be 'published' for rules with a signal alone, not for {self.rule.name!r}")
         self.redraw = redraw
 
     def data_of(self, epoch):
@@ -77,10 +86,10 @@ class PublishedTraining(Training):
         h = self.network.forward(X)
         e = self.loss.error(self.backend.xp, h[-1], y)
         totals = totals + self.learn(X, y, epoch)
-        return totals, published_alignment(self.rule, self.network, self.B, h, e)
+        return totals, published_alignment(self.rule, self.network, self.B, h, e, y, self.draws, self.loss)
 
 
-def published_alignment(rule, network, B, h, e):
+def published_alignment(rule, network, B, h, e, y=None, draws=None, loss=None):
     """Return ``{"feedback": [a], "gradient": [b, 1]}`` as in Demirbilek 2021, on the last batch of an epoch.
 
     a: the cosine of B with W1.T. b: of the gradient of W0 by `rule` with the one by BP, row by row (one per input),
@@ -90,9 +99,10 @@ def published_alignment(rule, network, B, h, e):
     Args:
         network: with one hidden layer, after the step.
         h, e: of the batch, before the step.
+        y, draws, loss: see ``rules.gradients``.
     """
     xp, slope = network.backend.xp, network.slope(h, 1)
-    at = rules.At(xp, network.W[1], B[0] if B else None, h[1], e, e)
+    at = rules.At(xp, network.W[1], B[0] if B else None, h[1], e, e, y, 1, draws, loss)
     mine, exact = (dense(h[0].mT @ (each.signal(at) * slope)) for each in (rule, rules.bp))
     by_row = cosine(xp, mine[..., :, None, :], exact[..., :, None, :])
     first = xp.mean(by_row, axis=-1)

@@ -39,5 +39,5 @@ def thesis_rate(method, opt, feedback="uniform"):
     if method not in THESIS:
         return THESIS_LAZY
     if method == "dfa" and opt == "sgd":
-        return THESIS_SGD_BY_FEEDBACK[feedback]
+        return THESIS_SGD_BY_FEEDBACK[feedback.partition(":")[0]]
     return THESIS[method][opt]

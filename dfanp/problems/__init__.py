@@ -1,4 +1,4 @@
-"""The problems: parity, the synthetic problem, plain arrays, and data sets.
+"""The problems: parity, the synthetic problem, classes of images, plain arrays, and data sets.
 
 A problem is any object with these attributes and methods (``Arrays`` is the shortest one):
 
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from ..registry import Registry
 from ..system.lazy import names_of
 from .arrays import Arrays
+from .classes import Classes, ClassesSettings
 from .fields import settings_of
 from .parity import Parity, ParitySettings
 from .settings import TrainingSettings
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from .datasets import load
     from .images import Dataset
 
-__all__ = ["Arrays", "Dataset", "Parity", "Synthetic", "load"]
+__all__ = ["Arrays", "Classes", "Dataset", "Parity", "Synthetic", "load"]
 __getattr__, __dir__ = names_of(__name__, {"datasets": "load", "images": "Dataset"})
 
 
@@ -57,5 +58,5 @@ class Problems(Registry):
 PROBLEMS = Problems(
     "problem",
     lambda thing: isinstance(thing, type) and issubclass(thing, TrainingSettings),
-    (ParitySettings, SyntheticSettings),
+    (ParitySettings, SyntheticSettings, ClassesSettings),
 )

@@ -102,7 +102,7 @@ def default_rate(data, method, opt, feedback="uniform"):
     Raises:
         ValueError: no rate is known for the optimizer.
     """
-    opt = opt.partition(":")[0]
+    opt, feedback = opt.partition(":")[0], feedback.partition(":")[0]
     name = "digits" if data == "digits" else "mnist"
     source = f"tuned on held-out {'digits' if name == 'digits' else 'MNIST images'}"
     if method in LAZY[name] and opt == "adadelta":

@@ -78,8 +78,10 @@ class TrainingSettings:
     bias: bool = setting(False, "Whether layers have biases.")
     feedback: str = setting(
         "uniform",
-        "Distribution of the feedback matrices B, for rules that have them.",
+        "Distribution of the feedback matrices B; their structure follows, as in uniform:density=0.1:scale=2.",
         names=lambda: dfanp.feedback.DISTRIBUTIONS,
+        parse=lambda text: dfanp.feedback.canonical(text),
+        parameters=lambda name: dfanp.feedback.STRUCTURE,
     )
     weight_decay: float = setting(0.0, "Factor of the L2 penalty.", least=0, most=1e6)
     layers: str = setting("all", "Train all layers, or only the output layer.", names=("all", "output"))
@@ -88,6 +90,14 @@ class TrainingSettings:
     dtype: str = setting("float32", "Floating-point type of all arrays.", names=lambda: dfanp.network.DTYPES)
     align: bool = setting(
         False, "Measure alignment with backpropagation after each epoch, on a fixed probe set.", words={"probe": True}
+    )
+    updates: int = setting(
+        0,
+        "Compare each rule's update with backpropagation after each epoch: cosine, norm, bias, variance and signal-to-noise "
+        "ratio over this many draws (0: do not).",
+        least=0,
+        most=10**6,
+        swept=False,
     )
     device: str = setting("cpu", "Device to train on.", names=("cpu", "gpu"), auto="the GPU if it works", swept=False)
     kernels: str = setting(
@@ -139,6 +149,8 @@ class TrainingSettings:
         found = {"problem": self.name} | {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         if not self.plugins:
             del found["plugins"]
+        if not self.updates:  # a setting that earlier versions did not have
+            del found["updates"]
         return present(found)
 
     @classmethod
@@ -205,7 +217,15 @@ class TrainingSettings:
 
     def training(self, *parts):
         """Return the Training of its `parts`: network, problem, rule, optimizer, feedback, batch size."""
-        return dfanp.Training(*parts, layers=self.layers, align=self.align)
+        return dfanp.Training(*parts, layers=self.layers, align=self.align, measures=self.measures_of_updates(*parts))
+
+    def measures_of_updates(self, network, problem, rule, *rest):
+        """Return the Measures that the setting `updates` asks for."""
+        if not self.updates:
+            return ()
+        from ..analysis.updates import measures
+
+        return measures(network.sizes, rule, max(2, self.updates))
 
     def problem(self, dataset: "Dataset | None", backend: Any) -> Any:
         """Return the problem; a ValueError if settings contradict each other."""

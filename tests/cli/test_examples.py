@@ -23,9 +23,11 @@ BENCH = "--data digits --rounds 1"
 # What makes a command small. One that has no entry fails, rather than run for hours.
 SMALL = {
     "parity": PARITY,
+    "classes": PARITY,
     "synthetic": "--epochs 2 --test-points 50 --hidden 8",
     "tune parity": f"{PARITY} --workers 1",
     "tune synthetic": "--epochs 2 --n 20 --d 5 --test-points 20 --hidden 4 --workers 1",
+    "tune classes": f"{PARITY} --workers 1",
     "results": "",
     "plot": "",
     "report": "",
@@ -33,6 +35,7 @@ SMALL = {
     "export": "",
     "figure": "--quick --workers 1",
     "reproduce": "--quick --workers 1",
+    "published": "--quick --workers 1",
     "data list": "",
     "data fetch": "",
     "info": "",
