@@ -23,14 +23,13 @@ NEAR = 1e-4  # of a loss, from the CPU's
 GRACE = 1.0  # seconds that are left for what must be written at the end
 
 
-def training(settings, device, hidden=(512,), opt="rmsprop", rule="dfa", seed=0, train_size=1280, **more):
-    """Return a Training on parity, on the card ("ours") or by NumPy ("cpu")."""
+def training(settings, reference=False, hidden=(512,), opt="rmsprop", rule="dfa", seed=0, train_size=1280, **more):
+    """Return a Training on parity, on the card or, as the reference, by NumPy."""
     import dfanp
     from dfanp.optimizers import OPTIMIZERS
 
-    ours = device == "ours"
-    kernels = more.get("kernels", "auto") if ours else "numpy"
-    backend = dfanp.Backend(settings["ours"] if ours else "cpu", kernels=kernels)
+    kernels = more.get("kernels", "auto") if not reference else "numpy"
+    backend = dfanp.Backend(settings["device"] if not reference else "cpu", kernels=kernels)
     dataset = dfanp.load(settings["data"], settings["data_dir"])
     dtype = more.get("dtype", "float32")
     problem = dfanp.Parity(dataset, 3, train_size, 500, dtype, backend)
@@ -39,14 +38,15 @@ def training(settings, device, hidden=(512,), opt="rmsprop", rule="dfa", seed=0,
     return dfanp.Training(network, problem, rule, OPTIMIZERS[opt](1e-4))
 
 
-def classes(settings, device, rule, bias=True):
+def classes(settings, reference, rule, bias=True):
     """Return a Training of ten classes of images as arrays."""
     import numpy as np
 
     import dfanp
 
-    ours = device == "ours"
-    backend = dfanp.Backend(settings["ours"] if ours else "cpu", kernels="auto" if ours else "numpy")
+    backend = dfanp.Backend(
+        settings["device"] if not reference else "cpu", kernels="auto" if not reference else "numpy"
+    )
     dataset = dfanp.load(settings["data"], settings["data_dir"])
     X = ((dataset.train.pixels[:1280] - dataset.mean) / dataset.std).astype(np.float32)
     y = np.eye(10, dtype=np.float32)[dataset.train.labels[:1280]]
@@ -74,7 +74,7 @@ def card(settings):
     """Yield what the machine and the card are."""
     from .report import machine
 
-    if settings["ours"] != "gpu":
+    if settings["device"] != "gpu":
         yield {"card": "no GPU", "machine": machine()}
         return
     import cupy
@@ -102,11 +102,11 @@ def correct(settings):
 
     for name, make in CASES.items():
         began = perf_counter()
-        ours = make(settings, "ours")
-        mine, theirs = ours.run_epoch(), make(settings, "cpu").run_epoch()
+        tried = make(settings, False)
+        mine, theirs = tried.run_epoch(), make(settings, True).run_epoch()
         of = lambda record: np.array([np.mean(record.train_loss), np.mean(record.test_loss)])
         apart = float(np.abs(of(mine) - of(theirs)).max())
-        kernels = ours.backend.kernels
+        kernels = tried.backend.kernels
         yield {
             "case": name,
             "apart": apart if np.isfinite(apart) else str(apart),
@@ -116,14 +116,14 @@ def correct(settings):
             "compiled": registers(kernels.tier),
             "took": perf_counter() - began,
         }
-    again = [training(settings, "ours", opt="adam") for _ in range(2)]
+    again = [training(settings, opt="adam") for _ in range(2)]
     records = [list(each.epochs(2)) for each in again]
     arrays = [each.arrays() for each in again]
     same = records[0] == records[1] and all(np.array_equal(arrays[0][name], arrays[1][name]) for name in arrays[0])
     yield {"case": "a run that is repeated has the same bytes", "right": same}
-    joint = training(settings, "ours", seed=(0, 1, 2)).run_epoch()
-    alone = training(settings, "ours", seed=1).run_epoch()
-    right = settings["ours"] != "gpu" or joint.replica(1) == alone
+    joint = training(settings, seed=(0, 1, 2)).run_epoch()
+    alone = training(settings, seed=1).run_epoch()
+    right = settings["device"] != "gpu" or joint.replica(1) == alone
     yield {"case": "a replica has the bytes of its solo run", "right": right}
 
 
@@ -145,8 +145,8 @@ def registers(tier):
 
 def one(settings):
     """Train a small network on the card, for a sanitizer to watch: a pass, and a deep network."""
-    training(settings, "ours", (32,), "rmsprop", train_size=256).run_epoch()
-    training(settings, "ours", (32, 16), "adam", train_size=256, bias=True).run_epoch()
+    training(settings, (32,), "rmsprop", train_size=256).run_epoch()
+    training(settings, (32, 16), "adam", train_size=256, bias=True).run_epoch()
     yield {"trained": True}
 
 
@@ -176,17 +176,17 @@ def plan_of(settings, **more):
 
     sizes = {"train_size": 5120, "test_size": 1000, "steps": 64} if settings["quick"] else {}
     chosen = {"opts": ("rmsprop",), "rules": ("dfa",), "rounds": 3, "replicas": (1, 8, 64), "torch": False}
-    where = {"device": "cuda" if settings["ours"] == "gpu" else "cpu", "ours": settings["ours"]}
+    where = {"device": "cuda" if settings["device"] == "gpu" else "cpu", "ours": settings["device"]}
     on_host = {"tiers": ("numpy",), "replicas": (1,), "hidden": settings["width"], "threads": 1}  # in tests
     on_host |= {"steps": 4, "train_size": 640, "rounds": 1, "whats": ("steps",)}
     return gpu.Plan(
         settings["data"],
         settings["data_dir"],
-        **(chosen | sizes | where | more | (on_host if settings["ours"] != "gpu" else {})),
+        **(chosen | sizes | where | more | (on_host if settings["device"] != "gpu" else {})),
     )
 
 
-def ours(settings):
+def alone(settings):
     """Yield the times of dfanp alone: they are there first."""
     from . import gpu
 
@@ -201,8 +201,8 @@ def pytorch(settings):
         yield {"skipped": "PyTorch is not installed (pip install 'dfanp[bench]')"}
         return
     graphs = "PyTorch max-autotune, captured"
-    gpu.TORCH = {graphs: gpu.TORCH[graphs] if settings["ours"] == "gpu" else "eager"}
-    tiers = {} if settings["ours"] != "gpu" else {"tiers": ("cuda", "cuda-tf32")}
+    gpu.TORCH = {graphs: gpu.TORCH[graphs] if settings["device"] == "gpu" else "eager"}
+    tiers = {} if settings["device"] != "gpu" else {"tiers": ("cuda", "cuda-tf32")}
     for R in plan_of(settings).replicas:
         yield from gpu.training(plan_of(settings, torch=True, replicas=(R,), **tiers), lambda text: None)
 
@@ -233,7 +233,7 @@ def tests(settings):
 
 
 # What is run, in this order, and the share of the time that is left which a part may take.
-PARTS = {card: 0.5, correct: 0.5, ours: 0.5, sanitizer: 0.4, pytorch: 0.6, jax: 0.5, tests: 1.0}
+PARTS = {card: 0.5, correct: 0.5, alone: 0.5, sanitizer: 0.4, pytorch: 0.6, jax: 0.5, tests: 1.0}
 NAMED = {part.__name__: part for part in (*PARTS, one)}
 
 
@@ -280,7 +280,7 @@ def run(settings, minutes, folder, say, parts=None):
     """Run all parts within so many `minutes`; return the results, which are in ``folder/first.jsonl`` already, one a line.
 
     Args:
-        settings: ``data``, ``data_dir``, ``ours`` ("gpu"), ``quick``, and ``width``, the most units of a layer.
+        settings: ``data``, ``data_dir``, ``device`` ("gpu"), ``quick``, and ``width``, the most units of a layer.
         parts: name -> share of the time that is left; None takes all of PARTS.
     """
     began = monotonic()

@@ -191,7 +191,7 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, whats, replicas, first
     datasets.load(name, data_dir)
     folder = None if data_dir is None else str(datasets.expanded(data_dir).absolute())
     if first:
-        settings = {"data": name, "data_dir": folder, "ours": "gpu", "quick": quick, "width": 512}
+        settings = {"data": name, "data_dir": folder, "device": "gpu", "quick": quick, "width": 512}
         results = first_minutes.run(settings, limit, out or "gpu-first", say)
         click.echo(json.dumps(results) if as_json else first_minutes.markdown(results))
         if not first_minutes.right(results):

@@ -15,7 +15,7 @@ from dfanp_cli.main import cli
 from dfanp.backend import usable_cupy
 
 pytestmark = pytest.mark.slow
-SETTINGS = {"data": "digits", "data_dir": None, "ours": "cpu", "quick": True, "width": 8}
+SETTINGS = {"data": "digits", "data_dir": None, "device": "cpu", "quick": True, "width": 8}
 
 
 def test_the_first_minutes_keep_every_result_at_once(tmp_path):
@@ -33,10 +33,10 @@ def test_the_first_minutes_keep_every_result_at_once(tmp_path):
 
 def test_the_first_times_stand_beside_the_peers(tmp_path):
     pytest.importorskip("torch")
-    parts = ("ours", "pytorch", "jax")
+    parts = ("alone", "pytorch", "jax")
     results = first.run(SETTINGS, 3, tmp_path, lambda text: None, dict.fromkeys(parts, 0.9))
     timed = [each for each in results if "times" in each]
-    assert {each["part"] for each in timed} >= {"ours", "pytorch"} and not any(each["failed"] for each in timed)
+    assert {each["part"] for each in timed} >= {"alone", "pytorch"} and not any(each["failed"] for each in timed)
     assert "PyTorch max-autotune, captured" in first.markdown(results)
 
 
