@@ -21,6 +21,7 @@ from .report import machine, rows, seconds
 from .roofline import floor
 
 TORCH = {"PyTorch eager": "eager", "PyTorch max-autotune": "compiled", "PyTorch max-autotune, captured": "captured"}
+TORCH_TF32 = "PyTorch captured, TF32"  # the peer of dfanp cuda-tf32
 TIERS = ("cuda", "cuda-tf32", "numpy")
 FIGURES = ("2.1", "3.1", "3.2", "3.3", "3.4", "3.5", "B.1", "B.2")
 
@@ -30,14 +31,17 @@ class Plan(suite.Plan):
     """What to run, and how much of it: a ``suite.Plan``, and more.
 
     Attributes:
-        replicas: the R that are measured. grid_epochs: of the sweep. figures: names of figures.
+        whats: what is timed of the training. replicas: the R that are measured. log: a file for what the candidates print. grid_epochs: of the sweep. figures: names of figures.
         device, ours: where PyTorch and dfanp run; another place than the card only in tests.
     """
 
     threads: int | None = None
+    steps: int = 468  # a whole number of graphs of 52
     tiers: tuple = TIERS
     opts: tuple = ("rmsprop", "adam", "sgd")
+    whats: tuple = ("steps", "epoch")
     replicas: tuple = (1, 8, 64)
+    log: str | None = None
     grid_epochs: int = 20
     figures: tuple = FIGURES
     device: str = "cuda"
@@ -50,7 +54,7 @@ class Plan(suite.Plan):
 
 def training(plan, say):
     """Yield the measurements of steps, and of whole epochs, for each rule, optimizer and R."""
-    for what in ("steps", "epoch"):
+    for what in plan.whats:
         for rule, opt, R in ((rule, opt, R) for rule in plan.rules for opt in plan.opts for R in plan.replicas):
             settings = plan.replicated(rule, opt, R)
             ours = {
@@ -62,14 +66,38 @@ def training(plan, say):
                 for title, mode in TORCH.items()
                 if plan.torch
             }
+            if plan.torch and "cuda-tf32" in plan.tiers:
+                rounded = settings | {
+                    "mode": TORCH["PyTorch max-autotune, captured"],
+                    "tf32": True,
+                    "device": plan.device,
+                }
+                torch[TORCH_TF32] = f"gpu torch {what}", rounded
             talk = lambda text, title=f"{what}, {rule} {opt}, R = {R}": say(f"{title}: {text}")
             # What rounds its factors, and what is timed without a test, is not checked.
-            unchecked = ("dfanp cuda-tf32",) if what == "epoch" else tuple(ours)
+            unchecked = (TORCH_TF32, *(("dfanp cuda-tf32",) if what == "epoch" else ours))
             optional = [*list(torch)[1:], "dfanp cuda-tf32"]
             times, failed = take_turns(
-                ours | torch, plan.rounds, check=same_losses, unchecked=unchecked, optional=optional, say=talk
+                ours | torch,
+                plan.rounds,
+                check=same_losses,
+                unchecked=unchecked,
+                optional=optional,
+                say=talk,
+                log=plan.log,
             )
-            yield suite.measurement(what, settings, times, failed, tuple(torch) or tuple(ours)[:1])
+            peers = tuple(TORCH) if plan.torch else tuple(ours)[:1]
+            yield suite.measurement(what, settings, times, failed, peers)
+
+
+def beside_jax(plan):
+    """Return the measurement of an epoch of one network beside JAX on the same device: its jitted scan of all steps."""
+    settings = plan.replicated("dfa", "rmsprop", 1) | {"threads": plan.threads}
+    platform = {"cuda": "cuda", "cpu": "cpu"}[plan.device]
+    both = {f"dfanp {plan.tiers[0]}": ("dfanp epoch", settings | {"tier": plan.tiers[0], "device": plan.ours})}
+    both["JAX"] = "jax epoch", settings | {"platform": platform}
+    times, failed = take_turns(both, plan.rounds, check=same_losses, optional=("JAX",), log=plan.log)
+    return suite.measurement("epoch", settings, times, failed, ("JAX",))
 
 
 def ceilings(plan, say):
@@ -176,7 +204,7 @@ def markdown(result):
     ):
         if what in by_name:
             parts.append(
-                f"**{title}** (in brackets: times as fast as the fastest PyTorch)\n\n"
+                f"**{title}** (in brackets: times as fast as the fastest PyTorch of full precision)\n\n"
                 + table(by_name[what], result, ceiling)
             )
     for each in by_name.get("grid", ()):

@@ -1,8 +1,9 @@
 """PyTorch at its best on a GPU: R networks as batched products, without autograd, and nothing copied or launched that need not be.
 
 The images stay uint8 on the card, and so do the epoch's picks: a counter on the card says which batch is next, so that a whole step,
-update included, is one function without arguments. It runs eager; compiled (max-autotune, which captures CUDA graphs itself); or
-compiled without that, and captured by hand into one graph of many steps: whichever is fastest is the peer.
+update included, is one function without arguments. It runs eager; compiled (max-autotune, which captures CUDA graphs itself, if all
+that a step changes is marked as standing at one address); or compiled without that, and captured by hand into graphs of many steps, and
+of a whole test: whichever is fastest is the peer. With ``tf32`` products round their factors to 10 bits.
 """
 
 import torch
@@ -13,7 +14,7 @@ from dfanp import MLP, Backend, Feedback, Parity, load
 from .candidates import CHECKED_STEPS, CHECKED_TEST
 
 TEST_BATCH = 1000
-CAPTURED = 16  # steps of a captured graph
+MOST_CAPTURED = 64  # steps of a captured graph
 EPS, RHO, BETA1, BETA2 = 1e-8, 0.9, 0.9, 0.999
 
 
@@ -45,7 +46,7 @@ class Replicas:
         self.steps_done = torch.zeros((), device=self.device)
         self.totals = torch.zeros((2, len(seeds)), dtype=torch.float64, device=self.device)
         self.row = torch.arange(self.n, device=self.device)
-        self.graph, mode = None, settings["mode"]
+        self.graphs, mode = {}, settings["mode"]
         compiled = {"compiled": "max-autotune", "captured": "max-autotune-no-cudagraphs"}.get(mode)
         wrap = (lambda f: torch.compile(f, mode=compiled, dynamic=False)) if compiled else (lambda f: f)
         self.step, self.tested = wrap(self.one_step), wrap(self.one_test)
@@ -54,8 +55,21 @@ class Replicas:
         """Copy the picks (R, N, k) and targets (R, N, 1) of an epoch to where the steps read them."""
         if getattr(self, "picks", None) is None:
             self.picks, self.y = picks.clone(), y.clone()
+            self.mark()
         self.picks.copy_(picks)
         self.y.copy_(y)
+
+    def held(self):
+        """Return all tensors that steps read or change and that stay where they are."""
+        images = [tensor for pair in self.images.values() for tensor in pair]
+        counters = [self.counter, self.steps_done, self.totals, self.row]
+        return [*self.W, self.B, *sum(self.state, []), *counters, *images, self.picks, self.y]
+
+    def mark(self):
+        """Tell the compiler that these tensors stay where they are: it captures no function that changes others."""
+        if self.settings["mode"] == "compiled":
+            for tensor in self.held():
+                torch._dynamo.mark_static_address(tensor)
 
     def inputs(self, part, picks):
         """Return X (R, n, D): the images gathered, stacked and normalised."""
@@ -95,33 +109,37 @@ class Replicas:
         self.totals[0] += bce(z, y, reduction="none").sum(dim=(1, 2))
         self.totals[1] += ((z > 0) == (y > 0.5)).sum(dim=(1, 2))
 
+    @property
+    def captures(self):
+        """Whether steps and tests are captured by hand."""
+        return self.settings["mode"] == "captured" and self.device.type == "cuda"
+
     def steps(self, count):
         """Do that many steps on what is held, from its first batch on."""
         self.counter.zero_()
-        if self.settings["mode"] == "captured" and self.device.type == "cuda":
-            if self.graph is None:
-                self.graph = self.capture()
-                self.counter.zero_()
-            for _ in range(count // CAPTURED):
-                self.graph.replay()
-            count %= CAPTURED
+        each = captured_steps(count) if self.captures else 0
+        if each:
+            if ("steps", each) not in self.graphs:
+                self.graphs["steps", each] = self.capture(lambda: [self.step() for _ in range(each)])
+            for _ in range(count // each):
+                self.graphs["steps", each].replay()
+            count %= each
         for _ in range(count):
             self.step()
 
-    def capture(self):
-        """Return a graph of CAPTURED steps; what warming up changes is put back."""
-        changed = [*self.W, *sum(self.state, []), self.totals, self.steps_done]
+    def capture(self, run):
+        """Return a graph of what `run` does; what running it changes is put back."""
+        changed = [*self.W, *sum(self.state, []), self.totals, self.steps_done, self.counter]
         before = [tensor.clone() for tensor in changed]
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
-            for _ in range(3):
-                self.step()
+            run()
         torch.cuda.current_stream().wait_stream(aside)
+        self.counter.zero_()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            for _ in range(CAPTURED):
-                self.step()
+            run()
         for tensor, old in zip(changed, before, strict=True):
             tensor.copy_(old)
         return graph
@@ -145,9 +163,27 @@ class Replicas:
     def test(self, picks, y):
         """Test on all examples; return what ``result`` does."""
         N = picks.shape[1]
-        for start in range(0, N, TEST_BATCH):
-            self.tested(picks[:, start : start + TEST_BATCH], y[:, start : start + TEST_BATCH])
+        if not self.captures:
+            self.test_on(picks, y)
+            return self.result(N)
+        if ("test", N) not in self.graphs:
+            of_test = picks.clone(), y.clone()
+            self.graphs["test", N] = *of_test, self.capture(lambda: self.test_on(*of_test))
+        *of_test, graph = self.graphs["test", N]
+        for tensor, new in zip(of_test, (picks, y), strict=True):
+            tensor.copy_(new)
+        graph.replay()
         return self.result(N)
+
+    def test_on(self, picks, y):
+        """Add the totals of all examples, batch by batch."""
+        for start in range(0, picks.shape[1], TEST_BATCH):
+            self.tested(picks[:, start : start + TEST_BATCH], y[:, start : start + TEST_BATCH])
+
+
+def captured_steps(count):
+    """Return how many steps a graph has, so that `count` steps are whole graphs: the largest divisor up to MOST_CAPTURED."""
+    return max(each for each in range(1, MOST_CAPTURED + 1) if count % each == 0)
 
 
 def check(settings):

@@ -7,8 +7,10 @@ Compiles ``cuda_pass.cu`` with nvcc for the shapes that are chosen for some card
 """
 
 import argparse
+import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,6 +48,15 @@ def defines(shape, words, n, opt, states):
     return cuda.pass_macros(shape, n, words // 196, 784, False, 0, kind, states, True, True)
 
 
+def disassembler():
+    """Return the path of nvdisasm: on the PATH, or in NVIDIA's wheel."""
+    found = shutil.which("nvdisasm")
+    spec = importlib.util.find_spec("nvidia") if found is None else None
+    for folder in spec.submodule_search_locations if spec else ():
+        found = next(map(str, Path(folder).glob("*/bin/nvdisasm*")), found)
+    return found or "nvdisasm"
+
+
 def compiled(source, arch, macros, folder):
     """Return nvcc's remarks on a pass for an architecture, and nvdisasm's listing of it."""
     cubin = Path(folder) / "pass.cubin"
@@ -64,7 +75,7 @@ def compiled(source, arch, macros, folder):
         source / "cuda_pass.cu",
     ]
     remarks = subprocess.run(command, check=True, capture_output=True, text=True).stderr
-    listing = subprocess.run(["nvdisasm", "-c", "-g", cubin], check=True, capture_output=True, text=True).stdout
+    listing = subprocess.run([disassembler(), "-c", "-g", cubin], check=True, capture_output=True, text=True).stdout
     return remarks, listing
 
 

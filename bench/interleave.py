@@ -20,15 +20,19 @@ class Worker:
     Args:
         title: what the results call it.
         name, settings: see ``dfanp_bench.candidates``.
+        log: a file that gets what its process prints; None drops it.
     """
 
-    def __init__(self, title, name, settings):
+    def __init__(self, title, name, settings, log=None):
         self.title = title
         command = [sys.executable, "-m", f"{__package__}.worker", name, json.dumps(settings)]
         # One compiler thread: PyTorch's pool of compiler processes would outlive the compilation.
         environment = os.environ | {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(command, env=environment, encoding="utf-8", **pipes)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with open(log or os.devnull, "a", encoding="utf-8") as errors:
+            if log:
+                print(f"-- {title} {json.dumps(settings)}", file=errors, flush=True)
+            self.process = subprocess.Popen(command, env=environment, encoding="utf-8", stderr=errors, **pipes)
 
     def __enter__(self):
         return self
@@ -52,7 +56,9 @@ class Worker:
         return self.answer()
 
 
-def take_turns(candidates, rounds, runs=("run",), check=None, unchecked=(), optional=(), say=lambda text: None):
+def take_turns(
+    candidates, rounds, runs=("run",), check=None, unchecked=(), optional=(), say=lambda text: None, log=None
+):
     """Return ``(seconds, failed)``: title -> run -> a list with one time a round, and title -> why it could not run.
 
     Each run of each candidate is made once before the first round, untimed: libraries load, code is compiled, banks are prepared.
@@ -65,6 +71,7 @@ def take_turns(candidates, rounds, runs=("run",), check=None, unchecked=(), opti
         unchecked: titles that have no such run.
         optional: titles that may fail without ending the measurement.
         say: called with a line on progress.
+        log: a file that gets what the candidates print.
     """
     failed = {}
 
@@ -77,7 +84,7 @@ def take_turns(candidates, rounds, runs=("run",), check=None, unchecked=(), opti
             failed[worker.title] = str(error)
 
     with ExitStack() as stack:
-        workers = [stack.enter_context(Worker(title, *each)) for title, each in candidates.items()]
+        workers = [stack.enter_context(Worker(title, *each, log=log)) for title, each in candidates.items()]
         for worker in workers:
             attempt(worker, worker.answer)
         if check:

@@ -17,13 +17,13 @@ from .candidates import CHECKED_STEPS, CHECKED_TEST
 TEST_BATCH = 1000
 
 
-def import_jax(threads):
-    """Import JAX so that it computes on so many threads: it takes as many as the process has cores."""
-    if hasattr(os, "sched_setaffinity"):
+def import_jax(threads, platform="cpu"):
+    """Import JAX so that it computes on so many threads: it takes as many as the process has cores; or on a GPU, "cuda"."""
+    if threads is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     import jax
 
-    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_platforms", platform)
     return jax
 
 
@@ -71,7 +71,7 @@ class Network:
     """
 
     def __init__(self, settings, features, outputs, inputs):
-        self.jax = jax = import_jax(settings["threads"])
+        self.jax = jax = import_jax(settings["threads"], settings.get("platform", "cpu"))
         self.settings, self.inputs, self.t = settings, inputs, 0
         hidden, seed = settings["hidden"], settings.get("seed", 0)
         sizes = [features, *(hidden if isinstance(hidden, list | tuple) else [hidden]), outputs]

@@ -2,13 +2,14 @@
 
 import importlib.util
 import json
+from pathlib import Path
 
 import click
 
 from .derived import data_set
 from .helping import Group
 from .names import Names
-from .options import Place, Whole, as_json, data_dir, option, quiet, threads
+from .options import Place, PositiveNumber, Whole, Widths, as_json, data_dir, option, quiet, threads
 
 OPTS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
 GPU_OPTS = ("rmsprop", "adam", "sgd")
@@ -21,6 +22,12 @@ QUICK_GPU = {
     "figures": ("2.1",),
 }
 QUICK = {"train_size": 40 * 128, "test_size": 1000, "steps": 40, "epochs": 50, "networks": 2}
+
+
+class Replicas(Widths):
+    """Numbers of replicas, such as 1,64."""
+
+    name = "numbers"
 
 
 @click.group(cls=Group)
@@ -139,26 +146,38 @@ def cpu(data, data_dir, opts, rules, tiers, rounds, threads, torch, jax, growth,
     default="ceilings,training,grid,figures",
     help="Measurements to take.",
 )
+@option(
+    "--time", "whats", type=Names(["steps", "epoch"]), default="steps,epoch", help="What to time of the training."
+)
+@option("--replicas", type=Replicas(1, 4096), default="1,8,64", help="Numbers of replicas, such as 1,64.")
+@option("--first", is_flag=True, help="The first minutes on a card: is it right, and how fast; all within --limit.")
+@option("--limit", type=PositiveNumber(), default=10, metavar="MINUTES", help="Minutes that --first may take.")
 @option("--quick", is_flag=True, help="Take a few steps only, to check that everything works.")
-@option("--out", type=Place("dir"), metavar="DIR", help="Write the JSON to this folder.")
+@option("--out", type=Place("dir"), metavar="DIR", help="Write the JSON to this folder.  [--first: gpu-first]")
 @as_json
 @quiet
-def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, quiet):
+def gpu(data, data_dir, opts, rules, rounds, torch, only, whats, replicas, first, limit, quick, out, as_json, quiet):
     """Time steps and epochs of 1, 8 and 64 replicas on the GPU, the card's ceilings, a sweep and the figures.
+
+    --first is for a card that dfanp has not run on: what the kernels compute, compared with the CPU; times; compute-sanitizer, where
+    it is installed; PyTorch with CUDA graphs; JAX; the tests. A part that fails or hangs costs no more than its share of the time.
 
     \b
     Examples:
-      dfanp bench gpu --opt rmsprop --method dfa --only ceilings,training
+      dfanp bench gpu --first --limit 10 --out first
+      dfanp bench gpu --opt rmsprop --method dfa --only training --time steps --replicas 1,64
       dfanp bench gpu --out bench/results
 
-    Files: in --out, gpu-CARD.json, written again after each measurement.
+    Files: in --out, gpu-CARD.json, written again after each measurement, and gpu.log with what the candidates print; of --first,
+    first.jsonl, one line per result as soon as it exists, and first.log.
 
-    Output: tables in Markdown; with --json one object. Progress on stderr.
+    Output: tables in Markdown; with --json one object (of --first a list). Progress on stderr.
 
-    Exit status: 1 if no GPU can be used; stderr gives the reason.
+    Exit status: 1 if no GPU can be used (stderr gives the reason), or if --first finds something wrong.
 
     See also: dfanp bench cpu, dfanp info.
     """
+    from dfanp_bench import first as first_minutes
     from dfanp_bench import gpu as suite
 
     from dfanp import Backend, DfanpError
@@ -166,17 +185,27 @@ def gpu(data, data_dir, opts, rules, rounds, torch, only, quick, out, as_json, q
 
     say = lambda text: None if quiet else click.echo(text, err=True)
     Backend("gpu")  # raises if there is none
-    if torch and importlib.util.find_spec("torch") is None:
+    if torch and not first and importlib.util.find_spec("torch") is None:
         raise DfanpError("PyTorch is not installed: pip install 'dfanp[bench]' (or leave it out: --no-torch)")
     name = datasets.resolve(data, data_dir)
     datasets.load(name, data_dir)
     folder = None if data_dir is None else str(datasets.expanded(data_dir).absolute())
-    chosen = {"opts": opts, "rules": rules, "rounds": rounds, "torch": torch}
-    plan = suite.Plan(name, folder, **chosen, **(QUICK_GPU if quick else {}))
+    if first:
+        settings = {"data": name, "data_dir": folder, "device": "gpu", "quick": quick, "width": 512}
+        results = first_minutes.run(settings, limit, out or "gpu-first", say)
+        click.echo(json.dumps(results) if as_json else first_minutes.markdown(results))
+        if not first_minutes.right(results):
+            raise DfanpError(f"something is wrong on this card: see {out or 'gpu-first'}/first.jsonl")
+        return
+    chosen = {"opts": opts, "rules": rules, "rounds": rounds, "torch": torch, "whats": whats, "replicas": replicas}
+    if out is not None:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        chosen["log"] = str(Path(out) / "gpu.log")
+    plan = suite.Plan(name, folder, **(chosen | (QUICK_GPU if quick else {})))
     result = suite.begin(plan, quick)
     for measure in suite.MEASUREMENTS:
-        if measure.__name__ in only:
-            result["measurements"].extend(measure(plan, say))
+        for each in measure(plan, say) if measure.__name__ in only else ():
+            result["measurements"].append(each)
             if out is not None:  # after each, so that an interrupt loses only the measurement that it cuts off
                 path = suite.keep(result, out)
     if out is not None:

@@ -41,7 +41,7 @@ class PositiveNumber(click.ParamType):
 
 
 class Widths(click.ParamType):
-    """Widths of layers, such as 512 or 512,256."""
+    """Widths of layers, such as 512 or 512,256; a subclass may name other whole numbers."""
 
     name = "widths"
 
@@ -56,7 +56,7 @@ class Widths(click.ParamType):
             if min(widths) >= self.least and max(widths) <= self.most:
                 return widths
         within = f"from {self.least} to {limit(self.most)}"
-        self.fail(f"{value!r} is not a list of widths {within}, such as 512 or 512,256", param, ctx)
+        self.fail(f"{value!r} is not a list of {self.name} {within}, such as 512 or 512,256", param, ctx)
 
 
 @contextlib.contextmanager

@@ -101,6 +101,7 @@ class Parity:
         self.features = k * dataset.train.pixels.shape[1]
         largest = max(1, int(dataset.train.pixels.max()))
         self.scale = dataset.std / largest, dataset.mean / largest
+        self._labels: dict = {}  # of the images, on the backend
         self._banks = {
             part: dfanp.inputs.Bank(images.pixels, dataset.mean, dataset.std, dtype, self.backend)
             for part, images in (("train", dataset.train), ("test", dataset.test))
@@ -123,18 +124,28 @@ class Parity:
         return {"digits": self.dataset.test.labels[self.backend.to_host(X.picks)].astype(int)}
 
     def _examples(self, part, seed, stream, n):
-        images = getattr(self.dataset, part)
-        picks = dfanp.streams.per_replica(seed, lambda one: picked(stream(one), len(images), n, self.k))
-        labels = images.labels[picks].sum(axis=-1, dtype=np.int64)[..., None] % 2
-        asarray = self.backend.asarray
-        X = dfanp.inputs.StackedDigits(self._banks[part], asarray(picks))
-        return X, asarray(labels, self.dtype)
+        images, xp = getattr(self.dataset, part), self.backend.xp
+        on_cpu = self.backend.device == "cpu"
+        # What a card waits for is drawn on all cores, and moved in half the bytes.
+        draw = lambda one: picked(stream(one), len(images), n, self.k, "int64" if on_cpu else "int32")
+        picks = self.backend.asarray(
+            dfanp.streams.per_replica(seed, draw, None if on_cpu else dfanp.backend.usable_cores())
+        )
+        picks = picks if on_cpu else xp.astype(picks, xp.int64)
+        if part not in self._labels:
+            self._labels[part] = self.backend.asarray(images.labels)
+        labels = xp.reshape(xp.take(self._labels[part], xp.reshape(picks, (-1,)), axis=0), picks.shape)
+        y = xp.sum(labels, axis=-1, keepdims=True, dtype=xp.int64) % 2
+        return dfanp.inputs.StackedDigits(self._banks[part], picks), xp.astype(y, getattr(xp, self.dtype))
 
 
-def picked(rng, images, n, k):
-    """Return n rows of k image numbers, int64 (n, k): in each column permutations of all `images`, cut at n."""
+def picked(rng, images, n, k, dtype="int64"):
+    """Return n rows of k image numbers, (n, k) of a dtype: in each column permutations of all `images`, cut at n."""
     rounds = -(-n // images)
     if k == 1:
-        return np.tile(np.arange(images), rounds)[:n, None]
-    columns = [np.concatenate([rng.permutation(images) for _ in range(rounds)])[:n] for _ in range(k)]
-    return np.stack(columns, axis=1)
+        return np.tile(np.arange(images, dtype=dtype), rounds)[:n, None]
+    picks = np.empty((n, k), dtype)
+    for column in picks.T:
+        for start in range(0, n, images):
+            column[start : start + images] = rng.permutation(images)[: n - start]
+    return picks

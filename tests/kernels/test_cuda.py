@@ -15,7 +15,7 @@ from dfanp.backend import gpu_failure
 from dfanp.kernels import checked, cuda, mirror
 from dfanp.kernels.cuda import card
 from dfanp.kernels.cuda.card import options, source
-from dfanp.kernels.cuda.shapes import shape_of, shapes
+from dfanp.kernels.cuda.shapes import GAP, shape_of, shapes
 from dfanp.kernels.tier import KernelFailure
 from dfanp.optimizers import OPTIMIZERS
 
@@ -274,6 +274,13 @@ def test_shapes_cover_the_network_and_fit(card, sizes):
         assert shape.blocks <= card[0] and shape.bytes <= card[1]
         assert shape.threads % 32 == 0 and shape.threads >= shape.columns
     assert shape_of(*card, 10**6, H, n, False, 1, True) is None
+
+
+@pytest.mark.parametrize("columns", [8, 16, 32, 64])
+def test_threads_that_write_pre_activations_at_once_meet_different_banks(columns):
+    """Eight of them, four floats each, in one cycle; without a gap half of these would meet."""
+    quarters = lambda pitch: {example * pitch // 4 % 8 for example in range(8)}
+    assert quarters(columns + GAP) == set(range(8)) and len(quarters(columns)) < 8
 
 
 def macros(shape, sizes, activation=1):

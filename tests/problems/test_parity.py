@@ -61,3 +61,26 @@ def test_records_have_the_settings_in_their_order():
     assert list(dfanp.settings.ParitySettings(lr=1.0).config())[-8:] == [
         "device", "kernels", "data", "k", "train_size", "test_size", "held_out", "data_sha256"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("seed", [4, (4,), (7, 4, 5, 6)])
+def test_examples_on_a_device_are_those_of_the_cpu(tiny, strict_backend, monkeypatch, k, seed):
+    """Drawn by several threads, moved as int32, labelled on the device."""
+    monkeypatch.setattr(dfanp.backend, "usable_cores", lambda: 3)
+    here, there = (dfanp.Parity(tiny, k, 100, 20, backend=backend) for backend in (None, strict_backend))
+    for part in ("train", "test"):
+        (X, y), (X_there, y_there) = (getattr(each, part)(seed, 2) for each in (here, there))
+        assert np.array_equal(strict_backend.to_host(X_there.picks), X.picks) and X.picks.dtype == np.int64
+        assert str(X_there.picks.dtype).endswith("int64")
+        assert np.array_equal(strict_backend.to_host(y_there), y) and y.dtype == np.float32
+    alone = here.train(4, 2)[0].picks
+    assert seed == 4 or np.array_equal(alone, here.train(seed, 2)[0].picks[seed.index(4)])
+
+
+def test_the_examples_of_a_seed_never_change(tiny):
+    """Of each column so many permutations that they are enough, from one stream: what old runs were trained on."""
+    X, _ = dfanp.Parity(tiny, 2, 100, 20).train(3, 5)
+    rng = dfanp.streams.streams(3).train(5)
+    wanted = [np.concatenate([rng.permutation(40) for _ in range(3)])[:100] for _ in range(2)]
+    assert np.array_equal(X.picks, np.stack(wanted, axis=1))

@@ -71,7 +71,7 @@ def pass_macros(shape, batch, K, pixels, dense, activation, kind, states, learn,
         states: arrays of the optimizer's state.
         learn, learn_W0: whether the pass learns, and whether it trains the first layer.
     """
-    of_shape = ("words", "columns", "ranks", "groups", "threads", "buffers")
+    of_shape = ("words", "columns", "ranks", "groups", "threads", "buffers", "gap")
     found = {name.upper(): getattr(shape, name) for name in of_shape}
     found |= {"N": batch, "K": K, "IMAGE_WORDS": ceil(pixels / 4), "PIXELS": pixels, "DENSE": int(dense)}
     found |= {"ACTIVATION": activation, "LEAK": activations.LEAK, "KIND": kind, "STATES": states}

@@ -13,7 +13,7 @@
  * All sums are taken in an order that depends on the sizes alone. Blocks wait for each other, so all must be on the card at once: the
  * launch is cooperative. Inputs are bytes of images, (raw - mean) / std = scale * raw + shift, or with DENSE floats.
  *
- * Compiled for one shape (cuda.py): WORDS, COLUMNS (a multiple of 8), RANKS, GROUPS, THREADS (a multiple of 32), N (the most examples
+ * Compiled for one shape (cuda.py): WORDS, COLUMNS (a multiple of 8), GAP, RANKS, GROUPS, THREADS (a multiple of 32), N (the most examples
  * of a batch), K and IMAGE_WORDS (images of an example, words of an image; with DENSE 1 and those of an example), PIXELS (inputs that
  * these words hold), BUFFERS (1, or 2: the next batch is copied while this one is read), ACTIVATION, KIND (the optimizer), STATES
  * (arrays of its state), LEARN (0: a test), LEARN_W0 (0: the output layer alone). */
@@ -28,6 +28,7 @@ enum {
     QUADS = COLUMNS / 4,              /* four columns are read at once */
     EIGHTS = COLUMNS / 8,             /* a thread's tile of sums is eight columns wide */
     STRIDE = WORDS | 1,               /* words from one example to the next: odd, so that they begin in different banks */
+    PITCH = COLUMNS + GAP,            /* floats from one example of a to the next: see shapes.py */
     LONG = 4 * COLUMNS + 4,           /* floats of W for a word: four rows and a gap, against bank conflicts */
     WARPS = THREADS / 32,
     FOLD = (N + 31) / 32 < 4 ? (N + 31) / 32 : 4, /* examples of a thread in X @ W */
@@ -199,7 +200,10 @@ FN void sum_columns(const float *W, float *scratch, float *columns) {
 #endif
 }
 
-/* a (ROWS, COLUMNS) = this block's part of X @ W. The slices of the words take turns, in their order. */
+/* Where float4 number `at` of (ROWS, QUADS) is in an array whose rows are PITCH floats apart. */
+FN int spread(int at) { return at / QUADS * (PITCH / 4) + at % QUADS; }
+
+/* a (ROWS, PITCH) = this block's part of X @ W. The slices of the words take turns, in their order. */
 FN void multiply(const pass &p, const word *X, const float *W, const float *columns, float *a) {
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     for (int first = 0; first < UNITS; first += WARPS) { /* once, unless there are more units than warps */
@@ -226,7 +230,7 @@ FN void multiply(const pass &p, const word *X, const float *W, const float *colu
             if (works && slice == turn)
                 for (int f = 0; f < FOLD; f++)
                     for (int h = 0; h < 2; h++) {
-                        float4 *to = (float4 *)(a + (set * 32 * FOLD + f * 32 + lane) * COLUMNS + 8 * eight) + h, s = *to;
+                        float4 *to = (float4 *)(a + (set * 32 * FOLD + f * 32 + lane) * PITCH + 8 * eight) + h, s = *to;
                         const float *own = sums[f] + 4 * h;
                         if (turn == 0) s = make_float4(0, 0, 0, 0);
                         s.x += own[0], s.y += own[1], s.z += own[2], s.w += own[3];
@@ -247,8 +251,8 @@ FN void multiply(const pass &p, const word *X, const float *W, const float *colu
 extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
     extern __shared__ float4 shared[];
     float *W = (float *)shared;            /* WORDS of LONG */
-    float *h = W + WORDS * LONG;           /* (ROWS, COLUMNS): a, then h, then delta */
-    float *scratch = h + ROWS * COLUMNS;   /* SCRATCH */
+    float *h = W + WORDS * LONG;           /* (ROWS, PITCH): a, then h, then delta */
+    float *scratch = h + ROWS * PITCH;     /* SCRATCH */
     float *columns = scratch + SCRATCH;    /* COLUMNS: the column sums of W */
     float *of_delta = columns + COLUMNS;   /* COLUMNS: those of delta */
     float *W1 = of_delta + COLUMNS;        /* COLUMNS */
@@ -313,7 +317,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
             multiply(p, batch, W, columns, h);
             if (RANKS > 1) {
                 for (int at = me; at < ROWS * QUADS; at += THREADS)
-                    __stcg((float4 *)sums + rank * ROWS * QUADS + at, ((const float4 *)h)[at]);
+                    __stcg((float4 *)sums + rank * ROWS * QUADS + at, ((const float4 *)h)[spread(at)]);
                 arrive(of_group);
             }
             if (BUFFERS == 2 && s + 1 < steps)
@@ -322,7 +326,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
 
             /* h = f(a), and the columns' part of z. */
             for (int at = me; at < ROWS * QUADS; at += THREADS) {
-                float4 a = ((const float4 *)h)[at];
+                float4 a = ((const float4 *)h)[spread(at)];
                 if (RANKS > 1) {
                     a = __ldcg((const float4 *)sums + at);
                     for (int k = 1; k < RANKS; k++) {
@@ -332,7 +336,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                 }
                 a = make_float4(f(ACTIVATION, LEAK, a.x), f(ACTIVATION, LEAK, a.y), f(ACTIVATION, LEAK, a.z), f(ACTIVATION, LEAK, a.w));
                 const float4 w = ((const float4 *)W1)[at % QUADS];
-                ((float4 *)h)[at] = a;
+                ((float4 *)h)[spread(at)] = a;
                 scratch[at] = a.x * w.x + a.y * w.y + a.z * w.z + a.w * w.w;
             }
             __syncthreads();
@@ -381,7 +385,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                 float4 g = make_float4(0, 0, 0, 0), all = g;
                 if (me < LINES * QUADS)
                     for (int i = me / QUADS; i < ROWS; i += LINES) {
-                        float4 *at = (float4 *)h + i * QUADS + quad, x = *at, d;
+                        float4 *at = (float4 *)(h + i * PITCH) + quad, x = *at, d;
                         const float error = e[i];
                         if (i < n) g.x += x.x * error, g.y += x.y * error, g.z += x.z * error, g.w += x.w * error;
                         d.x = error * m.x * df(ACTIVATION, LEAK, x.x), d.y = error * m.y * df(ACTIVATION, LEAK, x.y);
@@ -416,7 +420,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                     for (int i = 0; i < n; i++) {
                         float x[4];
                         unpack(batch[i * STRIDE + t], x);
-                        const float4 *d = (const float4 *)(h + i * COLUMNS + 8 * eight), lo = d[0], hi = d[1];
+                        const float4 *d = (const float4 *)(h + i * PITCH + 8 * eight), lo = d[0], hi = d[1];
 #pragma unroll
                         for (int q = 0; q < 4; q++) {
                             g[q][0] += x[q] * lo.x, g[q][1] += x[q] * lo.y, g[q][2] += x[q] * lo.z, g[q][3] += x[q] * lo.w;

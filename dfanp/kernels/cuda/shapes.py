@@ -5,6 +5,9 @@ from math import ceil
 from typing import NamedTuple
 
 MOST_THREADS = 512  # of a block; each has a tile of W and of its state in registers
+# Floats behind the pre-activations of an example, where there is room. Eight threads write four floats of eight examples
+# at once, and with a gap meet eight different quarters of the 32 banks of shared memory.
+GAP = 4
 
 
 class Shape(NamedTuple):
@@ -22,6 +25,7 @@ class Shape(NamedTuple):
     groups: int
     threads: int
     buffers: int
+    gap: int
     rows: int
     bytes: int
     cycles: float
@@ -68,22 +72,22 @@ def shapes(multiprocessors, shared, words, H, n, dense, states, learn_W0):
             if learn_W0 and each > (1 if states == 2 else 2):
                 continue
             threads = min(MOST_THREADS, max(64, columns, 32 * ceil(tiles / each / 32)))
-            size = bytes_of(part, columns, rows, threads)
             batch = rows * (part | 1) * (16 if dense else 4)
-            for buffers in (2, 1):
-                if size + buffers * batch <= shared:
+            for buffers, gap in ((2, GAP), (2, 0), (1, GAP), (1, 0)):
+                size = bytes_of(part, columns, rows, threads, gap) + buffers * batch
+                if size <= shared:
                     cycles = cycles_of(part, columns, rows, threads, ranks, sets, fold, dense, each * learn_W0)
-                    more = 0 if buffers == 2 else 1500  # the time of a copy that is not hidden
-                    everything = size + buffers * batch, cycles + more
-                    yield Shape(part, columns, ranks, groups, threads, buffers, rows, *everything)
+                    # The time of a copy that is not hidden, and of threads that wait for each other's banks.
+                    cycles += (0 if buffers == 2 else 1500) + (0 if gap else rows * columns)
+                    yield Shape(part, columns, ranks, groups, threads, buffers, gap, rows, size, cycles)
                     break
 
 
-def bytes_of(words, columns, rows, threads):
+def bytes_of(words, columns, rows, threads, gap):
     """Return the bytes of shared memory in addition to the batch: W, a, scratch, and data per column or row."""
     quads = columns // 4
     scratch = max(rows * quads, words * columns, max(1, threads // rows) * rows, 2 * threads)
-    return 4 * (words * (4 * columns + 4) + rows * columns + scratch + 4 * columns + rows)
+    return 4 * (words * (4 * columns + 4) + rows * (columns + gap) + scratch + 4 * columns + rows)
 
 
 def cycles_of(words, columns, rows, threads, ranks, sets, fold, dense, tiles):
