@@ -18,8 +18,8 @@ THESIS_SGD_BY_FEEDBACK = {
     "standard-gaussian": 0.001,
 }
 THESIS_LAZY = 0.05  # of every lazy method, with Adadelta
-# The synthetic problem at n = 256, d = 15, 500 epochs, the mean over five sets of points with random labels, none of
-# which is that of a figure: `dfanp tune synthetic --method bp,dfa --lr log:0.0003:10:10 --labels random --points-seed
+# The synthetic problem at n = 256, d = 15, 500 epochs, the mean over five sets of points, labelled by coins, none of
+# which is that of a figure: `dfanp tune synthetic --method bp,dfa --lr log:0.0003:10:10 --labels coins --points-seed
 # 100:104:5 …` (and `--method bp --layers output`). From 10 to 32 DFA with SGD, momentum or Nesterov stays as good.
 DISKS = {
     "bp": dict(sgd=3.0, momentum=3.0, nesterov=1.0, adagrad=0.3, adadelta=1.0, rmsprop=0.1, adam=3.0),

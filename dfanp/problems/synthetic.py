@@ -47,7 +47,7 @@ class SyntheticSettings(TrainingSettings):
     c: int = setting(3, "Number of disks along each side of the grid.", least=1, most=100)
     labels: str | tuple = setting(
         "thesis",
-        "Labels of the c² disks, such as 011110100, or random.",
+        "Labels of the c² disks, such as 011110100; random (as many 0s as 1s), or coins (each by itself).",
         unset="those of the thesis for c = 3, else random",
         metavar="TEXT",
     )
@@ -101,8 +101,9 @@ class Synthetic(Arrays):
 
     Args:
         n, d, c, test_points: as in ``SyntheticSettings``.
-        labels: of the c² disks, 0 or 1 each, counted along the first coordinate first; or ``"thesis"`` (c = 3), or
-            ``"random"``, drawn by `seed`.
+        labels: of the c² disks, 0 or 1 each, counted along the first coordinate first; or ``"thesis"`` (c = 3); or drawn by
+            `seed`: ``"random"``, as many 0s as 1s (one more or less, if c² is odd), as Chizat & Bach and the thesis have
+            them; ``"coins"``, each disk by itself.
         seed: of the points, and of random labels. The seed of a run does not change them.
         dtype, backend: as in ``Arrays``.
 
@@ -179,15 +180,19 @@ def assignments(labels, sides):
 
 def checked_labels(labels, c, seed=0):
     """Return the labels of c² disks as a tuple of 0s and 1s; a ValueError says what is wrong with them."""
-    if isinstance(labels, str) and labels == "random":
-        return tuple(dfanp.streams.streams(seed).labels.integers(0, 2, c * c).tolist())
+    if isinstance(labels, str) and labels in ("random", "coins"):
+        rng, disks = dfanp.streams.streams(seed).labels, c * c
+        if labels == "coins":
+            return tuple(rng.integers(0, 2, disks).tolist())
+        ones = disks // 2 + (rng.integers(0, 2) if disks % 2 else 0)
+        return tuple(rng.permutation([1] * ones + [0] * (disks - ones)).tolist())
     if isinstance(labels, str) and labels == "thesis":
         if c != 3:
             raise ValueError(f"the thesis labels nine disks (c = 3): give {c * c} labels for c = {c}, or 'random'")
         return THESIS
     if isinstance(labels, str):
         labels = [int(label) if label in "01" else label for label in labels]
-    wanted = f"labels must be 'thesis', 'random', or {c * c} of 0 and 1 (c = {c})"
+    wanted = f"labels must be 'thesis', 'random', 'coins', or {c * c} of 0 and 1 (c = {c})"
     if not hasattr(labels, "__len__") or len(labels) != c * c or any(label not in (0, 1) for label in labels):
         raise ValueError(f"{wanted}, got {shown(labels)}")
     return tuple(int(label) for label in labels)

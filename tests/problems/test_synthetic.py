@@ -46,6 +46,10 @@ def test_labels():
     assert dfanp.Synthetic(labels=np.arange(4) % 2, c=2).labels == (0, 1, 0, 1)
     drawn = {dfanp.Synthetic(labels="random", seed=seed).labels for seed in range(20)}
     assert len(drawn) > 15 and dfanp.Synthetic(labels="random", seed=3).labels in drawn
+    assert {sum(labels) for labels in drawn} == {4, 5}
+    assert {sum(dfanp.Synthetic(labels="random", c=2, seed=seed).labels) for seed in range(9)} == {2}
+    coins = [dfanp.Synthetic(labels="coins", seed=seed).labels for seed in range(20)]
+    assert len({sum(labels) for labels in coins}) > 2 and coins[3] == dfanp.Synthetic(labels="coins", seed=3).labels
     X, y = dfanp.Synthetic(n=400, labels="100000000").train(0, 1)
     first = np.linalg.norm(X[:, 1:3] - centres(3)[0], axis=1) <= 1 / 8 + 1e-6
     assert np.array_equal(y[:, 0] == 1, first) and first.sum() > 20
@@ -66,7 +70,7 @@ def test_balanced_assignments():
         ({"c": 1.5}, "c must be"),
         ({"test_points": True}, "test_points must be"),
         ({"labels": "thesis", "c": 2}, "give 4 labels for c = 2"),
-        ({"labels": "0101"}, "labels must be 'thesis', 'random', or 9 of 0 and 1"),
+        ({"labels": "0101"}, "labels must be 'thesis', 'random', 'coins', or 9 of 0 and 1"),
         ({"labels": [0, 1, 2] * 3}, "labels must be"),
         ({"labels": "01x010101"}, "labels must be"),
         ({"labels": None}, "labels must be"),
