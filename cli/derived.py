@@ -1,5 +1,6 @@
 """Options from settings: the definitions in ``dfanp.problems.fields``, as options of click."""
 
+import shlex
 from dataclasses import MISSING
 
 import click
@@ -121,6 +122,23 @@ def lists_of(kind, options, grid=False):
     several = {name for name, each in every.items() if grid and each.listed}
     given = {name: value for name, value in options.items() if name in every}
     return {n: [] if value is None else list(value) if n in several else [value] for n, value in given.items()}
+
+
+def command_for(settings):
+    """Return the command that trains one or several seeds by `settings`, without options that keep their default."""
+    words = ["dfanp", settings.name]
+    for name, each in settings_for(type(settings)).items():
+        value = getattr(settings, name, each.default)
+        said = name in ("lr", "data")  # what the command takes without the option is not the default of the setting
+        if not each.help or name in ("device", "kernels") or (value == each.default and not said):
+            continue
+        flag = f"--{ALIASES.get(name, name).replace('_', '-')}"
+        if each.type is bool and not each.words:
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            text = next((word for word, meant in (each.words or {}).items() if meant is value), None)
+            words += [flag, text or (",".join(map(str, value)) if isinstance(value, tuple) else str(value))]
+    return shlex.join(words)
 
 
 data_set = option_of(settings_of(ParitySettings)["data"])

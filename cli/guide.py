@@ -94,14 +94,30 @@ dfanp tune parity --lr log:1e-4:1e-2:5 --opt rmsprop,adam --method bp,dfa --epoc
 ```
 
 ```text
-method  opt       best lr  mean of last 10     95 %  seeds
-bp      rmsprop  0.003162           0.8043  ±0.0548      2
-dfa     rmsprop     0.001           0.7717  ±0.0627      2
-bp      adam     0.003162           0.7977  ±0.0065      2
-dfa     adam     0.003162           0.7776  ±0.0111      2
+method  opt       best lr   score     95 %  seeds
+bp      rmsprop  0.003162  0.8043  ±0.0548      2  these seeds do not tell it from 0.001, 0.01
+dfa     rmsprop     0.001  0.7717  ±0.0627      2  these seeds do not tell it from 0.003162
+bp      adam     0.003162  0.7977  ±0.0065      2  these seeds do not tell it from 0.001, 0.01
+dfa     adam     0.003162  0.7776  ±0.0111      2  these seeds do not tell it from 0.001, 0.01
+
+With fresh seeds (test accuracy):
+method  opt       score     95 %  seeds
+bp      rmsprop  0.7711  ±0.0214      2
+dfa     rmsprop  0.7321  ±0.0594      2
+bp      adam     0.7606  ±0.0408      2
+dfa     adam     0.7412  ±0.0310      2
+
+To train the best with fresh seeds:
+dfanp parity --lr 0.00316227766 --rule bp --epochs 4 --seed 2 --seeds 2 --data digits
+dfanp parity --lr 0.001 --epochs 4 --seed 2 --seeds 2 --data digits
+dfanp parity --lr 0.00316227766 --rule bp --optimizer adam --epochs 4 --seed 2 --seeds 2 --data digits
+dfanp parity --lr 0.00316227766 --optimizer adam --epochs 4 --seed 2 --seeds 2 --data digits
+
+score: mean validation accuracy of the last 4 epochs; worst: of a seed
 ```
 
-Few seeds are not enough to choose between rates that are close: compare them on fresh seeds before you rely on one.
+A table of all rates comes first (left out here). Two seeds are not enough to choose between rates that are close, and the
+remarks say so; with `--repeats 5` or more, rates whose seeds lie far apart are passed over.
 
 - Each finished run is one line of `tuned/store.jsonl`; longer runs also save checkpoints. After Ctrl-C (the first lets
   the running epochs end, the second stops at once), `kill -9`, a crashed worker or a full disk, the same command trains
@@ -116,7 +132,8 @@ Few seeds are not enough to choose between rates that are close: compare them on
 
 ```sh
 dfanp results tuned --where method=dfa
-dfanp results tuned --group-by method,opt,lr
+dfanp results tuned --group-by method,opt,lr --sort=-score --top 5
+dfanp results tuned --compare method   # differences of runs with the same seed, with intervals
 dfanp plot tuned --out rates.png
 dfanp plot runs/bp runs/dfa --out curves.svg
 ```

@@ -9,11 +9,12 @@ import click
 from dfanp.checks import is_number
 from dfanp.measures import LAST
 
-from .names import Setting
+from .names import Name, Setting
 from .options import Place, Whole, as_json, option
 from .terminal import echo, status, table
 
-COLUMNS = ("epochs done", "test accuracy", "score", "seconds", "status")
+EPOCHS, SCORE, HALF, SECONDS, STATUS = "epochs done", "score", "95 %", "seconds", "status"
+FORMATS = ("table", "csv", "json", "markdown", "latex")
 
 
 @click.command(context_settings={"show_default": True})
@@ -31,23 +32,42 @@ COLUMNS = ("epochs done", "test accuracy", "score", "seconds", "status")
     metavar="NAMES",
     help="Print one row per combination of these settings, such as method,opt.",
 )
+@option(
+    "--compare",
+    type=Setting("names"),
+    metavar="NAME",
+    help="Print the differences between the values of this setting, over the seeds that both have.",
+)
+@option(
+    "--sort", metavar="COLUMN", help="Sort by this column; with a minus before it (--sort=-score) from the largest."
+)
+@option("--top", type=Whole(min=1), help="Print only this many rows.")
 @option("--last", type=Whole(min=1), default=LAST, help="Number of last epochs whose mean is the score.")
-@option("--csv", "as_csv", is_flag=True, help="Print CSV: one row per run (or group), all settings.")
+@option("--format", "form", type=Name(FORMATS), help="What is printed.  [default: table]")
+@option("--csv", "as_csv", is_flag=True, help="The same as --format csv: one row per run (or group), all settings.")
 @as_json
-def results(folder, where, group_by, last, as_csv, as_json):
+def results(folder, where, group_by, compare, sort, top, last, form, as_csv, as_json):
     """Show the runs of a sweep, with the settings that differ.
 
-    DIR is a folder made by --out of `dfanp tune`, `dfanp figure` or `dfanp reproduce`, also while that command runs.
+    DIR is a folder made by --out of `dfanp tune`, `dfanp figure`, `dfanp published` or `dfanp reproduce`, also while
+    that command runs. Runs that were tested on held-out training images have a validation accuracy in place of a test
+    accuracy.
+
+    Intervals are of the mean over seeds. Where a row of --group-by has runs that differ in more than the seed, the
+    scores of each seed are averaged first, and the row names what was averaged over.
 
     \b
     Examples:
       dfanp results tuned --where method=dfa
-      dfanp results tuned --group-by method,opt,lr
+      dfanp results tuned --group-by method,opt,lr --sort=-score --top 5
+      dfanp results tuned --compare method
+      dfanp results tuned --group-by opt --compare method --format markdown
       dfanp results tuned --csv > tuned.csv
 
     Files: reads DIR; writes nothing.
 
-    Output: a table (if it is wider than the terminal, one entry per run), CSV, or with --json a list of objects.
+    Output: a table (if it is wider than the terminal, one entry per run), CSV, Markdown, LaTeX, or with --json a list of
+    objects.
 
     Exit status: 0, also if runs diverged or failed (see their status).
 
@@ -56,36 +76,55 @@ def results(folder, where, group_by, last, as_csv, as_json):
     from dfanp.runs.store import Store
     from dfanp.sweeps.grids import varied
 
-    if as_csv and as_json:
-        raise click.UsageError("--csv and --json exclude each other: give one")
+    forms = {name for name, asked in ((form, form), ("csv", as_csv), ("json", as_json)) if asked}
+    if len(forms) > 1:
+        raise click.UsageError(f"{' and '.join(f'--{name}' for name in sorted(forms))} exclude each other: give one")
+    form = forms.pop() if forms else "table"
     with Store(folder) as store:
         rows = [row_of(result, store.seconds.get(result.key), last) for result in store.results.values()]
+        empty = (EPOCHS, accuracy_of({}), SCORE, SECONDS)
         for config, why in store.failures.values():
-            rows.append({"config": config, **dict.fromkeys(COLUMNS), "status": f"failed: {why}"})
+            rows.append({"config": config, **dict.fromkeys(empty), STATUS: f"failed: {why}"})
     known = list(dict.fromkeys(name for row in rows for name in row["config"]))
     every, wanted = rows, filters(where, known)
     rows = [row for row in every if all(row["config"].get(name) in values for name, values in wanted.items())]
     if every and not rows:
         click.echo(none_such(every, wanted), err=True)
-    names = varied([row["config"] for row in rows])
-    if group_by:
-        names = checked(group_by.split(","), known)
-        rows = groups(rows, names)
-    if as_json:
+    names = [name for name in varied([row["config"] for row in rows]) if name != "data_sha256"]
+    asked = checked(group_by.split(","), known) if group_by else None
+    if compare:
+        (of,) = checked([compare], known)
+        names = [name for name in (names if asked is None else asked) if name not in (of, "seed")]
+        rows = differences(rows, of, names)
+    elif asked is not None:
+        names, rows = asked, groups(rows, asked)
+    found = list(dict.fromkeys(name for row in rows for name in row if name != "config"))
+    rows = sorted_by(rows, sort, [*names, *found])[:top]
+    if form == "json":
         click.echo(json.dumps(rows, allow_nan=False))
         return
-    found = [name for name in rows[0] if name != "config"] if rows else list(COLUMNS)
-    names = known if as_csv and not group_by else names
-    body = [[*(row["config"].get(name) for name in names), *(row[name] for name in found)] for row in rows]
-    if as_csv:
+    names = known if form == "csv" and asked is None and not compare else names
+    head = [*names, *(found or (EPOCHS, accuracy_of({}), SCORE, SECONDS, STATUS))]
+    body = [
+        [*(row["config"].get(name) for name in names), *(row.get(name) for name in head[len(names) :])]
+        for row in rows
+    ]
+    if form == "csv":
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([[*names, *found], *map(plain, body)])
+        csv.writer(text, lineterminator="\n").writerows([head, *map(plain, body)])
         click.echo(text.getvalue(), nl=False)
-    else:
-        head = [*names, *found]
-        style = lambda name, cell: status(cell) if name == "status" else cell
-        cells = [[style(name, shown(cell)) for name, cell in zip(head, row, strict=True)] for row in body]
-        echo("\n".join(table(head, cells)))
+        return
+    cells = [[shown(cell) for cell in row] for row in body]
+    if form != "table":
+        click.echo({"markdown": markdown, "latex": latex}[form](head, cells))
+        return
+    style = lambda name, cell: status(cell) if name == STATUS else cell
+    echo("\n".join(table(head, [[style(name, cell) for name, cell in zip(head, row, strict=True)] for row in cells])))
+
+
+def accuracy_of(config):
+    """Return what the accuracy after each epoch of a run is called: of what it was tested on."""
+    return "validation accuracy" if config.get("held_out") else "test accuracy"
 
 
 def row_of(result, seconds, last):
@@ -93,26 +132,107 @@ def row_of(result, seconds, last):
     from dfanp.sweeps.tuning import score
 
     history = result.history
-    values = (len(history.measured), history.last(), score(result, last), seconds, result.status)
-    return {"config": result.config, **dict(zip(COLUMNS, values, strict=True))}
+    found = {EPOCHS: len(history.measured), accuracy_of(result.config): history.last(), SCORE: score(result, last)}
+    return {"config": result.config, **found, SECONDS: seconds, STATUS: result.status}
 
 
-def groups(rows, names):
-    """Return a row for each combination of the settings `names`."""
-    from dfanp.analysis.intervals import mean_interval
-
+def parts_of(rows, names):
+    """Return the rows by their values of the settings `names`: lists, in their order."""
     together = {}
     for row in rows:
         together.setdefault(json.dumps([row["config"].get(name) for name in names]), []).append(row)
-    found = []
-    for part in together.values():
-        scores = [row["score"] for row in part if row["score"] is not None]
+    return list(together.values())
+
+
+def by_seed(rows):
+    """Return seed -> mean score of the rows with that seed that have one."""
+    scores = {}
+    for row in rows:
+        if row[SCORE] is not None:
+            scores.setdefault(row["config"].get("seed"), []).append(row[SCORE])
+    return {seed: sum(some) / len(some) for seed, some in scores.items()}
+
+
+def averaged(parts, names):
+    """Return the settings besides the seed and `names` in which rows of one of the `parts` differ."""
+    from dfanp.sweeps.grids import varied
+
+    differ = dict.fromkeys(name for part in parts for name in varied([row["config"] for row in part]))
+    return [name for name in differ if name not in ("seed", "data_sha256", *names)]
+
+
+def groups(rows, names):
+    """Return a row for each combination of the settings `names`; its interval is that of the mean over seeds."""
+    from dfanp.analysis.intervals import mean_interval
+
+    found, parts = [], parts_of(rows, names)
+    pooled = averaged(parts, names)
+    for part in parts:
+        scores = list(by_seed(part).values())
         mean, half = mean_interval(scores) if scores else (None, None)
-        ended = [(row["status"] or "").partition(":")[0] for row in part]
+        ended = [(row[STATUS] or "").partition(":")[0] for row in part]
         config = {name: part[0]["config"].get(name) for name in names}
-        row = {"config": config, "runs": len(part), "score": mean, "95 %": half}
+        row = {"config": config, "runs": len(part), "seeds": len(scores), SCORE: mean, HALF: half}
+        row |= {"averaged over": ", ".join(pooled)} if pooled else {}
         found.append(row | {"diverged": ended.count("diverged"), "failed": ended.count("failed")})
     return found
+
+
+def differences(rows, of, names):
+    """Return a row for each pair of values of the setting `of`, the first that occurs and another, in each combination of `names`.
+
+    The difference of their scores is that of runs with the same seed, which share initial weights and data.
+    """
+    from dfanp.analysis.intervals import paired_difference
+
+    found, parts = [], parts_of(rows, names)
+    pooled = averaged(parts, (*names, of))
+    for part in parts:
+        first, *others = parts_of(part, [of])
+        base = first[0]["config"].get(of)
+        for other in others:
+            n, mean, half = paired_difference(by_seed(other), by_seed(first))
+            row = {"config": {name: part[0]["config"].get(name) for name in names}}
+            row |= {
+                of: f"{shown(other[0]['config'].get(of))} - {shown(base)}",
+                "seeds": n,
+                "difference": mean,
+                HALF: half,
+            }
+            found.append(row | ({"averaged over": ", ".join(pooled)} if pooled else {}))
+    return found
+
+
+def sorted_by(rows, column, known):
+    """Return the rows in the order of a column; rows without a value come last."""
+    if not column:
+        return rows
+    name = column.removeprefix("-")
+    checked([name], known)
+    value = lambda row: row[name] if name in row else row["config"].get(name)
+    there = [row for row in rows if value(row) is not None]
+    as_key = lambda row: (not is_number(value(row)), value(row) if is_number(value(row)) else shown(value(row)))
+    there.sort(key=as_key, reverse=column != name)
+    return there + [row for row in rows if value(row) is None]
+
+
+def markdown(head, cells):
+    """Return a table in Markdown."""
+    line = lambda row: f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+    return "\n".join([line(head), line(["---"] * len(head)), *map(line, cells)])
+
+
+def latex(head, cells):
+    """Return a table in LaTeX, for the package booktabs."""
+    special = {each: f"\\{each}" for each in "&%$#_{}"} | {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+    }
+    line = lambda row: " & ".join("".join(special.get(each, each) for each in cell) for cell in row) + r" \\"
+    rows = [line(head), r"\midrule", *map(line, cells)]
+    begin = rf"\begin{{tabular}}{{{'l' * len(head)}}}"
+    return "\n".join([begin, r"\toprule", *rows, r"\bottomrule", r"\end{tabular}"])
 
 
 def filters(where, known):

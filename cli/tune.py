@@ -4,35 +4,41 @@ import inspect
 import json
 import math
 import sys
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import click
 
 from dfanp.measures import LAST
 
-from .derived import GENERAL, flags, lists_of, options_of, type_of
+from .derived import GENERAL, command_for, flags, lists_of, options_of, type_of
 from .helping import LazyGroup
 from .names import Name
 from .options import Whole, drawing, option, options, plugin, usage_errors
 from .problem import PROBLEMS, examples, problems, settings_of
 from .sweeping import OPTIONS, follow
-from .terminal import bad, echo, good
+from .terminal import bad, echo, good, wrapped
 from .terminal import table as table_of
 
 MOST = 100_000  # runs of a sweep
+EVALUATED = "evaluated"  # the folder in --out with the runs of fresh seeds
 AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)  # multiples of the default rate: the grid without --lr
 LISTS = """
 A LIST is one value, several (--lr 0.001,0.01), or a range start:stop:count, both ends included (--epochs 1:5:5;
 logarithmic: --lr log:1e-4:1e-1:8). Widths of several layers are separated by commas, and the values of --hidden
 therefore by slashes: --hidden 256/512,512. For each combination of the other settings the best learning rate is found,
-by the mean accuracy of the last epochs.
+by the mean accuracy of the last epochs; with five seeds or more by the lower end of the 95 % interval of that mean.
 """
 REST = """
 Files: in --out, store.jsonl (one line per finished run), timings.jsonl, failures.jsonl, progress/ (checkpoints of
-unfinished runs), and with --keep checkpoints/. The same command resumes the sweep; a larger grid trains only its new
+unfinished runs), and with --keep checkpoints/; the same of the fresh seeds in evaluated/. The same command resumes the sweep; a larger grid trains only its new
 runs.
 
-Output: a table with the best rate of each combination; with --json one object: best, failed. Progress on stderr.
+Output: a table of all rates and one of the best, with remarks: the best lies at the edge of the grid, or its seeds do
+not tell it from the rate beside it (paired differences). Then the command that trains the best with fresh seeds, on the
+test images where rates were chosen on held-out ones, and what --evaluate found there. With --json one object: best, failed.
+Progress on stderr.
 
 Exit status: 1 if a run diverged or failed; the other runs are finished and saved. 130 after Ctrl-C or SIGTERM; the first
 lets the running epochs end.
@@ -48,6 +54,11 @@ score = option(
     type=Name(["held-out", "published"]),
     default="held-out",
     help="Test on held-out training images, or, as published, on the test images.",
+)
+evaluate = option(
+    "--evaluate",
+    type=Whole(0, 1000),
+    help="Train the best of each combination with this many fresh seeds, not held out.  [default: --repeats, if above 1]",
 )
 last = option("--last", type=Whole(min=1), default=LAST, help="Number of last epochs whose mean is the score.")
 halving = option(
@@ -92,7 +103,9 @@ def command_of(variants):
         f"See also: dfanp results, dfanp plot, dfanp {kind.name}.",
     )
     lists = options_of(kind, grid=True, without=("repeats",), lr=f"five around the one of `dfanp {kind.name}`")
-    given = options(*lists, plugin, repeats, *[score] * ("held_out" in settings_of(kind)), last, halving, *OPTIONS)
+    given = options(
+        *lists, plugin, repeats, *[score] * ("held_out" in settings_of(kind)), last, halving, evaluate, *OPTIONS
+    )
     made = click.command(kind.name, help="\n\n".join(parts), context_settings={"show_default": True})
     return made(given(lambda **given: sweep(kind, **given)))
 
@@ -111,7 +124,7 @@ def sweep(kind, repeats, data_dir=None, score=None, **given):
 
 
 def run(
-    base, lists, rates, seeds, repeats, data_dir, last, halving, out, workers, threads, cluster, keep, plot,
+    base, lists, rates, seeds, repeats, data_dir, last, halving, evaluate, out, workers, threads, cluster, keep, plot,
     as_json, quiet,
 ):  # fmt: skip
     """Run the sweep of the settings `base` over `lists`, rates and seeds, print the best; return the exit code."""
@@ -126,7 +139,7 @@ def run(
         raise click.UsageError(f"that is a sweep of {runs} runs, more than {MOST}")
     seeds = sorted({one + i for one in seeds for i in range(repeats)})
     around = lambda shape: [rounded(shape.starting_rate().lr * times) for times in AROUND]
-    make = lambda runs: Sweep(runs, out, workers, threads, data_dir, keep, cluster)
+    make = lambda runs, folder=out: Sweep(runs, folder, workers, threads, data_dir, keep, cluster)
     failed = False
     with usage_errors():
         plot = plot and plots.checked_file(plot)
@@ -142,11 +155,29 @@ def run(
             failed = follow(sweep, out, quiet) or failed
             results, lost = sweep.results(), list(failures_of(sweep).values())
     best = summary_of(results, last)
+    count = (repeats if repeats > 1 else 0) if evaluate is None else evaluate
+    fresh = [fresh_seeds(each, seeds, count or repeats, out) for each in best]
+    if count and any(fresh):
+        with make([one for some in fresh for one in some], Path(out) / EVALUATED) as sweep:
+            failed = follow(sweep, out, quiet) or failed
+            lost += failures_of(sweep).values()
+            evaluated = {result.key: result for result in sweep.results()}
+        for each, some in zip(best, fresh, strict=True):
+            each["evaluated"] = evaluation(some, evaluated, last)
+    for each, some in zip(best, fresh, strict=True):
+        each["command"] = command_for(replace(some[0], repeats=len(some))) if some else None
     try:
         if as_json:
-            click.echo(json.dumps({"best": best, "failed": lost}, allow_nan=False))
+            plain = [{name: value for name, value in each.items() if name != "winner"} for each in best]
+            click.echo(json.dumps({"best": plain, "failed": lost}, allow_nan=False))
         else:
-            echo(table(best, lost, last))
+            echo(table(best, lost))
+            epochs = min(last, max(lists["epochs"]))
+            echo(
+                wrapped(
+                    f"\nscore: mean {measured_on(results)} accuracy of the last {epochs} epochs; worst: of a seed"
+                )
+            )
         sys.stdout.flush()
     finally:  # also when the reader of stdout has closed it
         if plot and results:
@@ -173,7 +204,7 @@ def failures_of(sweep):
 
 
 def summary_of(results, last):
-    """Return a dict for each group of settings: its names, the best rate, score, interval, and remarks."""
+    """Return a dict for each group of settings: its names, all rates, the best one, score, interval, and remarks."""
     from dfanp.sweeps import tuning
 
     found = tuning.candidates(results, last)
@@ -184,20 +215,110 @@ def summary_of(results, last):
         row = {"setting": dict(zip(names, values, strict=True)), "rates": len(group)}
         row |= {"lr": top and top.config["lr"], "score": top and top.mean, "ci95": top and top.half}
         row |= {"seeds": len(top.values) if top else 0, "diverged": sum(each.diverged for each in group)}
-        rows.append(row | {"at_edge": bool(top) and tuning.at_edge(top, group)})
+        row |= {"at_edge": bool(top) and tuning.at_edge(top, group)}
+        row |= {"not_separated": tuning.not_separated(top, group) if top else []}
+        row |= {"curve": [point(each) for each in sorted(group, key=lambda each: each.config["lr"])]}
+        rows.append(row | {"evaluated": None, "winner": top})
     return rows
 
 
-def table(best, lost, last):
-    """Return the table printed at the end."""
+def point(candidate):
+    """Return what a Candidate is at its rate, for the curve of all rates."""
+    values = candidate.values
+    found = {"lr": candidate.config["lr"], "score": candidate.mean, "ci95": candidate.half}
+    return found | {"worst": min(values, default=None), "seeds": len(values), "diverged": candidate.diverged}
+
+
+def fresh_seeds(row, seeds, count, out):
+    """Return the settings of the best of a row of ``summary_of`` with `count` seeds after all `seeds`, not held out."""
+    from dfanp.settings import from_config
+
+    if row["winner"] is None:
+        return []
+    config = row["winner"].config | ({"held_out": False} if "held_out" in row["winner"].config else {})
+    return [from_config(config | {"seed": max(seeds) + 1 + i}, out) for i in range(count)]
+
+
+def evaluation(settings, results, last):
+    """Return what runs of fresh seeds come to: accuracy, its interval, number of seeds, diverged ones.
+
+    Args:
+        settings: of the runs. results: key -> Result.
+    """
+    from dfanp.runs.store import key_of
+    from dfanp.sweeps import tuning
+
+    runs = [results[key] for each in settings if (key := key_of(each.config())) in results]
+    if not runs:
+        return None
+    (found,) = tuning.candidates(runs, last)
+    return {"score": found.mean, "ci95": found.half, "seeds": len(found.values), "diverged": found.diverged}
+
+
+MOST_RATES = 60  # rows of the table of all rates; `dfanp results` has those of larger sweeps
+
+
+def table(best, lost):
+    """Return the tables printed at the end."""
     names = list(best[0]["setting"]) if best else []
-    head = [*names, "best lr", f"mean of last {last}", "95 %", "seeds", ""]
+    parts = [curves(best, names), bests(best, names), *follow_up(best, names)]
+    return "\n\n".join(part for part in [*parts, "\n".join(f"{bad('failed:')} {line}" for line in lost)] if part)
+
+
+def curves(best, names):
+    """Return the table of all rates, "" if there is nothing to compare."""
+    body = []
+    for each in best:
+        for one in each["curve"]:
+            remarks = [good("best")] if one["lr"] == each["lr"] else []
+            remarks += [f"not told from {each['lr']:.4g}"] if one["lr"] in each["not_separated"] else []
+            remarks += [bad(f"{one['diverged']} diverged")] if one["diverged"] else []
+            numbers = [digits(one["score"]), half_of(one["ci95"]), digits(one["worst"]), str(one["seeds"])]
+            body.append([*each["setting"].values(), f"{one['lr']:.4g}", *numbers, "; ".join(remarks)])
+    if not max((len(each["curve"]) for each in best), default=0) > 1:
+        return ""
+    if len(body) > MOST_RATES:
+        return f"{len(body)} rates: `dfanp results DIR --group-by {','.join([*names, 'lr'])}` shows all."
+    head = [*names, "lr", "score", "95 %", "worst", "seeds", ""]
+    return "\n".join(table_of(head, body))
+
+
+def bests(best, names):
+    """Return the table of the best rates."""
     body = []
     for each in best:
         remarks = ["at the edge of the grid: try beyond"] if each["at_edge"] else []
+        close = ", ".join(f"{rate:.4g}" for rate in each["not_separated"])
+        remarks += [f"these seeds do not tell it from {close}"] if close else []
         remarks += [bad(f"{each['diverged']} runs diverged")] if each["diverged"] else []
-        score = "-" if each["score"] is None else f"{each['score']:.4f}"
-        half = "-" if each["ci95"] is None else f"±{each['ci95']:.4f}"
         lr = "-" if each["lr"] is None else good(f"{each['lr']:.4g}")
-        body.append([*each["setting"].values(), lr, score, half, str(each["seeds"]), "; ".join(remarks)])
-    return "\n".join([*table_of(head, body), *(f"{bad('failed:')} {line}" for line in lost)])
+        numbers = [digits(each["score"]), half_of(each["ci95"]), str(each["seeds"])]
+        body.append([*each["setting"].values(), lr, *numbers, "; ".join(remarks)])
+    return "\n".join(table_of([*names, "best lr", "score", "95 %", "seeds", ""], body))
+
+
+def follow_up(best, names):
+    """Return paragraphs: how good the best are with fresh seeds, and the commands that train them."""
+    body = [
+        [*each["setting"].values(), digits(found["score"]), half_of(found["ci95"]), str(found["seeds"])]
+        for each in best
+        if (found := each["evaluated"])
+    ]
+    if body:
+        yield "With fresh seeds (test accuracy):\n" + "\n".join(table_of([*names, "score", "95 %", "seeds"], body))
+    commands = [each["command"] for each in best if each["command"]]
+    if 0 < len(commands) <= MOST_RATES:
+        yield "To train the best with fresh seeds:\n" + "\n".join(commands)
+
+
+def measured_on(results):
+    """Return what the accuracies of some Results are of: test or validation (held-out training) images."""
+    return "validation" if any(result.config.get("held_out") for result in results) else "test"
+
+
+def digits(value):
+    return "-" if value is None else f"{value:.4f}"
+
+
+def half_of(value):
+    return "-" if value is None else f"±{value:.4f}"

@@ -1,5 +1,6 @@
 """Means with confidence intervals."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,3 +32,18 @@ def mean_interval(values: Any, confidence: float = 0.95) -> tuple[float, float |
 
     standard_error = values.std(ddof=1) / len(values) ** 0.5
     return float(values.mean()), float(stdtrit(len(values) - 1, (1 + confidence) / 2) * standard_error)
+
+
+def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[int, float | None, float | None]:
+    """Return ``(n, mean, half)`` of the differences ours - theirs over the n seeds that both have.
+
+    Runs of one seed share initial weights and data, so that what these do to both is not in the differences.
+
+    Args:
+        ours, theirs: seed -> value.
+
+    Returns:
+        the mean is None without a common seed; half, of the 95 % interval, with fewer than two.
+    """
+    differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    return len(differences), *(mean_interval(differences) if differences else (None, None))

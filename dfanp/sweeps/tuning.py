@@ -2,6 +2,10 @@
 
 The score of a run is the mean test accuracy of its last epochs (ten, as in Demirbilek 2021, section 3.1). Runs on
 held-out training images (``settings.ParitySettings.held_out``) keep the test images out of the choice.
+
+With five seeds or more the best rate is the one whose mean has the highest lower end of its 95 % interval: a high mean
+of seeds that lie far apart says little about the next one. With fewer it is the one with the highest mean, since then the
+interval says more about luck: two seeds may be close together by chance.
 """
 
 import math
@@ -9,12 +13,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ..analysis.intervals import mean_interval
+from ..analysis.intervals import mean_interval, paired_difference
 from ..measures import LAST
 from ..problems.settings import TrainingSettings
 from ..runs.store import Result, key_of
 from .grids import varied
 from .sweep import Sweep
+
+
+ENOUGH = 5  # seeds from which on their spread decides, too
 
 
 class Candidate(NamedTuple):
@@ -26,6 +33,7 @@ class Candidate(NamedTuple):
         diverged: number of seeds that diverged.
         mean, half: mean of the values (None without values), and half-width of its 95 % interval (None for a single
             value).
+        by_seed: seed -> score, of the same seeds.
     """
 
     config: dict
@@ -33,6 +41,12 @@ class Candidate(NamedTuple):
     diverged: int
     mean: float | None
     half: float | None
+    by_seed: dict
+
+    @property
+    def cautious(self) -> float | None:
+        """The lower end of the interval of the mean; with fewer than five values the mean itself, None without any."""
+        return self.mean if self.half is None or len(self.values) < ENOUGH else self.mean - self.half
 
 
 def score(result: Result, last: int = LAST, measure: str = "test_accuracy") -> float | None:
@@ -48,10 +62,12 @@ def candidates(results: Iterable[Result], last: int = LAST, measure: str = "test
         together.setdefault(key_of(config), (config, []))[1].append(result)
     found = []
     for config, runs in together.values():
-        scores = [score(result, last, measure) for result in runs]
-        values = [value for value in scores if value is not None]
+        scores = {result.config["seed"]: score(result, last, measure) for result in runs}
+        by_seed = {seed: value for seed, value in scores.items() if value is not None}
+        values = list(by_seed.values())
         mean, half = mean_interval(values) if values else (None, None)
-        found.append(Candidate(config, values, sum(result.status == "diverged" for result in runs), mean, half))
+        diverged = sum(result.status == "diverged" for result in runs)
+        found.append(Candidate(config, values, diverged, mean, half, by_seed))
     return found
 
 
@@ -69,12 +85,29 @@ def axes(found: Iterable[Candidate]) -> list[str]:
 
 
 def best(found: Iterable[Candidate]) -> Candidate | None:
-    """Return the Candidate with the fewest diverged seeds and, of these, the highest mean.
+    """Return the Candidate with the fewest diverged seeds and, of these, the highest ``cautious`` score.
 
     None if all seeds diverged.
     """
     scored = [each for each in found if each.mean is not None]
-    return max(scored, key=lambda each: (-each.diverged, each.mean), default=None)
+    return max(scored, key=lambda each: (-each.diverged, each.cautious), default=None)
+
+
+def not_separated(winner: Candidate, found: Iterable[Candidate]) -> list[float]:
+    """Return the neighbours of the rate of `winner` among Candidates that its seeds do not tell it from.
+
+    That is, the interval of the paired differences from the neighbour reaches 0, or there are fewer than two pairs.
+    """
+    by_rate = {each.config["lr"]: each for each in found}
+    rates = sorted(by_rate)
+    place = rates.index(winner.config["lr"])
+    beside = [rates[i] for i in (place - 1, place + 1) if 0 <= i < len(rates) and by_rate[rates[i]].mean is not None]
+    close = []
+    for rate in beside:
+        _, mean, half = paired_difference(winner.by_seed, by_rate[rate].by_seed)
+        if mean is None or half is None or mean - half <= 0:
+            close.append(rate)
+    return close
 
 
 def at_edge(winner: Candidate, found: Iterable[Candidate]) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 
+import numpy as np
 import pytest
 from dfanp_bench.crash_test import wait_until_gone
 
@@ -26,9 +27,16 @@ def test_finds_the_best_rate_of_each_group(dfanp, tmp_path):
     args = ("tune", "parity", *TINY, "--lr", "log:0.01:1:3", "--opt", "sgd,rmsprop", "--repeats", "2")
     result = dfanp(*args, "--out", tmp_path / "a", "--plot", tmp_path / "rates.png")
     assert result.code == 0 and "12/12 runs" in result.err
-    head, *lines = result.out.splitlines()
-    assert head.split()[:3] == ["opt", "best", "lr"] and "mean of last 10" in head
-    assert [line.split()[0] for line in lines] == ["sgd", "rmsprop"] and "±" in lines[0]
+    curves, bests, fresh, commands = (part.splitlines() for part in result.out.split("\n\n")[:4])
+    assert result.out.endswith("score: mean validation accuracy of the last 2 epochs; worst: of a seed\n")
+    assert curves[0].split()[:2] == ["opt", "lr"] and "score" in curves[0] and "worst" in curves[0]
+    assert [line.split()[0] for line in curves[1:]] == ["sgd"] * 3 + ["rmsprop"] * 3 and "±" in curves[1]
+    assert sum(line.endswith("best") for line in curves) == 2
+    assert bests[0].split()[:3] == ["opt", "best", "lr"] and [line.split()[0] for line in bests[1:]] == [
+        "sgd",
+        "rmsprop",
+    ]
+    assert fresh[0] == "With fresh seeds (test accuracy):" and len(fresh) == 4 and len(commands) == 3
     assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
     again = dfanp(*args, "--out", tmp_path / "a", "--json")
     printed = json.loads(again.out)
@@ -38,6 +46,26 @@ def test_finds_the_best_rate_of_each_group(dfanp, tmp_path):
     assert best["rmsprop"]["score"] > 0.8
     configs = configs_of(tmp_path / "a")
     assert all(config["held_out"] for config in configs) and {config["seed"] for config in configs} == {0, 1}
+    evaluated = configs_of(tmp_path / "a" / "evaluated")
+    assert not any(config["held_out"] for config in evaluated) and {config["seed"] for config in evaluated} == {2, 3}
+    # The command that is printed trains what was evaluated.
+    words = commands[2].split()[1:]
+    again = dfanp(*words, "--device", "cpu", "--quiet", "--json")
+    assert again.code == 0 and "--optimizer" not in words and "--seeds" in words
+    runs = json.loads(again.out)["runs"]
+    means = [np.mean([epoch["test_accuracy"] for epoch in run["epochs"]]) for run in runs]
+    assert best["rmsprop"]["evaluated"]["seeds"] == len(runs) == 2 and [run["seed"] for run in runs] == [2, 3]
+    assert best["rmsprop"]["evaluated"]["score"] == pytest.approx(np.mean(means))
+
+
+def test_no_fresh_seeds_unless_asked(dfanp, tmp_path):
+    args = ("tune", "parity", *TINY, "--lr", "0.01,0.1")
+    result = dfanp(*args, "--out", tmp_path / "a")
+    assert result.code == 0 and not (tmp_path / "a" / "evaluated").exists() and "With fresh" not in result.out
+    assert "do not tell it from" in result.out and "--seed 1" in result.out  # a single seed tells nothing apart
+    asked = dfanp(*args, "--evaluate", "3", "--out", tmp_path / "a", "--json", "--quiet")
+    assert json.loads(asked.out)["best"][0]["evaluated"]["seeds"] == 3
+    assert len(configs_of(tmp_path / "a" / "evaluated")) == 3
 
 
 def test_published_score_tests_on_the_test_images(dfanp, tmp_path):
@@ -75,7 +103,7 @@ def test_divergence_is_reported_and_is_no_success(dfanp, tmp_path):
     result = dfanp(
         "tune", "parity", *TINY, "--lr", "1e30,0.1", "--method", "bp", "--opt", "sgd", "--out", tmp_path / "a"
     )
-    assert result.code == 1 and "1 runs diverged" in result.out and "0.1" in result.out.splitlines()[1]
+    assert result.code == 1 and "1 runs diverged" in result.out and "best" in result.out.splitlines()[1]
     shown = dfanp("results", tmp_path / "a")
     assert shown.code == 0 and "diverged" in shown.out
 
@@ -115,6 +143,12 @@ def test_results_filter_group_and_formats(dfanp, tuned):
     assert len(grouped) == 6 and all(row["runs"] == 2 and row["95 %"] is not None for row in grouped)
     rows = list(csv.DictReader(io.StringIO(dfanp("results", tuned, "--csv").out)))
     assert len(rows) == 12 and {row["kernels"] for row in rows} and float(rows[0]["score"]) > 0.4
+    assert "validation accuracy" in rows[0] and "test accuracy" not in rows[0]
+    top = json.loads(dfanp("results", tuned, "--group-by", "opt,lr", "--sort=-score", "--top", "2", "--json").out)
+    assert [row["score"] for row in top] == sorted((row["score"] for row in grouped), reverse=True)[:2]
+    compared = dfanp("results", tuned, "--compare", "opt", "--format", "markdown").out.splitlines()
+    assert compared[0] == "| lr | opt | seeds | difference | 95 % |" and len(compared) == 2 + 3
+    assert "rmsprop - sgd" in compared[2] and dfanp("results", tuned, "--format", "latex").out.startswith(r"\begin")
     by_run = json.loads(dfanp("results", tuned, "--json").out)
     assert float(rows[3]["score"]) == by_run[3]["score"]
     for args, message in (

@@ -35,6 +35,22 @@ def test_seeds_are_taken_together():
     assert tuning.best(tuning.candidates([result([], diverged=True)])) is None
 
 
+def test_a_rate_whose_seeds_lie_far_apart_does_not_win():
+    each = lambda lr, *values: [result([value], seed=seed, lr=lr) for seed, value in enumerate(values)]
+    steady, risky = each(0.1, 0.70, 0.71, 0.70, 0.70, 0.71), each(0.2, 0.85, 0.60, 0.84, 0.60, 0.83)
+    low = each(0.05, 0.60, 0.61, 0.60, 0.60, 0.61)
+    found = tuning.candidates(steady + risky + low)
+    winner = tuning.best(found)
+    assert winner.config["lr"] == 0.1 and winner.mean < found[1].mean and winner.cautious > found[1].cautious
+    assert winner.by_seed == {0: 0.70, 1: 0.71, 2: 0.70, 3: 0.70, 4: 0.71}
+    assert tuning.not_separated(winner, found) == [0.2]  # the lower rate is worse with every seed, by as much
+    assert tuning.not_separated(winner, found[:1]) == []
+    # The spread of three seeds says little: the mean decides.
+    assert tuning.best(tuning.candidates(steady[:3] + risky[:3])).config["lr"] == 0.2
+    single = tuning.candidates(steady[:1] + risky[:1])
+    assert tuning.best(single).config["lr"] == 0.2 and tuning.not_separated(single[0], single) == [0.2]
+
+
 def test_groups_and_edges():
     results = [result([0.5 + lr], lr=lr, opt=opt) for opt in ("sgd", "adam") for lr in (0.1, 0.2, 0.3)]
     found = tuning.candidates(results)
