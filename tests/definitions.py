@@ -58,7 +58,10 @@ def clip(after):
 def by_direction(at):
     """Return a random direction times the derivative of the loss along it, and half the feedback that B gives."""
     found = rules.get("forward-gradient").gradients(at)
-    return {name: g + 0.1 * at.xp.mean(at.B[0], axis=(-2, -1), keepdims=True) if name == "W0" else g for name, g in found.items()}
+    return {
+        name: g + 0.1 * at.xp.mean(at.B[0], axis=(-2, -1), keepdims=True) if name == "W0" else g
+        for name, g in found.items()
+    }
 
 
 def doubled_at_first(after):
