@@ -229,15 +229,15 @@ def rules(record):
     costs = {each["label"]: each for each in record["analysis"]["costs"]}
     figure, axes = panels(3, width=5.0)
     for axis, (name, x_of) in zip(axes, axes_of.items(), strict=True):
-        unit = 1.0 if "cosine" in name else x_of(None, costs["bp"])
+        unit = 1.0 if axis is axes[0] else x_of(None, costs["bp"])
         points = [(x_of(each, costs[each["label"]]) / unit, 1 - mean(each)) for each in record["series"]]
         for number, (each, (x, y)) in enumerate(zip(record["series"], points, strict=True)):
             style = {"color": COLOURS[number % 7], "marker": MARKERS[number // 7 % 7]}
             half = mean_interval(finals(each))[1] or 0.0
             axis.errorbar(x, y, half, **style, markersize=5, linestyle="none", linewidth=1, label=each["label"])
+            if axis is axes[0]:
+                axis.annotate(each["label"], (x, y), (4, 3), textcoords="offset points", fontsize=6, color="0.3")
         axis.set_yscale("log")
-        if "cosine" not in name:
-            axis.set_xscale("log")
         axis.axhline(0.5, color="0.6", linewidth=1, linestyle=(0, (1, 3)))
         axis.set_xlabel(name)
     axes[0].set_ylabel("test error at the end")
