@@ -80,13 +80,13 @@ dfanp published list                 # which tables there are, where they were r
 dfanp published akrout-2019          # weight mirror and Kolen-Pollack on MNIST, as their authors ran them
 ```
 
-For each number the table has ours, the mean over the seeds with its 95 % interval, and whether both agree. A table is
-a sweep: after an interrupt the same command resumes it, and `dfanp results` shows its runs.
+For each number the table has that of dfanp, the mean over the seeds with its 95 % interval, and whether both agree. A
+table is a sweep: after an interrupt the same command resumes it, and `dfanp results` shows its runs.
 
 ### Sweeps
 
-Which learning rate is best? Every setting of `dfanp parity`, `dfanp classes` and `dfanp synthetic` may be a list or a range in
-`dfanp tune`. Runs are scored on held-out training images by the mean accuracy of their last ten epochs
+Which learning rate is best? Every setting of `dfanp parity`, `dfanp classes` and `dfanp synthetic` may be a list or a
+range in `dfanp tune`. Runs are scored on held-out training images by the mean accuracy of their last ten epochs
 (`--score published`: on the test images, as in the thesis).
 
 ```sh

@@ -54,9 +54,9 @@ def published(name, quick, only, seeds, out, data_dir, workers, threads, cluster
 
     TABLE is akrout-2019, frenkel-2021, biotorch, nokland-2016 or demirbilek-2021; list shows what they are.
 
-    For each published number: ours, the mean over the seeds with its 95 % interval, the difference, and whether they
-    agree. Where a publication leaves a setting open, all choices are trained. After an interrupt the same command
-    resumes it.
+    For each published number: that of dfanp, the mean over the seeds with its 95 % interval, the difference, and
+    whether they agree. Where a publication leaves a setting open, all choices are trained. After an interrupt the same
+    command resumes it.
 
     \b
     Examples:
@@ -144,7 +144,7 @@ def show(of, compared, quick):
 
 def write(found, out):
     """Write the record of a table, and its figure."""
-    from dfanp_figures.draw import draw_curves
+    from dfanp_figures.draw import draw_table
 
     from dfanp.files.whole import write_whole
 
@@ -153,4 +153,4 @@ def write(found, out):
     lines = json.dumps(found, allow_nan=False).replace('{"row"', '\n{"row"').replace('{"label"', '\n{"label"')
     write_whole(out / "records" / f"{found['table']}.json", lambda file: file.write(f"{lines}\n".encode()))
     if found["series"]:
-        draw_curves(found, found["title"], out / "figures" / found["table"])
+        draw_table(found, out / "figures")

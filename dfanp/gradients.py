@@ -272,18 +272,26 @@ def checked(rule, batch):
         raise ValueError(
             f"gradients of the rule {rule.name!r} must return a dict of {', '.join(trained)}, got {names}"
         )
-    dense = {name: g for name, g in found.items() if not isinstance(g, WeightGradient)}
-    shaped = {n: of_shape(batch.xp, g, trained[n].shape, rule, f"gradients[{n!r}]") for n, g in dense.items()}
-    return found | shaped
+    joint = bool(batch.network.replicas)
+    return {n: of_shape(batch.xp, g, trained[n].shape, rule, f"gradients[{n!r}]", joint) for n, g in found.items()}
 
 
-def of_shape(xp, array, shape, rule, what):
+def of_shape(xp, array, shape, rule, what, joint=None):
     """Return what a rule made, if it has that shape: any other might be broadcast to something that nobody meant.
 
     The replica axis alone may be missing, where a rule makes the same for all replicas.
+
+    Args:
+        joint: whether `shape` has a replica axis; None: if it has three axes.
     """
+    if isinstance(array, WeightGradient):
+        X, delta = array
+        found = (*delta.shape[:-2], X.shape[-1], delta.shape[-1])
+        if found == tuple(shape):
+            return array
     found = getattr(array, "shape", None)
-    if found is not None and len(shape) > len(found) and tuple(found) == tuple(shape[1:]):
+    joint = len(shape) == 3 if joint is None else joint
+    if found is not None and joint and tuple(found) == tuple(shape[1:]):
         return xp.broadcast_to(array, shape)
     if found != shape:
         raise ValueError(

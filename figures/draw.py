@@ -8,7 +8,7 @@ from dfanp.errors import RecordError
 from dfanp.reports.plots import drawing, save
 
 from .findings import FINDINGS
-from .kinds import KINDS
+from .kinds import KINDS, published
 
 NAMES = {"figure", "mode", "title", "draws", "data", "series"}
 
@@ -63,10 +63,10 @@ def title(record):
     return f"{FINDINGS[record['figure']](record)}; {seeds} {'seed' if seeds == '1' else 'seeds'}"
 
 
-def draw_curves(record, title, path, formats=("svg", "png")):
-    """Draw the test accuracy over the epochs of a record's series to `path` with these endings."""
-    with drawing(title):
-        figure = KINDS["curves"](record)
-        figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+def draw_table(record, folder, formats=("svg", "png")):
+    """Draw the record of a published table into `folder`, TABLE.svg and .png."""
+    with drawing(record["table"]):
+        figure = published(record)
+        figure.suptitle(record["title"], fontsize=10, x=0.01, ha="left")
         for kind in formats:
-            save(figure, Path(f"{path}.{kind}"))
+            save(figure, Path(folder) / f"{record['table']}.{kind}")

@@ -128,6 +128,16 @@ def along(record):
     return f"Final accuracy by {record['figure']}: {'; '.join(ranges)}"
 
 
+def rules(record):
+    means = {each["label"]: mean(each) for each in record["series"] if finals(each)}
+    ranked = sorted(means, key=means.get)
+    near = sorted(name for name in means if name != "bp" and means[name] > means["bp"] - 0.01)
+    return (
+        f"Parity of two digits: BP ends at {means['bp']:.3f}; within 0.01 of it {', '.join(near) if near else 'no rule'}. "
+        f"The lowest are {', '.join(f'{name} {means[name]:.2f}' for name in ranked[:3])}"
+    )
+
+
 FINDINGS = {
     "2.1": lazy,
     "2.2": disks,
@@ -145,4 +155,5 @@ FINDINGS = {
     "depth": along,
     "width": along,
     "activation": along,
+    "rules": rules,
 }

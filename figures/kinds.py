@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from dfanp.analysis.intervals import mean_interval
 from dfanp.reports.plots import scatter
 
-from .styles import COLOURS, bars, by_panel, chance, finals, legend, line, mean, panels, within
+from .styles import COLOURS, MARKERS, bars, by_panel, chance, finals, legend, line, mean, panels, within
 
 
 def curves(record):
@@ -218,6 +219,67 @@ def readouts(record):
     return figure
 
 
+def rules(record):
+    """Test error of each rule against the cosine of its gradient with BP's, and against what a step costs."""
+    axes_of = {
+        "cosine of the gradient of W0 with BP's": lambda each, cost: mean_cosine(each),
+        "multiplications of a step, by those of BP": lambda each, cost: cost["multiplications"],
+        "bytes moved by a step, by those of BP": lambda each, cost: cost["bytes"],
+    }
+    costs = {each["label"]: each for each in record["analysis"]["costs"]}
+    figure, axes = panels(3, width=5.0)
+    for axis, (name, x_of) in zip(axes, axes_of.items(), strict=True):
+        unit = 1.0 if axis is axes[0] else x_of(None, costs["bp"])
+        points = [(x_of(each, costs[each["label"]]) / unit, 1 - mean(each)) for each in record["series"]]
+        for number, (each, (x, y)) in enumerate(zip(record["series"], points, strict=True)):
+            style = {"color": COLOURS[number % 7], "marker": MARKERS[number // 7 % 7]}
+            half = mean_interval(finals(each))[1] or 0.0
+            axis.errorbar(x, y, half, **style, markersize=5, linestyle="none", linewidth=1, label=each["label"])
+            if axis is axes[0]:
+                axis.annotate(each["label"], (x, y), (4, 3), textcoords="offset points", fontsize=6, color="0.3")
+        axis.set_yscale("log")
+        axis.axhline(0.5, color="0.6", linewidth=1, linestyle=(0, (1, 3)))
+        axis.set_xlabel(name)
+    axes[0].set_ylabel("test error at the end")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
+    return figure
+
+
+def published(record):
+    """Test error over the epochs, on a logarithmic axis, one panel per group; crosses are the published numbers."""
+    groups, cells = by_panel(record), {}
+    for cell in record["cells"]:
+        if cell["published"] is not None and cell["quantity"] != "angle":
+            cells.setdefault(cell["row"], []).append(cell)
+    figure, axes = panels(len(groups), most=2, width=5.2)
+    for axis, (name, group) in zip(axes, groups.items(), strict=True):
+        for number, series in enumerate(group):
+            runs = [[None if a is None else 1 - a for a in run] for run in series["test_accuracy"]]
+            epochs = range(1, max(map(len, runs)) + 1)
+            line(axis, number, epochs, runs, series["label"])
+            for cell in cells.get(", ".join(filter(None, (name, series["label"]))), ()):
+                error = (100 - cell["published"] if cell["quantity"] == "accuracy" else cell["published"]) / 100
+                style = {"color": COLOURS[number % 7], "markersize": 9, "markeredgewidth": 2}
+                axis.plot(cell["epoch"] or epochs[-1], error, "x", **style)
+        if cells:
+            axis.plot([], [], "x", color="0.3", label="published")
+        axis.set_yscale("log")
+        axis.set_title(name, fontsize=9, loc="left")
+        axis.set_xlabel("epoch")
+        axis.set_ylabel("test error")
+    one_legend_where_all_agree(figure, axes, groups.values())
+    return figure
+
+
+def mean_cosine(series):
+    """Return the mean last cosine of the gradient of W0, over the runs."""
+    values = [
+        run["gradient"][-1] for run in series["alignment"] if run["gradient"] and run["gradient"][-1] is not None
+    ]
+    return sum(values) / len(values) if values else float("nan")
+
+
 KINDS = {
     "curves": curves,
     "bars": by_optimizer,
@@ -227,4 +289,5 @@ KINDS = {
     "maps": maps,
     "along": along,
     "readouts": readouts,
+    "rules": rules,
 }

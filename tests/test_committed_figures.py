@@ -1,5 +1,6 @@
 """The documents agree with the committed records."""
 
+import json
 import re
 
 import matplotlib
@@ -7,11 +8,12 @@ import pytest
 from dfanp_figures.draw import draw, read, title
 from dfanp_figures.styles import by_panel, mean
 
-from dfanp.experiments import experiments, table
+from dfanp.experiments import experiments, literature, table
 
 from .documents import README, RESULTS, ROOT
 
 PATHS = sorted((ROOT / "figures" / "records").glob("*.json"))
+TABLES = sorted((ROOT / "figures" / "published").glob("*.json"))
 
 
 def test_every_figure_has_its_records():
@@ -27,7 +29,25 @@ def test_the_results_have_the_table_of_the_records():
 
 def test_the_gallery_has_the_title_of_each_record():
     alts = re.findall(r"!\[(.*?)\]\((\S+?)\.svg\)", RESULTS.read_text())
-    assert {name: alt for alt, name in alts} == {path.stem: title(read(path)) for path in PATHS}
+    tables = {f"published/{path.stem}": json.loads(path.read_text())["title"] for path in TABLES}
+    assert {name: alt for alt, name in alts} == {path.stem: title(read(path)) for path in PATHS} | tables
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_a_published_table_is_that_of_its_record(path):
+    record = json.loads(path.read_text())
+    cells = [{name: value for name, value in cell.items() if name != "difference"} for cell in record["cells"]]
+    assert literature.markdown([literature.Comparison(**cell) for cell in cells]) in RESULTS.read_text()
+    published = {
+        (row.label, cell.quantity, cell.epoch): cell.value for row in rows_of(path.stem) for cell in row.cells
+    }
+    found = {(c["row"].rpartition("-10, ")[2], c["quantity"], c["epoch"]): c["published"] for c in cells}
+    assert found and all(published[key] == value for key, value in found.items() if "frenkel" not in path.stem)
+
+
+def rows_of(name):
+    """Return the rows of a published table at full scale."""
+    return literature.get(name).rows(literature.Size(False, (0,)))
 
 
 def test_a_title_has_the_number_of_seeds_it_rests_on():

@@ -397,3 +397,20 @@ def test_random_features_are_those_that_were_drawn(few):
             with pytest.raises(ValueError, match=f"{name}.*{value!r}"):
                 model.set_params(**{name: value}).fit(X[:, :5])
             assert state_of(model.set_params(**{name: right})) == kept
+
+
+@pytest.mark.parametrize("rule", [name for name in rules.RULES if name not in ("bp", "fa", "dfa")])
+def test_every_rule_fits_and_goes_on_as_one_training(rule):
+    """Two calls of partial_fit on the same examples are two epochs of one training, also where B changes or is prepared."""
+    X, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 2
+    given = dict(
+        hidden_layer_sizes=(6, 5), rule=rule, learning_rate_init=0.01, feedback="uniform:scale=2", random_state=0
+    )
+    once, twice = DFAClassifier(max_iter=1, **given).fit(X, y), DFAClassifier(**given)
+    twice.partial_fit(X, y, classes=[0, 1])
+    assert all(np.array_equal(a, b) for a, b in zip(once.coefs_, twice.coefs_, strict=True))
+    state = {name: np.array(array) for name, array in twice._state.items() if name.startswith("feedback")}
+    twice.partial_fit(X, y)
+    assert twice.n_iter_ == 2 and np.isfinite(twice.loss_curve_).all()
+    moved = max((np.abs(twice._state[name] - B).max() for name, B in state.items()), default=0.0)
+    assert moved < 0.02, "one step, and no preparation of B, lies between"

@@ -68,13 +68,17 @@ CALLS = {
         lambda k, train_size, test_size, dtype: dfanp.Parity(dfanp.load("digits"), k, train_size, test_size, dtype, CPU),
         dict(k=2, train_size=8, test_size=4, dtype="float32"),
     ),
+    "Classes": (
+        lambda **of: dfanp.Classes(dfanp.load("digits"), **of, backend=CPU),
+        dict(train_size=8, test_size=4, loss="bce", pixels="unit", order="fixed", dtype="float32"),
+    ),
     "Synthetic": (
         lambda **of: dfanp.Synthetic(**of, backend=CPU),
         dict(n=8, d=4, c=3, labels="thesis", test_points=4, seed=0, dtype="float64"),
     ),
     "load": (dfanp.load, dict(name="digits")),
     "Backend": (dfanp.Backend, dict(device="cpu", threads=1, kernels="numpy")),
-    "Feedback": (dfanp.Feedback, dict(distribution="uniform", seed=0)),
+    "Feedback": (dfanp.Feedback, dict(distribution="uniform", seed=0, density=0.5, rank=2, shared=False, aligned=0.5, scale=2.0)),
     "Training": (
         lambda **of: dfanp.Training(network(), problem(), **of),
         dict(rule="dfa", optimizer=dfanp.SGD(0.1), feedback=dfanp.Feedback(), batch_size=4, seed=0, layers="all", align=True),
@@ -173,6 +177,9 @@ def numbers(answer):
     """Return the arrays and numbers in an answer, in order, as one list of arrays."""
     if isinstance(answer, dfanp.MLP):
         answer = answer.parameters
+    if isinstance(answer, dfanp.Classes):
+        (X, y), (X_test, y_test) = answer.train(0, 1), answer.test(0, 1)
+        answer = [X.dense(), y, X_test.dense(), y_test]
     if isinstance(answer, dfanp.Arrays):
         answer = [*answer.train(0, 1), *answer.test(0, 1)]
     if isinstance(answer, dict):

@@ -176,9 +176,56 @@ def test_a_learned_B_rests_where_the_output_layer_alone_is_trained():
         (dfanp.Rule("odd", lambda at: at.h, lambda sizes, l: (sizes[l],)), r"feedback_shape .* got \(6,\)"),
         (dfanp.Rule("odd", lambda at: at.h, lambda sizes, l: (0, sizes[l])), r"feedback_shape .* got \(0, 6\)"),
         (dfanp.Rule("odd", lambda at: at.h, lambda sizes, l: (1.5, 2)), r"feedback_shape .* got \(1.5, 2\)"),
+        (dfanp.Rule("odd"), "the rule 'odd' must have either a signal or gradients"),
+        (dfanp.Rule("odd", lambda at: at.h, gradients=lambda at: {}), "'odd' must have either a signal or gradients"),
+        (
+            dfanp.Rule("odd", None, dfanp.rules.output, lambda at: at.B, gradients=lambda at: {}),
+            "has gradients, so feedback_gradient must be None",
+        ),
+        (dfanp.Rule("odd", gradients=lambda at: None), "must return a dict of W0, b0, W1, b1, W2, b2, got NoneType"),
+        (dfanp.Rule("odd", gradients=lambda at: {"W0": at.W[0]}), r"must return a dict of W0, .*, got \['W0'\]"),
+        (
+            dfanp.Rule("odd", gradients=lambda at: at.trained | {"W1": at.W[2]}),
+            r"gradients\['W1'\] of the rule 'odd' must return an array of shape \(6, 4\), got \(4, 3\)",
+        ),
+        (
+            dfanp.Rule("odd", gradients=lambda at: at.trained | {"W1": at.W[1][0]}),
+            r"gradients\['W1'\] of the rule 'odd' must return an array of shape \(6, 4\), got \(4,\)",
+        ),
+        (dfanp.Rule("odd", gradients=lambda at: at.trained | {"b2": 0.5}), r"gradients\['b2'\] .* got float"),
     ],
 )
 def test_a_rule_that_makes_something_else(rule, message):
     with pytest.raises(ValueError, match=message) as error:
         list(training(dfanp.Backend("cpu"), "float32", "deep", 4, dict(rule=rule)).epochs(1))
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_rule_of_another_shape_may_make_the_same_for_all_replicas():
+    constant = lambda at: {n: at.xp.ones(at.own_shape(theta)) for n, theta in at.trained.items()}
+    run = training(
+        dfanp.Backend("cpu"), "float32", "deep", parts=dict(rule=dfanp.Rule("constant", gradients=constant))
+    )
+    before = run.arrays()
+    run.learn(*run.problem.train(0), 1)
+    for name, theta in run.network.parameters.items():
+        np.testing.assert_allclose(theta, before[f"parameters/{name}"] - 0.5, rtol=1e-6)
+
+
+def test_a_rule_of_another_shape_sees_the_batch_and_no_more():
+    seen = []
+
+    def spy(at):
+        seen.append((at.n, at.first, [W.shape for W in at.W], [b.shape for b in at.B], [h.shape for h in at.h]))
+        seen.append((sorted(at.trained), at.loss.name, at.losses(at.h).shape, at.e.shape, at.y.shape))
+        assert np.array_equal(at.forward()[-1], at.h[-1])
+        return at.of_deltas([h * 0 for h in at.h[1:]])
+
+    rule = dfanp.Rule("spy", None, lambda sizes, l: (sizes[-1], 2) if l == 2 else None, gradients=spy)
+    run = training(dfanp.Backend("cpu"), "float32", "deep", 4, dict(rule=rule))
+    X, y = run.problem.train(4)
+    run.learn(X[:16], y[:16], 1)
+    assert seen == [
+        (16, 0, [(6, 6), (6, 4), (4, 3)], [(3, 2)], [(16, 6), (16, 6), (16, 4), (16, 3)]),
+        (["W0", "W1", "W2", "b0", "b1", "b2"], "bce", (16,), (16, 3), (16, 3)),
+    ]

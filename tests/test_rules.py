@@ -5,6 +5,9 @@ import dfanp
 from dfanp import losses, rules
 from dfanp.streams import Draws
 
+from .definitions import TIERS, apart, backend_of, outcome
+from .definitions import training as small
+
 SIGNALS = [name for name, rule in rules.RULES.items() if rule.signal is not None]
 DEPTHS = [(4, 1), (4, 5, 1), (4, 5, 3), (4, 6, 5, 3), (4, 3, 5, 6, 2)]
 
@@ -236,3 +239,14 @@ def test_every_rule_lowers_the_loss(rule):
     lr, epochs = of_their_own.get(rule, (0.05, 15))
     records = list(dfanp.Training(network, problem, rule, dfanp.SGD(lr), batch_size=20).epochs(epochs))
     assert records[-1].train_loss < 0.75 * records[0].train_loss and records[-1].test_accuracy > 0.9
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("rule", [rule.name for rule in rules.FURTHER])
+def test_rules_of_another_shape_are_the_same_on_every_tier(rule, tier):
+    """No kernel takes them for another; differences of a loss by small noise lose some digits."""
+    parts = dict(rule=rule)
+    mine, theirs = (
+        outcome(small(backend, "float64", "deep", parts=parts)) for backend in (backend_of(tier), backend_of("numpy"))
+    )
+    assert apart(mine, theirs) < (1e-5 if "perturbation" in rule else 1e-9)

@@ -27,9 +27,9 @@ KINDS = {
     "variance": "variance of an update, by the squared norm of the gradient",
     "snr": "signal-to-noise ratio, the squared norm of the mean update by its variance",
 }
-APART = (
-    1000  # the numbers of layers, in the random streams, of one draw and the next: no step of a training has these
-)
+MOST_DRAWS = 10**6
+# In the random streams, from the layers of one draw to those of the next; no step of a training has such layers.
+APART = 1000
 
 
 def measured(training: Any, draws: int = 16) -> dict[str, list[Any]]:
@@ -54,7 +54,7 @@ def measured(training: Any, draws: int = 16) -> dict[str, list[Any]]:
         and ``weight_alignment``, for each hidden layer with a B, as in ``alignment.feedback_alignment``. Where g is 0
         the ratios are not finite.
     """
-    draws = whole("draws", draws, 2)
+    draws = whole("draws", draws, 2, MOST_DRAWS)
     with training.backend.pinned(), np.errstate(all="ignore"):
         return training.on_host(of_updates(training, draws))
 

@@ -173,7 +173,9 @@ def of_rows(rows, measure, last):
     """Return a measure over the epochs of one run, rounded to the precision of a figure; None where it diverged."""
     rows = rows[-1:] if last else rows
     if measure == "alignment":
-        pick = lambda kind: [rounded(row["alignment"][kind][0]) for row in rows if row.get("alignment")]
+        pick = lambda kind: [
+            rounded(row["alignment"][kind][0]) for row in rows if row.get("alignment") and row["alignment"][kind]
+        ]
         return {kind: pick(kind) for kind in ("feedback", "gradient")}
     return [rounded(row.get(measure)) for row in rows]
 

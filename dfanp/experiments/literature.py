@@ -1,7 +1,7 @@
 """Published tables of results, with the settings of their authors, and the comparison of their numbers with those of dfanp.
 
 A table is a list of rows; a row has the settings of its runs, one per seed, and cells: a quantity, the published number
-and by how much ours may differ. Where a publication leaves a setting open, each choice is a row of its own.
+and by how much that of dfanp may differ. Where a publication leaves a setting open, each choice is a row of its own.
 ``literature_tables`` has the tables.
 """
 
@@ -29,7 +29,7 @@ class Cell(NamedTuple):
             in degrees.
         epoch: after which it was measured; 0 for the mean of the last ten epochs.
         value: the published number; None where there is none, as at another scale.
-        bound: by how much ours may differ; None takes the intervals of both means.
+        bound: by how much that of dfanp may differ; None takes the intervals of both means.
         spread: the published standard deviation over ten trials, or None.
         verified: whether the number was read in its source; others are compared, but decide nothing.
     """
@@ -161,7 +161,7 @@ class Comparison(NamedTuple):
 
     @property
     def difference(self):
-        """Ours minus the published number, or None."""
+        """The mean minus the published number, or None."""
         return None if self.mean is None or self.published is None else self.mean - self.published
 
 
@@ -243,11 +243,11 @@ HEAD = ("run", "quantity", "epoch", "published", "dfanp", "difference", "verdict
 def cells_of(each):
     """Return the cells of a Comparison as texts, for HEAD."""
     number = lambda value, sign="": "-" if value is None else f"{value:{sign}.2f}"
-    ours = number(each.mean) + ("" if each.half is None else f" ± {each.half:.2f}")
+    mean = number(each.mean) + ("" if each.half is None else f" ± {each.half:.2f}")
     unit = {"angle": "angle, °"}.get(each.quantity, f"{each.quantity}, %")
     epoch = "last 10" if each.epoch == 0 else str(each.epoch)
     verdict = each.verdict + (f" (within {each.within:.2g})" if each.verdict in ("agrees", "differs") else "")
-    return (each.row, unit, epoch, number(each.published), ours, number(each.difference, "+"), verdict)
+    return (each.row, unit, epoch, number(each.published), mean, number(each.difference, "+"), verdict)
 
 
 def markdown(comparisons):
@@ -257,7 +257,7 @@ def markdown(comparisons):
 
 
 def record(table, rows, comparisons, results, seconds) -> dict[str, Any]:
-    """Return the record of a table: its numbers and ours, and the curves of test accuracy from which it is drawn."""
+    """Return the record of a table: the published numbers and those of dfanp, and the curves of test accuracy from which it is drawn."""
     series = []
     for row in rows:
         keys = [key_of(one.config()) for one in row.settings]

@@ -139,7 +139,7 @@ TABLES = (
         "akrout-2019",
         "Weight mirror and Kolen-Pollack on MNIST",
         "Akrout et al. 2019, the logs in github.com/makrout/Deep-Learning-without-Weight-Transport",
-        "Ours may differ by 0.7 points and 4 degrees. Their program divides the gradient of the biases by the batch size twice, "
+        "The numbers may differ by 0.7 points and 4 degrees. Their program divides the gradient of the biases by the batch size twice, "
         "this one once.",
         akrout,
     ),
@@ -172,7 +172,7 @@ TABLES = (
         "demirbilek-2021",
         "BP, DFA and lazy methods on the parity of digits",
         "Demirbilek 2021, figures 2.1, 3.1, 3.3 and 3.4",
-        "The published interval is unknown; it is assumed to be as wide as ours. See dfanp reproduce.",
+        "The published interval is unknown; it is assumed to be as wide as that of dfanp. See dfanp reproduce.",
         demirbilek,
     ),
 )

@@ -68,7 +68,8 @@ class Reproduction:
     def analysis(self, experiment, mode, series):
         """Return the analysis of the final weights of an experiment."""
         file = lambda settings: self.sweep.store.checkpoint(key_of(settings.config()))
-        return experiment.analyse(series, mode, self.scale, file, load(self.scale.data, self.data_dir))
+        data = series[0].settings[0].data or self.scale.data
+        return experiment.analyse(series, mode, self.scale, file, load(data, self.data_dir))
 
 
 def earlier_analysis(path, found):

@@ -1,0 +1,51 @@
+"""All rules on one problem: the parity of two of the embedded digits, two hidden layers of 64, Adam."""
+
+from ..analysis.costs import of_step
+from ..rules import RULES
+from ..runs.run import build
+from ..settings import ParitySettings, made
+from . import rates
+from .experiment import CORRECTED, Experiment, Series
+
+SEEDS = tuple(range(10))
+TASK = dict(
+    data="digits", k=2, train_size=6000, test_size=2000, hidden=(64, 64), opt="adam", batch_size=64, epochs=15
+)
+
+
+def series(mode, scale):
+    """Return the runs of each rule, at the rate tuned for it, ten seeds each."""
+    seeds = scale.seeds if scale.quick else SEEDS
+    task = TASK | {"epochs": min(TASK["epochs"], scale.most_epochs)}
+    if scale.quick:
+        task |= {"train_size": min(600, scale.train_size), "test_size": min(200, scale.test_size)}
+    found = []
+    for rule in RULES:
+        lr = rates.RULES_ON_DIGITS.get(rule)
+        if lr is not None:  # a rule of a plugin has none
+            given = dict(lr=lr, method=rule, align=True, kernels=scale.kernels, device=scale.device, **task)
+            found.append(Series(rule, tuple(made(ParitySettings, seed=seed, **given) for seed in seeds)))
+    return found
+
+
+def costs(each, mode, scale, checkpoint, dataset):
+    """Return the cost of a step of each rule: multiplications in products of matrices, and bytes moved."""
+    found = []
+    for one in each:
+        cost = of_step(build(one.settings[0], dataset=dataset))
+        found.append({"label": one.label, "multiplications": cost.multiplications, "bytes": cost.bytes})
+    return {"costs": found}
+
+
+EXPERIMENTS = (
+    Experiment(
+        "rules",
+        "All rules on the parity of two digits",
+        "rules",
+        series,
+        (CORRECTED,),
+        ("test_accuracy", "alignment"),
+        last=True,
+        analyse=costs,
+    ),
+)
