@@ -95,10 +95,10 @@ dfanp tune parity --lr log:1e-4:1e-2:5 --opt rmsprop,adam --method bp,dfa --epoc
 
 ```text
 method  opt       best lr   score     95 %  seeds
-bp      rmsprop  0.003162  0.8043  ±0.0548      2  these seeds do not tell it from 0.001, 0.01
-dfa     rmsprop     0.001  0.7717  ±0.0627      2  these seeds do not tell it from 0.003162
-bp      adam     0.003162  0.7977  ±0.0065      2  these seeds do not tell it from 0.001, 0.01
-dfa     adam     0.003162  0.7776  ±0.0111      2  these seeds do not tell it from 0.001, 0.01
+bp      rmsprop  0.003162  0.8043  ±0.0548      2  these seeds do not separate it from 0.001, 0.01
+dfa     rmsprop     0.001  0.7717  ±0.0627      2  these seeds do not separate it from 0.003162
+bp      adam     0.003162  0.7977  ±0.0065      2  these seeds do not separate it from 0.001, 0.01
+dfa     adam     0.003162  0.7776  ±0.0111      2  these seeds do not separate it from 0.001, 0.01
 
 With fresh seeds (test accuracy):
 method  opt       score     95 %  seeds

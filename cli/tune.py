@@ -36,7 +36,7 @@ unfinished runs), and with --keep checkpoints/; the same of the fresh seeds in e
 runs.
 
 Output: a table of all rates and one of the best, with remarks: the best lies at the edge of the grid, or its seeds do
-not tell it from the rate beside it (paired differences). Then the command that trains the best with fresh seeds, on the
+not separate it from the rate beside it (paired differences). Then the command that trains the best with fresh seeds, on the
 test images where rates were chosen on held-out ones, and what --evaluate found there. With --json one object: best, failed.
 Progress on stderr.
 
@@ -271,7 +271,7 @@ def curves(best, names):
     for each in best:
         for one in each["curve"]:
             remarks = [good("best")] if one["lr"] == each["lr"] else []
-            remarks += [f"not told from {each['lr']:.4g}"] if one["lr"] in each["not_separated"] else []
+            remarks += [f"not separated from {each['lr']:.4g}"] if one["lr"] in each["not_separated"] else []
             remarks += [bad(f"{one['diverged']} diverged")] if one["diverged"] else []
             numbers = [digits(one["score"]), half_of(one["ci95"]), digits(one["worst"]), str(one["seeds"])]
             body.append([*each["setting"].values(), f"{one['lr']:.4g}", *numbers, "; ".join(remarks)])
@@ -289,7 +289,7 @@ def bests(best, names):
     for each in best:
         remarks = ["at the edge of the grid: try beyond"] if each["at_edge"] else []
         close = ", ".join(f"{rate:.4g}" for rate in each["not_separated"])
-        remarks += [f"these seeds do not tell it from {close}"] if close else []
+        remarks += [f"these seeds do not separate it from {close}"] if close else []
         remarks += [bad(f"{each['diverged']} runs diverged")] if each["diverged"] else []
         lr = "-" if each["lr"] is None else good(f"{each['lr']:.4g}")
         numbers = [digits(each["score"]), half_of(each["ci95"]), str(each["seeds"])]

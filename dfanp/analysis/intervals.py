@@ -34,16 +34,18 @@ def mean_interval(values: Any, confidence: float = 0.95) -> tuple[float, float |
     return float(values.mean()), float(stdtrit(len(values) - 1, (1 + confidence) / 2) * standard_error)
 
 
-def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[int, float | None, float | None]:
-    """Return ``(n, mean, half)`` of the differences ours - theirs over the n seeds that both have.
+def paired_difference(
+    first: Mapping[int, float], second: Mapping[int, float]
+) -> tuple[int, float | None, float | None]:
+    """Return ``(n, mean, half)`` of the differences first - second over the n seeds that both have.
 
     Runs of one seed share initial weights and data, so that what these do to both is not in the differences.
 
     Args:
-        ours, theirs: seed -> value.
+        first, second: seed -> value.
 
     Returns:
         the mean is None without a common seed; half, of the 95 % interval, with fewer than two.
     """
-    differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    differences = [first[seed] - second[seed] for seed in first if seed in second]
     return len(differences), *(mean_interval(differences) if differences else (None, None))

@@ -94,7 +94,7 @@ def best(found: Iterable[Candidate]) -> Candidate | None:
 
 
 def not_separated(winner: Candidate, found: Iterable[Candidate]) -> list[float]:
-    """Return the neighbours of the rate of `winner` among Candidates that its seeds do not tell it from.
+    """Return the neighbours of the rate of `winner` among Candidates from which its seeds do not separate it.
 
     That is, the interval of the paired differences from the neighbour reaches 0, or there are fewer than two pairs.
     """

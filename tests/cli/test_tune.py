@@ -62,7 +62,7 @@ def test_no_fresh_seeds_unless_asked(dfanp, tmp_path):
     args = ("tune", "parity", *TINY, "--lr", "0.01,0.1")
     result = dfanp(*args, "--out", tmp_path / "a")
     assert result.code == 0 and not (tmp_path / "a" / "evaluated").exists() and "With fresh" not in result.out
-    assert "do not tell it from" in result.out and "--seed 1" in result.out  # a single seed tells nothing apart
+    assert "do not separate it from" in result.out and "--seed 1" in result.out  # a single seed separates nothing
     asked = dfanp(*args, "--evaluate", "3", "--out", tmp_path / "a", "--json", "--quiet")
     assert json.loads(asked.out)["best"][0]["evaluated"]["seeds"] == 3
     assert len(configs_of(tmp_path / "a" / "evaluated")) == 3
