@@ -54,7 +54,9 @@ def results(folder, where, group_by, compare, sort, top, last, form, as_csv, as_
     accuracy.
 
     Intervals are of the mean over seeds. Where a row of --group-by has runs that differ in more than the seed, the
-    scores of each seed are averaged first, and the row names what was averaged over.
+    scores of each seed are averaged first, and the row names what was averaged over. --compare has the mean difference
+    over seeds with its interval, and rms, how far apart two runs with one seed typically are. After a sweep with --nudge
+    0,1e-6, `--compare nudge` says how far rounding alone moves a result.
 
     \b
     Examples:
@@ -181,7 +183,8 @@ def groups(rows, names):
 def differences(rows, of, names):
     """Return a row for each pair of values of the setting `of`, the first that occurs and another, in each combination of `names`.
 
-    The difference of their scores is that of runs with the same seed, which share initial weights and data.
+    The difference of their scores is that of runs with the same seed, which share initial weights and data; rms is its root mean
+    square over the seeds.
     """
     from dfanp.analysis.intervals import paired_difference
 
@@ -191,13 +194,16 @@ def differences(rows, of, names):
         first, *others = parts_of(part, [of])
         base = first[0]["config"].get(of)
         for other in others:
-            n, mean, half = paired_difference(by_seed(other), by_seed(first))
+            here, there = by_seed(other), by_seed(first)
+            n, mean, half = paired_difference(here, there)
+            rms = (sum((here[seed] - there[seed]) ** 2 for seed in here if seed in there) / n) ** 0.5 if n else None
             row = {"config": {name: part[0]["config"].get(name) for name in names}}
             row |= {
                 of: f"{shown(other[0]['config'].get(of))} - {shown(base)}",
                 "seeds": n,
                 "difference": mean,
                 HALF: half,
+                "rms": rms,
             }
             found.append(row | ({"averaged over": ", ".join(pooled)} if pooled else {}))
     return found

@@ -18,7 +18,9 @@ from .checks import seed as checked_seed
 from .errors import shown
 
 # In the order of their spawn keys. Never reorder: the numbers are part of what "the same seed" means.
-NAMES = ("weights", "biases", "feedback", "train", "test", "probe", "points", "labels", "gate", "features", "rule")
+NAMES = (
+    "weights", "biases", "feedback", "train", "test", "probe", "points", "labels", "gate", "features", "rule", "nudge",
+)  # fmt: skip
 KEYS = {name: number for number, name in enumerate(NAMES)}
 
 
@@ -58,6 +60,10 @@ class streams:
     def points(self, part: int, column: int) -> np.random.Generator:
         """Return the generator of a column of the training (part 0) or test points (1) of a drawn problem."""
         return self._stream("points", part, column)
+
+    def nudge(self, l: int) -> np.random.Generator:
+        """Return the generator by which the initial weights of layer l are moved."""
+        return self._stream("nudge", l)
 
     def _stream(self, name, *more):
         sequence = np.random.SeedSequence(self.seed, spawn_key=(KEYS[name], *more))

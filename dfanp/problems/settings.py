@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Settings of earlier versions, with the value for which they had no effect.
 FORMER = {"redraw": None}
+# Settings that earlier versions did not have, with the value for which they have no effect: records leave them out.
+ADDED = {"updates": 0, "nudge": 0.0}
 
 
 def present(config: dict[str, Any]) -> dict[str, Any]:
@@ -87,6 +89,13 @@ class TrainingSettings:
     layers: str = setting("all", "Train all layers, or only the output layer.", names=("all", "output"))
     seed: int = setting(0, "Seed of the weights, of B and of each epoch's data.", least=0)
     repeats: int = setting(1, "Train this many seeds (seed, seed + 1, …) in one loop.", least=1, most=10_000)
+    nudge: float = setting(
+        0.0,
+        "Move each initial weight by up to this share of its layer's largest, such as 1e-6: how far rounding alone may move a "
+        "result.",
+        least=0,
+        most=1,
+    )
     dtype: str = setting("float32", "Floating-point type of all arrays.", names=lambda: dfanp.network.DTYPES)
     align: bool = setting(
         False, "Measure alignment with backpropagation after each epoch, on a fixed probe set.", words={"probe": True}
@@ -149,9 +158,8 @@ class TrainingSettings:
         found = {"problem": self.name} | {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         if not self.plugins:
             del found["plugins"]
-        if not self.updates:  # a setting that earlier versions did not have
-            del found["updates"]
-        return present(found)
+        added = {name for name, value in ADDED.items() if found[name] == value}
+        return present({name: value for name, value in found.items() if name not in added})
 
     @classmethod
     def decided(cls, given: dict[str, list], data_dir: Any = None) -> dict[str, list]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.random  # noqa: F401  (imported early: a Cython module swallows a Ctrl-C that arrives while it loads)
 
 from .. import baselines, optimizers, plugins
@@ -18,6 +19,7 @@ from ..kernels import KernelWarning
 from ..network import MLP
 from ..problems.images import Dataset
 from ..problems.settings import TrainingSettings
+from ..streams import streams
 from ..training import Record, Training
 from ..version import __version__
 from .folder import RunFolder
@@ -58,8 +60,25 @@ def training_on(problem, settings, seed, lr):
     else:
         network = MLP(sizes, settings.activation, settings.bias, settings.dtype, seed, problem.backend)
         rule = by_name("method", settings.method, dict.fromkeys(baselines.methods(), settings.method))
+    if settings.nudge:
+        network.load(nudged(network, settings.nudge))
     batch_size = settings.batch_size or problem.train_size
     return settings.training(network, problem, rule, optimizer, Feedback(settings.feedback), batch_size)
+
+
+def nudged(network: MLP, share: float) -> dict[str, Any]:
+    """Return name -> host array: the weights, each moved by at most `share` of the largest of its matrix.
+
+    How far is drawn by the network's seed, each replica by its own. Trainings near their stability limit are chaotic: runs
+    that begin so close together end as far apart as rounding alone, on another processor say, may put them.
+    """
+    seeds, found = network.seed if network.replicas else (network.seed,), {}
+    for name, theta in network.parameters.items():
+        if name.startswith("W"):
+            W = np.asarray(network.backend.to_host(theta), np.float64).reshape(len(seeds), *theta.shape[-2:])
+            drawn = [streams(seed).nudge(int(name[1:])).uniform(-1, 1, theta.shape[-2:]) for seed in seeds]
+            found[name] = (W + share * abs(W).max(axis=(1, 2), keepdims=True) * np.stack(drawn)).reshape(theta.shape)
+    return found
 
 
 def restored(settings: TrainingSettings, checkpoint: str | Path | None = None, dataset: Dataset | None = None) -> MLP:

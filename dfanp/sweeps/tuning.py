@@ -20,7 +20,6 @@ from ..runs.store import Result, key_of
 from .grids import varied
 from .sweep import Sweep
 
-
 ENOUGH = 5  # seeds from which on their spread decides, too
 
 

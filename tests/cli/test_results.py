@@ -35,7 +35,8 @@ def test_differences_are_of_runs_with_the_same_seed():
     first, second = results.differences(rows(SCORES), "method", ["lr"])
     assert first["config"] == {"lr": 0.1} and first["method"] == "dfa - bp" and first["seeds"] == 2
     assert first["difference"] == pytest.approx(-0.1) and first[HALF] == pytest.approx(0, abs=1e-9)
-    assert (second["seeds"], second["difference"], second[HALF]) == (0, None, None)
+    assert first["rms"] == pytest.approx(0.1)
+    assert (second["seeds"], second["difference"], second[HALF], second["rms"]) == (0, None, None, None)
     (pooled,) = results.differences(rows(SCORES), "method", [])
     assert pooled["averaged over"] == "lr" and pooled["seeds"] == 2
 

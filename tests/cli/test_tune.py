@@ -147,7 +147,7 @@ def test_results_filter_group_and_formats(dfanp, tuned):
     top = json.loads(dfanp("results", tuned, "--group-by", "opt,lr", "--sort=-score", "--top", "2", "--json").out)
     assert [row["score"] for row in top] == sorted((row["score"] for row in grouped), reverse=True)[:2]
     compared = dfanp("results", tuned, "--compare", "opt", "--format", "markdown").out.splitlines()
-    assert compared[0] == "| lr | opt | seeds | difference | 95 % |" and len(compared) == 2 + 3
+    assert compared[0] == "| lr | opt | seeds | difference | 95 % | rms |" and len(compared) == 2 + 3
     assert "rmsprop - sgd" in compared[2] and dfanp("results", tuned, "--format", "latex").out.startswith(r"\begin")
     by_run = json.loads(dfanp("results", tuned, "--json").out)
     assert float(rows[3]["score"]) == by_run[3]["score"]

@@ -191,6 +191,27 @@ def test_repeats_are_the_solo_runs(settings, do):
         assert do(replace(settings, seed=seed)).rows == [row for row in joint.rows if row["seed"] == seed]
 
 
+def test_initial_weights_can_be_moved_a_little(settings, do, tiny):
+    share, moved = 0.01, replace(settings, nudge=0.01, repeats=2, seed=5)
+    weights = lambda each: build(each, dataset=tiny).network.parameters
+    plain, after = weights(replace(moved, nudge=0.0)), weights(moved)
+    for name, before in plain.items():
+        apart = abs(after[name] - before)
+        if not name.startswith("W"):
+            assert not apart.any()
+            continue
+        for r in range(2):
+            largest = share * abs(before[r]).max()
+            assert (
+                0.9 * largest < apart[r].max() <= 1.01 * largest
+                and abs(apart[r].mean() - largest / 2) < 0.1 * largest
+            )
+        assert not np.array_equal(apart[0], apart[1])
+        assert np.array_equal(after[name][1], weights(replace(settings, nudge=share, seed=6))[name])
+    assert do(moved).rows[0] != do(replace(moved, nudge=0.0)).rows[0]
+    assert "nudge" not in settings.config() and moved.config()["nudge"] == share
+
+
 def test_diverged_seeds_are_reported_and_a_restart_does_not_train_them(tmp_path, settings, do):
     settings = replace(settings, opt="sgd", lr=1e30, method="bp", repeats=2)
     with np.errstate(all="raise"):
