@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 # Before NumPy is imported: the threads of its BLAS wait awake for each other, on cores that other tests need. Tests of threads say
 # how many they take.
@@ -32,6 +34,23 @@ def pytest_collection_modifyitems(items):
         given = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if any(isinstance(value, str) and value in ("cuda", "numba") for value in given):
             item.add_marker("slow")
+
+
+COMPILE = """
+import dfanp
+if dfanp.kernels.why_not("numba") is None:
+    for dtype in ("float32", "float64"):
+        backend = dfanp.Backend("cpu", threads=1, kernels="numba")
+        problem = dfanp.Parity(dfanp.load("digits"), 1, train_size=256, test_size=128, dtype=dtype, backend=backend)
+        network = dfanp.MLP((problem.features, 4, 1), dtype=dtype, backend=backend)
+        dfanp.Training(network, problem, "dfa", dfanp.Adam(0.001)).run_epoch()
+"""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """Have Numba compile its loops once, before several processes of pytest would all begin with that."""
+    subprocess.run([sys.executable, "-c", COMPILE], check=True)
 
 
 class StrictBackend(dfanp.Backend):
