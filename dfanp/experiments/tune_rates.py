@@ -1,0 +1,144 @@
+"""Find the default learning rates: ``python -m dfanp.experiments.tune_rates --data mnist --out rates``.
+
+For each optimizer, distribution of B, depth, width and activation, and for BP and DFA, the rate climbs by factors of 1.5
+from the present default until the best one lies between two that were tried. Each rate is trained with five seeds, on
+training images, and scored on others (``sweeps.tuning``): the lower end of the interval of the mean accuracy of the last
+ten of 20 epochs, so that a rate at which some seeds fail does not win. The folder is a sweep: the same command resumes
+it, and ``dfanp results`` shows its runs. Each line that is printed says the rates beside the best one from which its
+seeds do not separate it.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..feedback import DISTRIBUTIONS
+from ..problems.parity import ParitySettings
+from ..sweeps import tuning
+from ..sweeps.sweep import Sweep
+from . import architectures
+from .rates import default_rate
+
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
+METHODS = ("bp", "dfa")
+SEEDS, FACTOR = 5, 1.5
+MOST = 12  # rates of a case: where accuracy still rises then, nothing is found
+
+
+class Case(NamedTuple):
+    """What gets a rate of its own.
+
+    Attributes:
+        group: "optimizer", "feedback", "depth", "width" or "activation".
+        value: of the group.
+        settings: of its runs; the rate is where the climb starts.
+    """
+
+    group: str
+    value: object
+    settings: ParitySettings
+
+
+class Found(NamedTuple):
+    """The best rate of a case.
+
+    Attributes:
+        best: its ``tuning.Candidate``, None if every rate diverged or the best was still at the edge.
+        close: rates beside it from which its seeds do not separate it.
+        tried: the Candidates of all rates, from the lowest.
+    """
+
+    best: tuning.Candidate | None
+    close: list[float]
+    tried: list[tuning.Candidate]
+
+
+def cases(data: str, **more) -> Iterator[Case]:
+    """Yield every Case for a data set; `more` are settings of all runs."""
+    start = lambda method, opt, feedback="uniform": default_rate(data, method, opt, feedback).lr
+    make = lambda method, opt="rmsprop", **own: ParitySettings(
+        lr=start(method, opt, own.get("feedback", "uniform")),
+        method=method, opt=opt, data=data, held_out=True, **{**more, **own},
+    )  # fmt: skip
+    for method in METHODS:
+        for opt in OPTIMIZERS:
+            yield Case("optimizer", opt, make(method, opt))
+        for depth in architectures.DEPTHS[1:]:
+            yield Case("depth", depth, make(method, hidden=(512,) * depth))
+        for width in architectures.WIDTHS:
+            if width != 512:
+                yield Case("width", width, make(method, hidden=(width,)))
+        for activation in architectures.ACTIVATIONS[1:]:
+            yield Case("activation", activation, make(method, activation=activation))
+    for feedback in DISTRIBUTIONS:
+        if feedback != "uniform":
+            yield Case("feedback", feedback, make("dfa", "sgd", feedback=feedback))
+
+
+def climb(case: Case, sweep, seeds: int = SEEDS) -> Found:
+    """Return what is Found for a case.
+
+    Args:
+        sweep: ``sweep(settings)`` trains a list of settings and returns their Results.
+        seeds: of each rate.
+    """
+    rate = lambda step: float(f"{case.settings.lr * FACTOR**step:.3g}")
+    lowest, highest = -1, 1
+    while True:
+        steps = range(lowest, highest + 1)
+        runs = [replace(case.settings, lr=rate(step), seed=seed) for step in steps for seed in range(seeds)]
+        tried = sorted(tuning.candidates(sweep(runs)), key=lambda each: each.config["lr"])
+        best = tuning.best(tried)
+        if best is None:
+            return Found(None, [], tried)
+        if not tuning.at_edge(best, tried):
+            return Found(best, tuning.not_separated(best, tried), tried)
+        if len(steps) >= MOST:
+            return Found(None, [], tried)
+        lowest, highest = (lowest - 1, highest) if best is tried[0] else (lowest, highest + 1)
+
+
+def line(case: Case, found: Found) -> str:
+    """Return a line on what was Found."""
+    head = f"{case.settings.method} {case.group} {case.value}: "
+    curve = ", ".join(f"{each.config['lr']:g}: {digits(each)}" for each in found.tried)
+    if found.best is None:
+        return f"{head}no rate was found among {curve}"
+    close = f"; not separated from {', '.join(f'{rate:g}' for rate in found.close)}" if found.close else ""
+    return f"{head}{found.best.config['lr']:g}{close} ({curve})"
+
+
+def digits(candidate):
+    """Return the mean of a Candidate with its interval, and how many seeds diverged."""
+    diverged = f" ({candidate.diverged} diverged)" if candidate.diverged else ""
+    mean = "-" if candidate.mean is None else f"{candidate.mean:.4f}"
+    return mean + (f" ± {candidate.half:.4f}" if candidate.half is not None else "") + diverged
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m dfanp.experiments.tune_rates", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--data", choices=("digits", "mnist"), default="mnist")
+    parser.add_argument("--data-dir", help="the folder with MNIST")
+    parser.add_argument("--out", required=True, help="the folder of the sweep")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--groups", default="optimizer,feedback,depth,width,activation", help="which cases, by group")
+    given = parser.parse_args(arguments)
+
+    def results(runs):
+        with Sweep(runs, given.out, given.workers, data_dir=given.data_dir) as sweep:
+            for outcome in sweep.outcomes():
+                if outcome.state == "failed":
+                    raise SystemExit(f"a run failed: {outcome.error}")
+            return sweep.results()
+
+    for case in cases(given.data):
+        if case.group in given.groups.split(","):
+            print(line(case, climb(case, results, given.seeds)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
