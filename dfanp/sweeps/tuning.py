@@ -45,7 +45,9 @@ class Candidate(NamedTuple):
     @property
     def cautious(self) -> float | None:
         """The lower end of the interval of the mean; with fewer than five values the mean itself, None without any."""
-        return self.mean if self.half is None or len(self.values) < ENOUGH else self.mean - self.half
+        if self.mean is None or self.half is None or len(self.values) < ENOUGH:
+            return self.mean
+        return self.mean - self.half
 
 
 def score(result: Result, last: int = LAST, measure: str = "test_accuracy") -> float | None:
