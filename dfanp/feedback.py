@@ -67,7 +67,8 @@ class Feedback:
         shared: whether every layer gets its part of one large matrix, its upper left corner, times
             a (Launay et al. 2020).
         aligned: A in [0, 1]: B is A times the (products of) weights that it replaces before
-            training, plus sqrt(1 - A²) times what is drawn. With 1, B is these weights.
+            training, plus sqrt(1 - A²) times what is drawn. With 1, B is these weights. It fills
+            what is sparse or of low rank, so it does not go together with these.
         scale: factor of all of B, above 0.
 
     Raises:
@@ -102,6 +103,8 @@ class Feedback:
             whole("rank", self.rank, other=" or None")
         if self.rank is not None and self.shared:
             raise ValueError("rank and shared do not go together: parts of one matrix have no rank of their own")
+        if self.aligned and (self.density < 1 or self.rank is not None or self.shared):
+            raise ValueError("aligned does not go together with density, rank or shared: B would have none of these")
 
     def draw(self, shapes: Sequence[tuple[int, int]], seed: int | Sequence[int]) -> list[np.ndarray]:
         """Return one host array (float64) per shape, all drawn from the same stream.
@@ -149,7 +152,7 @@ class Feedback:
     def towards(self, drawn: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return `drawn` matrices, aligned with the `weights` that they replace, host arrays of the same shapes."""
         A = self.aligned
-        return [A * W + (1 - A * A) ** 0.5 * B for B, W in zip(drawn, weights, strict=True)]
+        return [self.scale * A * W + (1 - A * A) ** 0.5 * B for B, W in zip(drawn, weights, strict=True)]
 
 
 def as_number(key, text):

@@ -95,6 +95,8 @@ def test_aligned_feedback_begins_as_the_weights_that_it_replaces(rule, hidden):
         assert all(np.array_equal(B, W.mT) for B, W in zip(full.B, network.W[1:], strict=True))
     for half, random, W in zip(begin(aligned=0.6).B, begin().B, full.B, strict=True):
         np.testing.assert_allclose(half, 0.6 * W + 0.8 * random, rtol=1e-12)
+    for twice, W in zip(begin(aligned=1.0, scale=2.0).B, full.B, strict=True):
+        np.testing.assert_allclose(twice, 2 * W)
     with pytest.raises(ValueError, match="feedback cannot be aligned under the rule 'pepita'"):
         dfanp.Training(network, problem, "pepita", dfanp.SGD(0.1), Feedback(aligned=0.5), batch_size=4)
 
@@ -127,6 +129,8 @@ def test_a_text_has_the_structure(text, shortest):
         ("uniform:scale=-1", "scale must be"),
         ("uniform:aligned=2", "aligned must be at least 0 and at most 1"),
         ("uniform:rank=2:shared=true", "do not go together"),
+        ("uniform:rank=2:aligned=0.5", "aligned does not go together with density, rank or shared"),
+        ("uniform:density=0.5:aligned=0.5", "aligned does not go together with density, rank or shared"),
     ],
 )
 def test_bad_structure(text, message):

@@ -78,7 +78,7 @@ CALLS = {
     ),
     "load": (dfanp.load, dict(name="digits")),
     "Backend": (dfanp.Backend, dict(device="cpu", threads=1, kernels="numpy")),
-    "Feedback": (dfanp.Feedback, dict(distribution="uniform", seed=0, density=0.5, rank=2, shared=False, aligned=0.5, scale=2.0)),
+    "Feedback": (dfanp.Feedback, dict(distribution="uniform", seed=0, density=0.5, rank=2, shared=False, aligned=0.0, scale=2.0)),
     "Training": (
         lambda **of: dfanp.Training(network(), problem(), **of),
         dict(rule="dfa", optimizer=dfanp.SGD(0.1), feedback=dfanp.Feedback(), batch_size=4, seed=0, layers="all", align=True),

@@ -65,7 +65,7 @@ class DFAClassifier(ClassifierMixin, BaseEstimator):
 
     Args:
         hidden_layer_sizes: widths of the hidden layers.
-        rule: "bp", "fa" or "dfa", or a ``dfanp.Rule``.
+        rule: the name of a rule, such as "bp", "fa", "dfa" or "kp", or a ``dfanp.Rule``.
         activation: of the hidden layers, a name or a ``dfanp.Activation``.
         solver: an optimizer, as a text for ``dfanp.optimizers.parse`` such as "adam" or "momentum:momentum=0.95", or
             a subclass of ``dfanp.Optimizer``.

@@ -61,7 +61,7 @@ class TrainingSettings:
     lr: float = setting(help="Learning rate.", above=0, unset="that of the optimizer, if it has one")
     method: str = setting(
         "dfa",
-        "Learning rule (bp, fa, dfa, or that of a plugin), or a lazy baseline with a fixed random gate or features.",
+        "Learning rule, of dfanp or of a plugin, or a lazy baseline with a fixed random gate or features.",
         names=lambda: dfanp.baselines.methods(),
     )
     opt: str = setting(
