@@ -18,20 +18,24 @@ CASES = {  # images of an example, pixels, examples, hidden units, batch, optimi
     "one buffer": (2, 60, 48, 24, 40, "sgd", "dfa", 0, "all", {"shared": 36_000}),
     "the output layer alone": (2, 60, 40, 30, 16, "adagrad", "fa", 0, "output", {}),
     "floats": (2, 60, 33, 19, 16, "momentum", "dfa", 0, "all", {}),
+    "recorded steps": (2, 60, 33, (9, 5), 16, "adam", "drtp", (0, 1), "all", {}),
 }
-PLANTED = {  # lines of cuda_pass.cu, and what is there in their place
-    "no barrier before of_delta is read": ("if (tile == 0) __syncthreads(); /* of_delta is there */", ""),
-    "ranks do not wait": ("wait_for(of_group, RANKS * ++met_group);", "{ ++met_group; __syncthreads(); }"),
-    "one buffer for z": ("met_team % 2", "0"),
-    "a batch is read while it is copied": ("(s + 1) % 2 * ROWS * STRIDE", "s % 2 * ROWS * STRIDE"),
+PASS, STEPS = "rows and columns divided", "recorded steps"
+PLANTED = {  # a case, a line of its kernels, and what is there in the place of that line
+    "no barrier before of_delta is read": (PASS, "if (tile == 0) __syncthreads(); /* of_delta is there */", ""),
+    "ranks do not wait": (PASS, "wait_for(of_group, RANKS * ++met_group);", "{ ++met_group; __syncthreads(); }"),
+    "one buffer for z": (PASS, "met_team % 2", "0"),
+    "a batch is read while it is copied": (PASS, "(s + 1) % 2 * ROWS * STRIDE", "s % 2 * ROWS * STRIDE"),
+    "every block goes to the next batch": (STEPS, "p.last && r == 0 &&", "p.last &&"),
+    "no barrier before the totals are read": (STEPS, "    __syncthreads();\n    if (threadIdx.x < 2)", "    if (threadIdx.x < 2)"),
 }
 
 
 def main(case, planted=None):
     emulated.GCC += ["-g", "-fsanitize=thread"]
     if planted is not None:
-        original, (line, other) = emulated.source, PLANTED[planted]
-        assert original("cuda_pass.cu").count(line) == 1
+        original, (_, line, other) = emulated.source, PLANTED[planted]
+        assert original("cuda.cu" if case == STEPS else "cuda_pass.cu").count(line) == 1
         emulated.source = lambda file: original(file).replace(line, other)
     k, pixels, n, hidden, batch, opt, rule, seed, layers, card = CASES[case]
     backend, rng = emulated.emulated_backend(**card), np.random.default_rng(0)
@@ -55,7 +59,7 @@ def main(case, planted=None):
             batch,
             layers,
         )
-    assert "pass" in backend.kernels.tier.card.launched
+    assert ("graph" if case == STEPS else "pass") in backend.kernels.tier.card.launched
     print("trained")
 
 

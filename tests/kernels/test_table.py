@@ -249,7 +249,8 @@ def trained(
 ):
     """A Training after two epochs on (X, y), with its records."""
     problem = OneEpoch(X, y, dtype, backend)
-    network = dfanp.MLP((problem.features, H, 1), activation, bias, dtype, seed, backend)
+    hidden = H if isinstance(H, tuple) else (H,)
+    network = dfanp.MLP((problem.features, *hidden, 1), activation, bias, dtype, seed, backend)
     training = dfanp.Training(network, problem, rule, optimizer, batch_size=batch_size, layers=layers)
     return training, list(training.epochs(2))
 
@@ -275,7 +276,7 @@ def epochs():
     """Yield (tier, dtype, activation, rule, size): all of them, but for cuda, which compiles each anew, all at one size alone."""
     for tier, dtype, size in product(WHOLE_EPOCHS, ("float32", "float64"), SIZES):
         for activation, rule in product(("relu", "leaky-relu", "tanh", "sigmoid", "identity"), ("bp", "dfa")):
-            few = tier != "cuda" or (dtype == "float32" and (activation == "relu" or size == SIZES[3]))
+            few = tier != "cuda" or size == SIZES[3] or (dtype == "float32" and activation == "relu")
             if few:
                 yield tier, dtype, activation, rule, *size
 
@@ -305,7 +306,7 @@ def test_fused_epoch_arrays(rng, tier, dtype, layers, seed, n, D, H):
     each = (y, H, dfanp.SGD(0.05 if seed == 0 else (0.01, 0.05, 0.1)), "tanh", "fa", seed, min(n, 16), layers)
     with fused(backend) as calls:
         mine = trained(backend, dtype, X, *each)
-    assert (len(calls) >= 4 and all(calls)) == (tier != "cuda" or dtype == "float32")
+    assert len(calls) >= 4 and all(calls)
     definition = dfanp.Backend("cpu", kernels="numpy")
     same_training(mine, trained(definition, "float64", X.astype(float), *each), dtype)
 
