@@ -25,7 +25,11 @@ from .test_table import OneEpoch, digits, exact, same_training, trained
 
 pytestmark = pytest.mark.slow
 
-ONE_LAUNCH = {"pass", "graph", "product"}  # an epoch in one launch, tests as a graph of products, which are called once before
+ONE_LAUNCH = {
+    "pass",
+    "graph",
+    "product",
+}  # an epoch in one launch, tests as a graph of products, which are called once before
 H200, A100 = (132, 227 << 10), (108, 163 << 10)
 FOLDER = Path(card.__file__).parent
 
@@ -202,7 +206,9 @@ def test_what_does_not_fit_goes_by_recorded_steps(rng):
     trained(backend, "float32", X, y, 70, dfanp.SGD(0.05))  # compares the kernels with the definition
     backend.kernels.tier.card.launched.clear()
     mine = trained(backend, "float32", X, y, 70, dfanp.SGD(0.05))
-    assert {"graph", "update"} <= set(backend.kernels.tier.card.launched) and "pass" not in backend.kernels.tier.card.launched
+    assert {"graph", "update"} <= set(
+        backend.kernels.tier.card.launched
+    ) and "pass" not in backend.kernels.tier.card.launched
     definition = dfanp.Backend("cpu", kernels="numpy")
     same_training(mine, trained(definition, "float64", exact(X), y, 70, dfanp.SGD(0.05)), "float32")
 
@@ -229,9 +235,7 @@ def test_without_cublas_a_pass_tests_too(rng, layers):
     mine = trained(backend, "float32", X, y, 30, dfanp.SGD(0.05), layers=layers)
     assert set(backend.kernels.tier.card.launched) == {"pass"}
     definition = dfanp.Backend("cpu", kernels="numpy")
-    same_training(
-        mine, trained(definition, "float64", exact(X), y, 30, dfanp.SGD(0.05), layers=layers), "float32"
-    )
+    same_training(mine, trained(definition, "float64", exact(X), y, 30, dfanp.SGD(0.05), layers=layers), "float32")
     backend.kernels.by_name = False
     with pytest.MonkeyPatch.context() as patch, pytest.warns(dfanp.KernelWarning, match="cuBLAS is not loaded"):
         patch.setattr(checked, "VERDICTS", {})

@@ -237,7 +237,9 @@ def test_tf32_trains_in_recorded_steps(rng):
     found = []
     for kind in (cuda.Cuda, cuda.CudaTF32):
         backend = with_tier(dfanp.Backend("cpu", kernels="numpy", threads=1), kind(np, EmulatedCard()))
-        (training, _) = trainings(np.random.default_rng(0), "30 1 bce dfa relu sgd float32 no all all best", True, 45, 20, backend)
+        (training, _) = trainings(
+            np.random.default_rng(0), "30 1 bce dfa relu sgd float32 no all all best", True, 45, 20, backend
+        )
         found.append(training.run_epoch().train_loss)
         assert ("pass" in backend.kernels.tier.card.launched) == (kind is cuda.Cuda)
     assert np.all(np.abs(found[0] - found[1]) > 3e-7) and np.allclose(*found, rtol=1e-2)
@@ -285,9 +287,7 @@ def test_a_capture_is_ended_whatever_happens():
     ))  # fmt: skip
     asked = []
     stream = lambda non_blocking: asked.append(non_blocking) or Stream(log)
-    found = card.Card(
-        SimpleNamespace(cuda=SimpleNamespace(runtime=runtime, Device=lambda: device, Stream=stream))
-    )
+    found = card.Card(SimpleNamespace(cuda=SimpleNamespace(runtime=runtime, Device=lambda: device, Stream=stream)))
     assert found.recorded(lambda: log.append("run")) == "graph"
     assert log == ["enter", "begin", "run", "end", "exit"] and asked == [True]
 

@@ -249,8 +249,7 @@ def trained(
 ):
     """A Training after two epochs on (X, y), with its records."""
     problem = OneEpoch(X, y, dtype, backend)
-    hidden = H if isinstance(H, tuple) else (H,)
-    network = dfanp.MLP((problem.features, *hidden, 1), activation, bias, dtype, seed, backend)
+    network = dfanp.MLP((problem.features, H, 1), activation, bias, dtype, seed, backend)
     training = dfanp.Training(network, problem, rule, optimizer, batch_size=batch_size, layers=layers)
     return training, list(training.epochs(2))
 

@@ -137,7 +137,8 @@ class Cuda(Tier):
             stride = self.card.strides(picks)[0] if replicas else n * k
             raw, picks_at, out_at = map(self.address, (bank.raw, picks, out))
             p = STRUCTS[dtype]["gather"](raw=raw, picks=picks_at, out=out_at, rows=n, stride=stride, k=k)
-            p.replicas, p.pixels, p.mean, p.std = *(replicas or [1]), bank.raw.shape[1], bank.mean, bank.std
+            p.replicas, p.pixels = replicas[0] if replicas else 1, bank.raw.shape[1]
+            p.mean, p.std = bank.mean, bank.std
             self.run("gather", p, p.replicas * n * THREADS, dtype)
             X._dense = out  # once it is filled: other threads may wait for it
         return X._dense
@@ -151,15 +152,14 @@ class Cuda(Tier):
         if not isinstance(g, WeightGradient):
             return g
         X, delta = self.dense(g.X), g.delta
-        if delta.ndim == 2:
+        if not self.card.multiplies:
             return self.xp.matrix_transpose(X) @ delta
         # CuPy would copy the transposes of a stack of matrices.
-        X, delta = self.contiguous(X), self.contiguous(delta)
-        (R, n, H), D = delta.shape, X.shape[-1]
-        found = self.card.empty((R, D, H), dtype_of(delta).name)
+        X, delta, (*leading, n, H), D = self.contiguous(X), self.contiguous(delta), delta.shape, X.shape[-1]
+        found = self.card.empty((*leading, D, H), dtype_of(delta).name)
         of = Stack(self.address(X), n, D, n * D if X.ndim > 2 else 0)
         factors = of.mT, Stack(self.address(delta), n, H, n * H), Stack(self.address(found), D, H, D * H)
-        self.card.product(*factors, R, dtype_of(delta), self.tf32)
+        self.card.product(*factors, leading[0] if leading else 1, dtype_of(delta), self.tf32)
         return found
 
     def fused_update(self, optimizer, gradient, theta, s, lr, t):
@@ -208,7 +208,7 @@ class Cuda(Tier):
             n=n, outputs=outputs, y_stride=stride, loss=mirror.number(LOSSES, loss.name)
         )
         p.z, p.y, p.e, p.totals = map(self.address, (z, y, e, totals))
-        (p.replicas,) = replicas or [1]
+        p.replicas = replicas[0] if replicas else 1
         self.run("output", p, n, dtype_of(z), SHARED_OF_OUTPUT, p.replicas)
         return e, totals
 

@@ -8,6 +8,12 @@ MOST_THREADS = 512  # of a block; each has a tile of W and of its state in regis
 # Floats behind the pre-activations of an example, where there is room. Eight threads write four floats of eight examples
 # at once, and with a gap meet eight different quarters of the 32 banks of shared memory.
 GAP = 4
+# Instructions of a warp, as ``python -m dfanp_bench.instructions`` counts them in the machine code for four cards:
+FORWARD, LOADED = 41, 8  # in X @ W for a word: for each 32 examples of 8 columns, and to load the weights
+BACKWARD = 45  # in X.T @ delta for an example: 32 of them multiply and add
+COPIED = 16  # for 32 words of a batch
+UPDATED = 800  # for the step of a tile, 32 weights a thread (by RMSProp)
+ELEMENTWISE = 120  # for four numbers of h a thread: stored, added up, f, delta, sums
 
 
 class Shape(NamedTuple):
@@ -96,14 +102,13 @@ def cycles_of(words, columns, rows, threads, ranks, sets, fold, dense, tiles):
     # Instructions issued per cycle by a multiprocessor: it has four schedulers, and one may have a warp more than
     # another.
     at_once = warps / ceil(warps / 4)
-    # For a word in X @ W a warp loads and unpacks 4 · fold inputs, loads 32 weights, and does 32 · fold
-    # multiply-adds.
-    forward = words * units * (fold * 37 + 8) / at_once
-    # For an example in X.T @ delta it loads and unpacks a word and two times four numbers, and does 32 multiply-adds.
-    backward = rows * tiles * warps * 39 / at_once
+    forward = words * units * (fold * FORWARD + LOADED)
+    backward = rows * tiles * warps * BACKWARD
+    copied = rows * words / 32 * (4 if dense else 1) * COPIED
+    updated = tiles * warps * UPDATED
+    elementwise = rows * columns / 4 / 32 * ELEMENTWISE
     # Bytes from the second-level cache (about 24 per cycle and multiprocessor): the batch, and the exchange of the
     # ranks.
     moved = rows * words * (16 if dense else 4) + (4 * rows * columns * (ranks + 1) if ranks > 1 else 0)
-    # Per number of h: f, delta, sums.
-    elementwise = rows * columns / 4 / 32 * 120 / at_once
-    return forward + backward + moved / 24 + elementwise + 2500 * (2 if ranks > 1 else 1) + 1500
+    issued = forward + backward + copied + updated + elementwise
+    return issued / at_once + moved / 24 + 2500 * (2 if ranks > 1 else 1) + 1500

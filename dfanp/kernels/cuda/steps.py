@@ -168,7 +168,7 @@ class Steps:
         return stack._replace(rows=n, stride=n * stack.columns if stack.stride else 0)
 
     def step(self, n, launches=True):
-        """Do a step on a batch of n examples, or test it; without `launches` the products alone, on what is there."""
+        """Do a step on a batch of n examples, or test it; without `launches` the products alone, on what the memory holds."""
         for first in range(1 if self.learns else self.replicas):
             self.forward(n, first, launches)
         if self.learns:
