@@ -223,8 +223,9 @@ def test_the_model_of_a_step_is_that_of_the_counted_instructions():
 
 
 def test_loops_are_found_in_a_listing():
-    from dfanp.kernels.cuda import card
     from dfanp_bench import instructions
+
+    from dfanp.kernels.cuda import card
 
     source = Path(card.__file__).parent
     lines = (source / "cuda_pass.cu").read_text().splitlines()
