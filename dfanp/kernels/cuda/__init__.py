@@ -47,7 +47,7 @@ def pass_macros(shape, batch, K, pixels, dense, activation, kind, states, learn,
         states: arrays of the optimizer's state.
         learn, learn_W0: whether the pass learns, and whether it trains the first layer.
     """
-    of_shape = ("words", "columns", "ranks", "groups", "threads", "buffers", "gap")
+    of_shape = ("words", "columns", "ranks", "groups", "threads", "buffers", "gap", "tensor")
     found = {name.upper(): getattr(shape, name) for name in of_shape}
     found |= {"N": batch, "K": K, "IMAGE_WORDS": ceil(pixels / 4), "PIXELS": pixels, "DENSE": int(dense)}
     found |= {"ACTIVATION": activation, "LEAK": activations.LEAK, "KIND": kind, "STATES": states}
@@ -88,6 +88,7 @@ class Cuda(Tier):
 
     def __init__(self, xp, card=None):
         self.xp, self.card = xp, card or card_of(xp)
+        self.tensor_cores = False
         self.known = {}  # id of a network -> whether it learns -> its Steps
 
     @staticmethod
@@ -263,7 +264,8 @@ class Cuda(Tier):
         learn_W0 = learning is not None and "W0" in learning.state.slots
         states = 0 if learning is None else len(learning.optimizer.slots)
         of_card = self.card.multiprocessors, self.card.shared
-        shape = shape_of(*of_card, K * ceil(pixels / 4), H, batch, not digits, states, learn_W0)
+        tensor = digits and self.tensor_cores
+        shape = shape_of(*of_card, K * ceil(pixels / 4), H, batch, not digits, states, learn_W0, tensor)
         if shape is None or (digits and X.bank.raw.size >= 1 << 32):  # addresses in a bank have 32 bits
             return None
         p = Pass(replicas=R, total=total, batch=batch, H=H, scale=1.0, own_X=len(X.shape) > 2, own_y=y.ndim > 2)
