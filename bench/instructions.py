@@ -106,6 +106,27 @@ def counts(instructions):
     }
 
 
+def of_products(instructions, inner, source):
+    """Return the instructions of a warp for a word in X @ W, for an example in X.T @ delta, and for 32 words that are copied.
+
+    A loop is known by the function of the source that its lines are in, and its turns by the multiply-adds, or copies, of one.
+    """
+    lines = (source / "cuda_pass.cu").read_text(encoding="utf-8").splitlines()
+    at = lambda text: next(i for i, line in enumerate(lines, 1) if text in line)
+    within = {
+        "forward": (at("FN void multiply("), at('extern "C" __global__'), "FFMA", 128),
+        "backward": (at("#if LEARN_W0\n".strip()), len(lines), "FFMA", 32),
+        "copied": (at("FN void copy_batch("), at("FN i64 row_of("), "LDGSTS", 1),
+    }
+    found = {}
+    for name, (first, last, kind, of_turn) in within.items():
+        for a, b in inner:
+            number = sum(each.partition(".")[0] == kind for each, _ in instructions[a:b])
+            if first <= instructions[a][1] < last and number >= of_turn and (kind != "FFMA" or 2 * number > b - a):
+                found[name] = round((b - a) / (number / of_turn), 1)
+    return found
+
+
 def measured(source):
     """Yield a dict for each network and card whose multiprocessors hold it."""
     for network, (words, H, n, opt, states) in NETWORKS.items():
@@ -126,6 +147,7 @@ def measured(source):
                 "spilled": number("bytes spill stores"),
                 "stack": number("bytes stack frame"),
                 "kernel": counts(instructions),
+                "turns": of_products(instructions, inner, source),
                 "loops": [
                     {"line": instructions[a][1]} | counts(instructions[a:b]) for a, b in inner if b - a >= LEAST
                 ],

@@ -118,25 +118,8 @@ def checked_seeds(seed: Any, replicas: int | None = None) -> int | tuple[int, ..
     return seeds
 
 
-def per_replica(seed: Any, draw: Callable[[Any], np.ndarray], threads: int | None = None) -> np.ndarray:
-    """Return ``draw(seed)``, or for a sequence of seeds the stack of ``draw(s)`` along a leading replica axis.
-
-    Args:
-        threads: how many draw at once, each for other seeds; None draws in this one.
-    """
+def per_replica(seed: Any, draw: Callable[[Any], np.ndarray]) -> np.ndarray:
+    """Return ``draw(seed)``, or for a sequence of seeds the stack of ``draw(s)`` along a leading replica axis."""
     if isinstance(seed, Integral):
         return draw(seed)
-    if threads is None or threads == 1 or len(seed) == 1:
-        return np.stack([draw(s) for s in seed])
-    from concurrent.futures import ThreadPoolExecutor
-
-    first = draw(seed[0])
-    stacked = np.empty((len(seed), *first.shape), first.dtype)
-    stacked[0] = first
-
-    def put(r):
-        stacked[r] = draw(seed[r])
-
-    with ThreadPoolExecutor(min(threads, len(seed) - 1)) as pool:
-        list(pool.map(put, range(1, len(seed))))
-    return stacked
+    return np.stack([draw(s) for s in seed])

@@ -195,3 +195,57 @@ def test_a_capture_leaves_everything_as_it_was(monkeypatch):
         monkeypatch.setattr(torch.cuda, name, lambda of: contextlib.nullcontext())
     timed.capture(lambda: [timed.step() for _ in range(2)])
     assert all(torch.equal(a, b) for a, b in zip(before, timed.held(), strict=True))
+
+
+def counted():
+    return json.loads((Path(gpu.__file__).parent / "results" / "instructions.json").read_text())
+
+
+def test_the_model_of_a_step_is_that_of_the_counted_instructions():
+    """Within 15 % of what is in the machine code of each card; the counts are of the shapes that are chosen now."""
+    from dfanp_bench.instructions import CARDS, NETWORKS
+
+    from dfanp.kernels.cuda import shapes
+
+    model = {"forward": 4 * shapes.FORWARD + shapes.LOADED, "backward": shapes.BACKWARD, "copied": shapes.COPIED}
+    found = {(each["network"], each["card"]): each for each in counted()}
+    assert len(found) == len(CARDS) * len(NETWORKS)
+    for (network, card), each in found.items():
+        words, H, n, _, states = NETWORKS[network]
+        _, multiprocessors, shared = CARDS[card]
+        assert (
+            shapes.shape_of(multiprocessors, shared << 10, words, H, n, False, states, True)._asdict()
+            == each["shape"]
+        )
+        for name, number in each["turns"].items():
+            assert abs(model[name] - number) <= 0.15 * number, (network, card, name)
+    assert sum(len(each["turns"]) for each in found.values()) >= 3 * len(found) - 1
+
+
+def test_loops_are_found_in_a_listing():
+    from dfanp_bench import instructions
+
+    from dfanp.kernels.cuda import card
+
+    source = Path(card.__file__).parent
+    lines = (source / "cuda_pass.cu").read_text().splitlines()
+    line = next(i for i, text in enumerate(lines, 1) if "sums[f][0] +=" in text)
+    turn = [("FFMA", line)] * 128 + [("LDS.128", line)] * 40
+    assert instructions.of_products(turn, [(0, 168)], source) == {"forward": 168.0}
+    assert instructions.of_products(turn * 2, [(0, 336)], source) == {"forward": 168.0}
+    assert instructions.of_products([("MOV", line)] * 9, [(0, 9)], source) == {}
+
+
+def test_the_time_of_the_host_is_measured(monkeypatch):
+    from dfanp_bench import host_time
+
+    monkeypatch.setattr(host_time, "R", (1, 2))
+    monkeypatch.setattr(host_time, "images", lambda rng, n, make=host_time.images: make(rng, n // 100))
+    drawn = list(host_time.drawing(1))
+    assert [each["R"] for each in drawn][-1] == 2 and all(each["processor"] > 0 for each in drawn)
+    found = list(host_time.launching(1))
+    assert {each["R"] for each in found} == {1, 2} and all(0 < each["seconds"] < 1 for each in found)
+    counts = {each["network"]: each["launches"] for each in found}
+    assert counts["512, one launch"] == 2 and counts["512-512, recorded steps"] > 30
+    table = host_time.table(drawn + found)
+    assert "| 512, one launch | 2 |" in table and "| R = 2 |" in table

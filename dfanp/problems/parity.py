@@ -1,6 +1,8 @@
 """The parity problem: is the sum of k digits, side by side, odd? (Daniely & Malach 2020; Demirbilek 2021, 2.1)"""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import dfanp
@@ -127,10 +129,8 @@ class Parity:
         images, xp = getattr(self.dataset, part), self.backend.xp
         on_cpu = self.backend.device == "cpu"
         # What a card waits for is drawn on all cores, and moved in half the bytes.
-        draw = lambda one: picked(stream(one), len(images), n, self.k, "int64" if on_cpu else "int32")
-        picks = self.backend.asarray(
-            dfanp.streams.per_replica(seed, draw, None if on_cpu else dfanp.backend.usable_cores())
-        )
+        how = ("int64", 1) if on_cpu else ("int32", dfanp.backend.usable_cores())
+        picks = self.backend.asarray(drawn(seed, stream, len(images), n, self.k, *how))
         picks = picks if on_cpu else xp.astype(picks, xp.int64)
         if part not in self._labels:
             self._labels[part] = self.backend.asarray(images.labels)
@@ -139,12 +139,31 @@ class Parity:
         return dfanp.inputs.StackedDigits(self._banks[part], picks), xp.astype(y, getattr(xp, self.dtype))
 
 
-def picked(rng, images, n, k, dtype="int64"):
-    """Return n rows of k image numbers, (n, k) of a dtype: in each column permutations of all `images`, cut at n."""
-    rounds = -(-n // images)
+def drawn(seed, stream, images, n, k, dtype="int64", threads=1):
+    """Return ``picked`` of a seed, of a dtype, or of several seeds along a leading axis, drawn by so many threads.
+
+    Args:
+        stream: ``stream(seed)`` is the generator of a seed.
+    """
+    alone = isinstance(seed, Integral)
+    seeds = (seed,) if alone else seed
+    picks = np.empty((len(seeds), n, k), dtype)
+    draw = lambda r: picked(stream(seeds[r]), images, n, k, picks[r])
+    if threads > 1 and len(seeds) > 1:
+        with ThreadPoolExecutor(min(threads, len(seeds))) as pool:
+            list(pool.map(draw, range(len(seeds))))
+    else:
+        for r in range(len(seeds)):
+            draw(r)
+    return picks[0] if alone else picks
+
+
+def picked(rng, images, n, k, out=None):
+    """Return n rows of k image numbers, int64 (n, k), or `out`: in each column permutations of all `images`, cut at n."""
+    picks = np.empty((n, k), np.int64) if out is None else out
     if k == 1:
-        return np.tile(np.arange(images, dtype=dtype), rounds)[:n, None]
-    picks = np.empty((n, k), dtype)
+        picks[:, 0] = np.tile(np.arange(images), -(-n // images))[:n]
+        return picks
     for column in picks.T:
         for start in range(0, n, images):
             column[start : start + images] = rng.permutation(images)[: n - start]

@@ -18,7 +18,10 @@ import dfanp
 from dfanp.kernels import Kernels
 from dfanp.kernels.cuda import Cuda
 from dfanp.kernels.cuda.card import source
+from dfanp.kernels.cuda.cublas import WORKSPACE, Cublas
+from dfanp.kernels.cuda.structs import FLOAT, STRUCTS
 from dfanp.kernels.numpy import Plain
+from dfanp.kernels.tier import KernelFailure
 
 HERE = Path(__file__).parent
 
@@ -57,7 +60,7 @@ def workshop():
 @functools.cache
 def library(file, name, defines):
     """Return the function that launches kernel `name`, compiled with `defines`, ((macro, number), …)."""
-    names = ["pass"] if file == "cuda_pass.cu" else ["gather", "output", "update"]
+    names = ["pass"] if file == "cuda_pass.cu" else list(STRUCTS[FLOAT])
     # The precompiled header must come before everything else, the macros too.
     macros = "\n".join(f"#define {macro} {value}" for macro, value in defines)
     launches = "\n".join(f"LAUNCHES({each})" for each in names)
@@ -75,18 +78,77 @@ def library(file, name, defines):
     return launch
 
 
+@functools.cache
+def cublas():
+    """Return cublas.cc, compiled, as a library of ctypes."""
+    text = (HERE / "cublas.cc").read_text()
+    built = workshop() / f"{key_of(text)}.so"
+    if not built.exists():
+        with tempfile.TemporaryDirectory(dir=workshop()) as folder:
+            made = Path(folder) / "cublas.so"
+            subprocess.run([*GCC, "-O2", "-shared", "-o", made, HERE / "cublas.cc"], check=True)
+            os.replace(made, built)
+    return ctypes.CDLL(str(built))
+
+
+class Graph:
+    """Launches and products that were recorded, with their arguments as they were then."""
+
+    def __init__(self, card):
+        self.card, self.calls = card, []
+
+    def launch(self):
+        self.card.launched.append("graph")
+        for call in self.calls:
+            call()
+
+
 class EmulatedCard:
     """What ``Card`` is for CuPy, for arrays of NumPy.
 
     Args:
         multiprocessors: how many, each with room for two blocks. shared: bytes that a block can have.
+        multiplies: whether there is a cuBLAS.
 
     Attributes:
         descending: in which order the threads of a block take turns. launched: the kernels so far, by name.
     """
 
-    def __init__(self, multiprocessors=6, shared=227 << 10):
+    def __init__(self, multiprocessors=6, shared=227 << 10, multiplies=True):
         self.multiprocessors, self.shared, self.descending, self.launched = multiprocessors, shared, False, []
+        self.multiplies, self.recording, self._blas = multiplies, None, None
+
+    @property
+    def blas(self):
+        if not self.multiplies:
+            raise KernelFailure("cuBLAS is not loaded")
+        if self._blas is None:
+            self._workspace = np.empty(WORKSPACE, np.uint8)
+            self._blas = Cublas(cublas(), (self._workspace.ctypes.data, WORKSPACE))
+        return self._blas
+
+    def product(self, *what):
+        blas = self.blas
+        self.do("product", lambda: blas.product(7, *what))
+
+    def do(self, name, call):
+        """Call, or record the call."""
+        if self.recording is not None:
+            self.recording.calls.append(call)
+        else:
+            self.launched.append(name)
+            call()
+
+    def recorded(self, run):
+        self.recording = graph = Graph(self)
+        try:
+            run()
+        finally:
+            self.recording = None
+        return graph
+
+    def kernel(self, file, name, defines):
+        return library(file, name, tuple(defines.items()))
 
     def host(self, array):
         """Return the NumPy array behind an array of this card."""
@@ -114,9 +176,11 @@ class EmulatedCard:
         return 2 * self.multiprocessors
 
     def launch(self, file, name, defines, struct, blocks, threads, shared=0):
-        self.launched.append(name)
         assert threads % 32 == 0 and threads <= 1024 and shared <= self.shared
-        run = library(file, name, tuple(defines.items()))
+        run, argument = self.kernel(file, name, defines), type(struct).from_buffer_copy(struct)
+        self.do(name, lambda: self.run(run, argument, blocks, threads, shared))
+
+    def run(self, run, struct, blocks, threads, shared):
         changed = run(ctypes.addressof(struct), blocks, threads, shared, self.descending)
         if changed == -1:
             raise RuntimeError("unspecified launch failure")

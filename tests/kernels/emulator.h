@@ -38,6 +38,16 @@ static __thread place threadIdx, blockIdx, blockDim, gridDim;
 template <class T> static inline T __ldcg(const T *p) { return *(const volatile T *)p; }
 template <> inline float4 __ldcg(const float4 *p) { return *p; }
 template <class T> static inline void __stcg(T *p, T value) { *p = value; }
+static inline unsigned __float_as_uint(float x) { unsigned bits; memcpy(&bits, &x, 4); return bits; }
+static inline float __uint_as_float(unsigned bits) { float x; memcpy(&x, &bits, 4); return x; }
+static inline unsigned __byte_perm(unsigned x, unsigned y, unsigned which) {
+    unsigned found = 0;
+    for (int i = 0; i < 4; i++) {
+        const unsigned from = which >> 4 * i & 7;
+        found |= ((from < 4 ? x >> 8 * from : y >> 8 * (from - 4)) & 255) << 8 * i;
+    }
+    return found;
+}
 static inline long long clock64() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 /* To ThreadSanitizer each thread of a block is a thread: switches and barriers are announced to it, and the code here is hidden from it.
@@ -62,7 +72,7 @@ static inline void __tsan_release(void *) {}
 #define HIDDEN
 #endif
 
-enum { OVER = -1 }; /* where a thread is that has come to its end */
+enum { OVER = -1, WARP = -2 }; /* where a thread is that has come to its end, or waits for its warp */
 
 struct fibers {
     ucontext_t *each, scheduler;
@@ -71,6 +81,7 @@ struct fibers {
     unsigned *passed, now; /* barriers that each has passed */
     char barrier[2][64], end[64];
     const std::function<void()> *kernel;
+    struct fragments *products; /* of each thread, in turn */
 };
 static __thread fibers *block;
 static std::atomic<bool> trapped, apart;
@@ -107,6 +118,43 @@ HIDDEN static void barrier_at(int line) {
 }
 #define __syncthreads() barrier_at(__LINE__)
 
+/* mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32: c (16, 8) += A (16, 8) @ B (8, 8), each a few numbers in each thread of a warp,
+ * by the fragments that the PTX manual defines. Factors lose their last 13 bits. All threads of a warp must come here. */
+struct fragments {
+    float a[2][4], b[2][2];
+    unsigned done;
+};
+
+static float of_tf32(float x) {
+    unsigned bits;
+    memcpy(&bits, &x, 4);
+    bits &= ~0x1fffu;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
+HIDDEN static void emulated_mma(float *c, const float *a, const float *b) {
+    fibers *all = block;
+    const unsigned me = all->now, lane = me % 32, first = me - lane;
+    fragments *own = all->products + me, *warp = all->products + first;
+    const unsigned turn = own->done++ % 2;
+    memcpy(own->a[turn], a, sizeof own->a[turn]);
+    memcpy(own->b[turn], b, sizeof own->b[turn]);
+    all->at[me] = WARP;
+    give_turn_away(all);
+    for (unsigned t = 0; t < 32; t++) /* one that comes later has not begun this one */
+        if (warp[t].done - own->done > 1u) apart = true;
+    for (int i = 0; i < 4; i++) {
+        const unsigned row = lane / 4 + 8 * (i / 2), column = lane % 4 * 2 + i % 2;
+        float sum = 0;
+        for (unsigned k = 0; k < 8; k++) { /* A: row from lane / 4 (+ 8), k from lane % 4 (+ 4); B: k from lane % 4 (+ 4), column from lane / 4 */
+            const float left = warp[row % 8 * 4 + k % 4].a[turn][row / 8 + 2 * (k / 4)];
+            sum += of_tf32(left) * of_tf32(warp[column * 4 + k % 4].b[turn][k / 4]);
+        }
+        c[i] += sum;
+    }
+}
+
 /* Run one block; the number of the bytes beyond its shared memory that it changed. */
 HIDDEN static long run_block(const std::function<void()> &kernel, unsigned threads, long bytes, bool descending) {
     fibers own = {};
@@ -115,6 +163,7 @@ HIDDEN static long run_block(const std::function<void()> &kernel, unsigned threa
     own.each = (ucontext_t *)calloc(threads, sizeof(ucontext_t));
     own.known = (void **)calloc(threads, sizeof(void *));
     own.at = (int *)calloc(threads, sizeof(int));
+    own.products = (fragments *)calloc(threads, sizeof(fragments));
     own.passed = (unsigned *)calloc(threads, sizeof(unsigned));
     own.own = __tsan_get_current_fiber();
     memset(shared, 0xff, SHARED);
@@ -127,21 +176,27 @@ HIDDEN static long run_block(const std::function<void()> &kernel, unsigned threa
         makecontext(&own.each[t], fiber, 0);
         own.known[t] = __tsan_create_fiber(0);
     }
-    for (unsigned left = threads; left;) {
+    for (unsigned left = threads, apart_warps = 0; left;) {
         for (unsigned turn = left = 0; turn < threads; turn++) {
             const unsigned t = descending ? threads - 1 - turn : turn;
             if (own.at[t] == OVER) continue;
+            if (apart_warps && own.at[t] != WARP) { /* its block is not at the barrier yet */
+                left++;
+                continue;
+            }
             own.now = threadIdx.x = t;
             __tsan_switch_to_fiber(own.known[t], 1);
             swapcontext(&own.scheduler, &own.each[t]);
             left += own.at[t] != OVER;
         }
-        for (unsigned t = 1; t < threads; t++)
+        apart_warps = 0;
+        for (unsigned t = 0; t < threads; t++) apart_warps += own.at[t] == WARP;
+        for (unsigned t = 1; t < threads && !apart_warps; t++)
             if (own.at[t] != own.at[0] && !trapped) apart = true;
     }
     __tsan_acquire(own.end);
     for (unsigned t = 0; t < threads; t++) __tsan_destroy_fiber(own.known[t]);
-    free(stacks), free(own.each), free(own.known), free(own.at), free(own.passed);
+    free(stacks), free(own.each), free(own.known), free(own.at), free(own.passed), free(own.products);
     long changed = 0;
     for (long at = bytes; at < SHARED; at++) changed += ((volatile unsigned char *)shared)[at] != 0xff;
     return changed;

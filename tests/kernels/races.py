@@ -8,9 +8,10 @@ import sys
 import numpy as np
 
 import dfanp
+from dfanp.kernels.whole import call
 
 from . import emulated
-from .test_table import digits, trained
+from .test_table import OneEpoch, digits, trained
 
 CASES = {  # images of an example, pixels, examples, hidden units, batch, optimizer, rule, seed, layers, card
     "rows and columns divided": (3, 200, 40, 16, 16, "rmsprop", "dfa", 0, "all", {}),
@@ -18,44 +19,55 @@ CASES = {  # images of an example, pixels, examples, hidden units, batch, optimi
     "one buffer": (2, 60, 48, 24, 40, "sgd", "dfa", 0, "all", {"shared": 36_000}),
     "the output layer alone": (2, 60, 40, 30, 16, "adagrad", "fa", 0, "output", {}),
     "floats": (2, 60, 33, 19, 16, "momentum", "dfa", 0, "all", {}),
+    "recorded steps": (2, 60, 20, (9, 5), 16, "adam", "drtp", (0, 1), "all", {}),
 }
-PLANTED = {  # lines of cuda_pass.cu, and what is there in their place
-    "no barrier before of_delta is read": ("if (tile == 0) __syncthreads(); /* of_delta is there */", ""),
-    "ranks do not wait": ("wait_for(of_group, RANKS * ++met_group);", "{ ++met_group; __syncthreads(); }"),
-    "one buffer for z": ("met_team % 2", "0"),
-    "a batch is read while it is copied": ("(s + 1) % 2 * ROWS * STRIDE", "s % 2 * ROWS * STRIDE"),
+PASS, STEPS = "rows and columns divided", "recorded steps"
+PLANTED = {  # a case, a line of its kernels, and what is there in the place of that line
+    "no barrier before of_delta is read": (PASS, "if (tile == 0) __syncthreads(); /* of_delta is there */", ""),
+    "ranks do not wait": (PASS, "wait_for(of_group, RANKS * ++met_group);", "{ ++met_group; __syncthreads(); }"),
+    "one buffer for z": (PASS, "met_team % 2", "0"),
+    "a batch is read while it is copied": (PASS, "(s + 1) % 2 * ROWS * STRIDE", "s % 2 * ROWS * STRIDE"),
+    "every block goes to the next batch": (STEPS, "p.last && r == 0 &&", "p.last &&"),
+    "no barrier before the totals are read": (
+        STEPS,
+        "    __syncthreads();\n    if (threadIdx.x < 2)",
+        "    if (threadIdx.x < 2)",
+    ),
 }
+
+
+def steps(backend, dtype, X, y, hidden, optimizer, activation, rule, seed, batch, layers):
+    """Train an epoch and test, without a comparison before, in few blocks: ThreadSanitizer knows 8128 threads at once."""
+    card = backend.kernels.tier.card
+    launch = card.launch
+    card.launch = lambda *what: launch(*what[:4], min(what[4], 2), *what[5:])
+    problem = OneEpoch(X, y, dtype, backend)
+    network = dfanp.MLP((problem.features, *hidden, 1), activation, True, dtype, seed, backend)
+    training = dfanp.Training(network, problem, rule, optimizer, batch_size=batch, layers=layers)
+    for learning_in in (1, None):
+        assert call(training, backend.kernels.tier, problem.X, problem.y, learning_in) is not None
+    card.launch = launch
 
 
 def main(case, planted=None):
     emulated.GCC += ["-g", "-fsanitize=thread"]
     if planted is not None:
-        original, (line, other) = emulated.source, PLANTED[planted]
-        assert original("cuda_pass.cu").count(line) == 1
+        original, (_, line, other) = emulated.source, PLANTED[planted]
+        assert original("cuda.cu" if case == STEPS else "cuda_pass.cu").count(line) == 1
         emulated.source = lambda file: original(file).replace(line, other)
     k, pixels, n, hidden, batch, opt, rule, seed, layers, card = CASES[case]
     backend, rng = emulated.emulated_backend(**card), np.random.default_rng(0)
+    backend.kernels.tier.card.multiplies = case == STEPS
     replicas = () if seed == 0 else (len(seed),)
     X = digits(rng, k, pixels, n, "float32", backend, replicas)
     if case == "floats":
         X = backend.asarray(np.asarray(X.dense()), "float32")
     y = rng.integers(0, 2, (*replicas, n, 1))
-    for descending in (False, True):
+    for descending in (True,) if case == STEPS else (False, True):
         backend.kernels.tier.card.descending = descending
-        trained(
-            backend,
-            "float32",
-            X,
-            y,
-            hidden,
-            dfanp.optimizers.OPTIMIZERS[opt](0.01),
-            "tanh",
-            rule,
-            seed,
-            batch,
-            layers,
-        )
-    assert "pass" in backend.kernels.tier.card.launched
+        each = X, y, hidden, dfanp.optimizers.OPTIMIZERS[opt](0.01), "tanh", rule, seed, batch, layers
+        (steps if case == STEPS else trained)(backend, "float32", *each)
+    assert ("graph" if case == STEPS else "pass") in backend.kernels.tier.card.launched
     print("trained")
 
 

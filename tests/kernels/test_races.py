@@ -35,5 +35,5 @@ def test_no_race(case):
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_found(bug):
     """By a report, or because the kernel then computes something else."""
-    code, printed = sanitized("rows and columns divided", bug)
+    code, printed = sanitized(PLANTED[bug][0], bug)
     assert code == 66 and "WARNING: ThreadSanitizer: data race" in printed or "do not compute an epoch" in printed

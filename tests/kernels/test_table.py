@@ -279,7 +279,7 @@ def epochs():
     """Yield (tier, dtype, activation, rule, size): all of them, but for cuda, which compiles each anew, all at one size alone."""
     for tier, dtype, size in product(WHOLE_EPOCHS, ("float32", "float64"), SIZES):
         for activation, rule in product(("relu", "leaky-relu", "tanh", "sigmoid", "identity"), ("bp", "dfa")):
-            few = tier != "cuda" or (dtype == "float32" and (activation == "relu" or size == SIZES[3]))
+            few = tier != "cuda" or size == SIZES[3] or (dtype == "float32" and activation == "relu")
             if few:
                 yield tier, dtype, activation, rule, *size
 
@@ -309,7 +309,7 @@ def test_fused_epoch_arrays(rng, tier, dtype, layers, seed, n, D, H):
     each = (y, H, dfanp.SGD(0.05 if seed == 0 else (0.01, 0.05, 0.1)), "tanh", "fa", seed, min(n, 16), layers)
     with fused(backend) as calls:
         mine = trained(backend, dtype, X, *each)
-    assert (len(calls) >= 4 and all(calls)) == (tier != "cuda" or dtype == "float32")
+    assert len(calls) >= 4 and all(calls)
     definition = dfanp.Backend("cpu", kernels="numpy")
     same_training(mine, trained(definition, "float64", X.astype(float), *each), dtype)
 

@@ -1,13 +1,14 @@
 """The cuda tier: the kernels of cuda.cu and cuda_pass.cu, on CuPy's arrays. Other products are left to cuBLAS.
 
 A network with one hidden layer and one output is trained by the kernel of cuda_pass.cu, which keeps its weights on
-the multiprocessors for all steps of a launch; any other one step by step, in some ten launches. Nothing here waits
-for the device.
+the multiprocessors for all steps of a launch; any other one by steps that are recorded once (steps.py). Nothing here
+waits for the device.
 """
 
 import ctypes
 from functools import cache
 from math import ceil
+from weakref import finalize
 
 import numpy as np
 
@@ -15,42 +16,17 @@ from ... import activations
 from ...inputs import StackedDigits, WeightGradient, dtype_name
 from .. import mirror
 from ..cupy import products
-from ..mirror import ACTIVATIONS, HYPERPARAMETERS, INT, LOSSES, POINTER, REALS, corrections, hyperparameters, slots
+from ..mirror import ACTIVATIONS, HYPERPARAMETERS, INT, LOSSES, POINTER, corrections, hyperparameters, slots
 from ..tier import Tier
 from .card import Card
+from .cublas import Stack
 from .shapes import shape_of
+from .steps import RULES, Steps
+from .structs import DOUBLE, FLOAT, MOST, SHARED_OF_OUTPUT, STRUCTS, THREADS, sizes_of
 
-THREADS = 256  # of the kernels in cuda.cu
-MOST = 16  # parameters of one update
-TEST_BATCH = 128  # examples per step of a test
+TEST_BATCH = 128  # examples per step of a test in a pass
 LONGEST_LAUNCH = 1e9  # estimated cycles, about half a second, so that Python can handle interrupts
 
-FLOAT, DOUBLE = np.dtype("float32"), np.dtype("float64")
-
-
-def structs(real, numbers):
-    """Return the structs `gather`, `output` and `update` of cuda.cu, by their names, for a C type and its struct of hyperparameters."""
-    many = POINTER * MOST
-    return {
-        "gather": mirror.struct(
-            "Gather", (POINTER, "raw picks out"), (INT, "replicas rows stride k pixels"), (real, "mean std")
-        ),
-        "output": mirror.struct(
-            "Output", (POINTER, "z y e totals"), (INT, "replicas n outputs y_stride"), (ctypes.c_int, "loss")
-        ),
-        "update": mirror.struct(
-            "Update",
-            (many, "w s0 s1 g"),
-            (INT * MOST, "size"),
-            (POINTER, "lrs"),
-            (INT, "parameters replicas"),
-            (real, "lr"),
-            (numbers, "o"),
-        ),
-    }
-
-
-STRUCTS = {dtype: structs(real, HYPERPARAMETERS[dtype]) for dtype, (_, real) in REALS.items()}
 Pass = mirror.struct(
     "Pass",
     (POINTER, "bank X picks y M W0 W0_s0 W0_s1 W1 W1_s0 W1_s1 lr corrections totals sums outputs barriers"),
@@ -71,17 +47,12 @@ def pass_macros(shape, batch, K, pixels, dense, activation, kind, states, learn,
         states: arrays of the optimizer's state.
         learn, learn_W0: whether the pass learns, and whether it trains the first layer.
     """
-    of_shape = ("words", "columns", "ranks", "groups", "threads", "buffers", "gap")
+    of_shape = ("words", "columns", "ranks", "groups", "threads", "buffers", "gap", "tensor")
     found = {name.upper(): getattr(shape, name) for name in of_shape}
     found |= {"N": batch, "K": K, "IMAGE_WORDS": ceil(pixels / 4), "PIXELS": pixels, "DENSE": int(dense)}
     found |= {"ACTIVATION": activation, "LEAK": activations.LEAK, "KIND": kind, "STATES": states}
     found |= {"LEARN": int(learn), "LEARN_W0": int(learn_W0)}
     return found | sizes_of(**{"pass": Pass})
-
-
-def sizes_of(**structs):
-    """Return the macros with which the compiler checks the size of each struct."""
-    return {"CHECK_SIZES": 1} | {f"SIZE_OF_{name.upper()}": ctypes.sizeof(each) for name, each in structs.items()}
 
 
 @cache
@@ -111,11 +82,14 @@ class Cuda(Tier):
     """
 
     name = "cuda"
-    rules, losses = ("bp", "fa", "dfa"), ("bce", "cross-entropy", "mse")
+    rules, losses = tuple(RULES), ("bce", "cross-entropy", "mse")
     activations, optimizers = ACTIVATIONS, mirror.OPTIMIZERS
+    one_launch, tf32 = True, False  # whether a pass may take an epoch; whether products round their factors
 
     def __init__(self, xp, card=None):
         self.xp, self.card = xp, card or card_of(xp)
+        self.tensor_cores = False
+        self.known = {}  # id of a network -> whether it learns -> its Steps
 
     @staticmethod
     def why_not():
@@ -144,8 +118,11 @@ class Cuda(Tier):
     def run(self, name, argument, numbers, dtype, shared=0, blocks=None):
         """Launch a kernel of cuda.cu on as many blocks as `numbers` keep busy (or `blocks`), for the dtype."""
         blocks = blocks or max(1, min(ceil(numbers / THREADS), 16 * self.card.multiprocessors))
-        defines = ({"DOUBLE": 1} if dtype == DOUBLE else {}) | sizes_of(**STRUCTS[dtype])
-        self.card.launch("cuda.cu", name, defines, argument, blocks, THREADS, shared)
+        self.card.launch("cuda.cu", name, macros_of(dtype), argument, blocks, THREADS, shared)
+
+    def compile(self, name, dtype):
+        """Compile a kernel of cuda.cu, if it is not compiled already."""
+        self.card.kernel("cuda.cu", name, macros_of(dtype))
 
     def dense(self, X):
         """Return StackedDigits as an array, gathered and normalised in one launch, and cached.
@@ -159,9 +136,11 @@ class Cuda(Tier):
             picks = X.picks if self.card.strides(X.picks)[-2:] == [k, 1] else self.contiguous(X.picks)
             out = self.card.empty(X.shape, X.dtype)
             stride = self.card.strides(picks)[0] if replicas else n * k
-            pointers = map(self.address, (bank.raw, picks, out))
-            sizes = *(replicas or [1]), n, stride, k, bank.raw.shape[1]
-            self.run("gather", STRUCTS[dtype]["gather"](*pointers, *sizes, bank.mean, bank.std), out.size, dtype)
+            raw, picks_at, out_at = map(self.address, (bank.raw, picks, out))
+            p = STRUCTS[dtype]["gather"](raw=raw, picks=picks_at, out=out_at, rows=n, stride=stride, k=k)
+            p.replicas, p.pixels = replicas[0] if replicas else 1, bank.raw.shape[1]
+            p.mean, p.std = bank.mean, bank.std
+            self.run("gather", p, p.replicas * n * THREADS, dtype)
             X._dense = out  # once it is filled: other threads may wait for it
         return X._dense
 
@@ -171,7 +150,18 @@ class Cuda(Tier):
 
     def gradient(self, g):
         """Return a WeightGradient as an array, (D, H) or (R, D, H); an array as it is."""
-        return self.xp.matrix_transpose(self.dense(g.X)) @ g.delta if isinstance(g, WeightGradient) else g
+        if not isinstance(g, WeightGradient):
+            return g
+        X, delta = self.dense(g.X), g.delta
+        if not self.card.multiplies:
+            return self.xp.matrix_transpose(X) @ delta
+        # CuPy would copy the transposes of a stack of matrices.
+        X, delta, (*leading, n, H), D = self.contiguous(X), self.contiguous(delta), delta.shape, X.shape[-1]
+        found = self.card.empty((*leading, D, H), dtype_of(delta).name)
+        of = Stack(self.address(X), n, D, n * D if X.ndim > 2 else 0)
+        factors = of.mT, Stack(self.address(delta), n, H, n * H), Stack(self.address(found), D, H, D * H)
+        self.card.product(*factors, leading[0] if leading else 1, dtype_of(delta), self.tf32)
+        return found
 
     def fused_update(self, optimizer, gradient, theta, s, lr, t):
         """Do one step of `optimizer` on `theta` and its state `s`, in place, by a WeightGradient."""
@@ -215,26 +205,57 @@ class Cuda(Tier):
         e = self.card.empty(z.shape, dtype_of(z).name) if learning else None
         totals = self.card.empty((2, *replicas), "float64")
         stride = self.card.strides(y)[0] if y.ndim > 2 else 0
-        sizes = *(replicas or [1]), n, outputs, stride, mirror.number(LOSSES, loss.name)
-        p, shared = STRUCTS[dtype_of(z)]["output"](*map(self.address, (z, y, e, totals)), *sizes), 2 * THREADS * 8
-        self.run("output", p, n, dtype_of(z), shared, sizes[0])
+        p = STRUCTS[dtype_of(z)]["output"](
+            n=n, outputs=outputs, y_stride=stride, loss=mirror.number(LOSSES, loss.name)
+        )
+        p.z, p.y, p.e, p.totals = map(self.address, (z, y, e, totals))
+        p.replicas = replicas[0] if replicas else 1
+        self.run("output", p, n, dtype_of(z), SHARED_OF_OUTPUT, p.replicas)
         return e, totals
 
     def takes(self, network, loss, trained):
-        """See ``Tier.takes``: one hidden layer, one output, no biases, the loss "bce"; the output layer is trained, or all."""
-        one = len(network.sizes) == 3 and network.sizes[-1] == 1 and not network.bias and loss == "bce"
-        return one and super().takes(network, loss, trained) and (trained is None or "W1" in trained)
+        """See ``Tier.takes``: a network with at least one hidden layer; what is trained may be feedback matrices."""
+        weights = None if trained is None else [name for name in trained if name[0] != "B"]
+        return super().takes(network, loss, weights)
 
     def fused_epoch(self, network, loss, X, y, batch_size, learning=None):
-        """See ``Tier.fused_epoch``; for networks that ``takes`` says.
+        """See ``Tier.fused_epoch``: in one launch where a pass takes it, else as recorded steps.
 
         Returns:
-            loss and right answers, summed over the examples, float64 (2,) or (2, R) on the device. None in float64,
-            or if the network or a batch is too large for the card's multiprocessors.
+            loss and right answers, summed over the examples, float64 (2,) or (2, R) on the device. None if arrays do not
+            lie as the kernels read them.
         """
+        # A test has no update that its batches wait for: large products are faster than a pass.
+        if self.passes(network, loss, learning) and (learning is not None or not self.card.multiplies):
+            totals = self.whole_pass(network, X, y, batch_size, learning)
+            if totals is not None:
+                return totals
+        return self.recorded_steps(network, loss, X, y, batch_size, learning)
+
+    def passes(self, network, loss, learning):
+        """Whether a pass is for such a network: one hidden layer, one output, no biases, bce; float32; its own rules."""
+        one = len(network.sizes) == 3 and network.sizes[-1] == 1 and not network.bias and loss == "bce"
+        known = learning is None or (learning.rule in ("bp", "fa", "dfa") and "W1" in learning.state.slots)
+        return self.one_launch and one and known and dtype_of(network.W[0]) == FLOAT
+
+    def recorded_steps(self, network, loss, X, y, batch_size, learning):
+        """Do what ``fused_epoch`` does by ``Steps``, those of the last such call if nothing of them has changed."""
+        both = self.known.get(id(network))
+        if both is None:
+            both = self.known[id(network)] = {}
+            finalize(network, self.known.pop, id(network), None).atexit = False
+        found, parts = both.get(learning is not None), Steps.parts(network, loss, X, y, batch_size, learning)
+        if found is None or not found.same(parts):
+            both.pop(learning is not None, None)
+            found = Steps(self, network, loss, X, y, batch_size, learning, parts)
+            if not found.fits:
+                return None
+            both[learning is not None] = found
+        return found.run(X, y, learning)
+
+    def whole_pass(self, network, X, y, batch_size, learning):
+        """Do what ``fused_epoch`` does in one launch; None if the network or a batch is too large for the multiprocessors."""
         W0, W1 = network.W
-        if dtype_of(W0) != FLOAT:
-            return None
         (*replicas, D, H), total = W0.shape, y.shape[-2]
         R = replicas[0] if replicas else 1
         digits = isinstance(X, StackedDigits)
@@ -243,7 +264,8 @@ class Cuda(Tier):
         learn_W0 = learning is not None and "W0" in learning.state.slots
         states = 0 if learning is None else len(learning.optimizer.slots)
         of_card = self.card.multiprocessors, self.card.shared
-        shape = shape_of(*of_card, K * ceil(pixels / 4), H, batch, not digits, states, learn_W0)
+        tensor = digits and self.tensor_cores
+        shape = shape_of(*of_card, K * ceil(pixels / 4), H, batch, not digits, states, learn_W0, tensor)
         if shape is None or (digits and X.bank.raw.size >= 1 << 32):  # addresses in a bank have 32 bits
             return None
         p = Pass(replicas=R, total=total, batch=batch, H=H, scale=1.0, own_X=len(X.shape) > 2, own_y=y.ndim > 2)
@@ -312,14 +334,19 @@ class Cuda(Tier):
 
 
 class CudaTF32(Cuda):
-    """The same with every product by cuBLAS, step by step, its float32 factors rounded to TF32 (10 bits of mantissa)."""
+    """The same with every product by cuBLAS, its float32 factors rounded to TF32 (10 bits of mantissa)."""
 
     name = "cuda-tf32"
-    fused_epoch = None  # type: ignore[assignment]
+    one_launch, tf32 = False, True
     tolerance = {"float32": 3e-2, "float64": 1e-9}
 
     def precision(self):
         return products(self.xp, tf32=True)
+
+
+def macros_of(dtype):
+    """Return the macros with which cuda.cu is compiled for a dtype."""
+    return ({"DOUBLE": 1} if dtype == DOUBLE else {}) | sizes_of(**STRUCTS[dtype])
 
 
 def dtype_of(array):

@@ -1,8 +1,8 @@
 """CuPy's device for the cuda tier: memory, sizes, and launches of kernels whose only argument is a struct."""
 
 import ctypes
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import first_line
 from ..cupy import gpu_name, is_of_cupy
 from ..tier import KernelFailure
+from .cublas import WORKSPACE, Cublas, loaded
 
 SHAPE = (
     "WORDS",
@@ -121,3 +122,35 @@ class Card:
         kernel = self.kernel(file, name, defines)
         with self.starting("launched", name, defines):
             kernel((blocks,), (threads,), (argument,), shared_mem=shared)
+
+    @cached_property
+    def blas(self):
+        """The ``Cublas`` of this device; a KernelFailure if it cannot be used."""
+        with self.starting("started", "of cuBLAS", {}):
+            self.cupy.cuda.device.get_cublas_handle()  # loads the library
+            self._workspace = self.cupy.empty(WORKSPACE, "uint8")
+        return Cublas(loaded(), (self._workspace.data.ptr, WORKSPACE))
+
+    @property
+    def multiplies(self):
+        """Whether ``product`` works."""
+        with suppress(KernelFailure):
+            return self.blas is not None
+        return False
+
+    def product(self, A, B, C, replicas, dtype, tf32=False):
+        """Compute C = A @ B for Stacks, asynchronously: see ``Cublas.product``."""
+        self.blas.product(self.cupy.cuda.get_current_stream().ptr, A, B, C, replicas, dtype, tf32)
+
+    def recorded(self, run):
+        """Return a graph of the launches and products of ``run()``, which are recorded, not executed: ``launch()`` executes them."""
+        stream = self.cupy.cuda.Stream(non_blocking=True)
+        with self.starting("recorded", "of a step", {}), stream:
+            stream.begin_capture()
+            try:
+                run()
+            except BaseException:
+                with suppress(Exception):
+                    stream.end_capture()
+                raise
+            return stream.end_capture()

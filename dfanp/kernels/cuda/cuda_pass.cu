@@ -16,7 +16,8 @@
  * Compiled for one shape (cuda.py): WORDS, COLUMNS (a multiple of 8), GAP, RANKS, GROUPS, THREADS (a multiple of 32), N (the most examples
  * of a batch), K and IMAGE_WORDS (images of an example, words of an image; with DENSE 1 and those of an example), PIXELS (inputs that
  * these words hold), BUFFERS (1, or 2: the next batch is copied while this one is read), ACTIVATION, KIND (the optimizer), STATES
- * (arrays of its state), LEARN (0: a test), LEARN_W0 (0: the output layer alone). */
+ * (arrays of its state), LEARN (0: a test), LEARN_W0 (0: the output layer alone), TENSOR (1: the products are of tensor cores; inputs
+ * are bytes then). */
 
 #include "cuda.h"
 
@@ -27,16 +28,20 @@
 enum {
     QUADS = COLUMNS / 4,              /* four columns are read at once */
     EIGHTS = COLUMNS / 8,             /* a thread's tile of sums is eight columns wide */
-    STRIDE = WORDS | 1,               /* words from one example to the next: odd, so that they begin in different banks */
+    /* Words from one example to the next: such that the threads of a warp meet different banks, one or four to an example. */
+    STRIDE = TENSOR ? (WORDS + 3) / 8 * 8 + 4 : WORDS | 1,
     PITCH = COLUMNS + GAP,            /* floats from one example of a to the next: see shapes.py */
-    LONG = 4 * COLUMNS + 4,           /* floats of W for a word: four rows and a gap, against bank conflicts */
+    LONG = 4 * COLUMNS + (TENSOR ? 8 : 4), /* floats of W for a word: four rows and a gap, against bank conflicts */
     WARPS = THREADS / 32,
     FOLD = (N + 31) / 32 < 4 ? (N + 31) / 32 : 4, /* examples of a thread in X @ W */
     SETS = (N + 32 * FOLD - 1) / (32 * FOLD),     /* of 32 * FOLD examples */
     ROWS = SETS * 32 * FOLD,                      /* N, rounded up */
     UNITS = SETS * EIGHTS,
     SLICES = WARPS / UNITS > 0 ? WARPS / UNITS : 1, /* of the words, each for a warp */
-    TILES = (WORDS * EIGHTS + THREADS - 1) / THREADS, /* of W (4 x 8) for each thread */
+    NT = EIGHTS < 2 ? 1 : 2,              /* eights of columns that a warp multiplies at once by tensor cores */
+    PAIRS = EIGHTS / NT,
+    BLOCKS = (WORDS + 15) / 16 * PAIRS,   /* of W, 16 words x NT eights, each for a warp */
+    TILES = TENSOR ? (BLOCKS + WARPS - 1) / WARPS : (WORDS * EIGHTS + THREADS - 1) / THREADS, /* of W (4 x 8) for each thread */
     PARTS = THREADS / ROWS > 0 ? THREADS / ROWS : 1,  /* threads that add up one z */
     ADDED = (GROUPS + PARTS - 1) / PARTS,             /* numbers that each of them adds up */
     SCRATCH0 = ROWS * QUADS > WORDS * COLUMNS ? ROWS * QUADS : WORDS * COLUMNS,
@@ -203,6 +208,68 @@ FN void sum_columns(const float *W, float *scratch, float *columns) {
 /* Where float4 number `at` of (ROWS, QUADS) is in an array whose rows are PITCH floats apart. */
 FN int spread(int at) { return at / QUADS * (PITCH / 4) + at % QUADS; }
 
+#if TENSOR
+/* Tensor cores multiply factors of 11 bits and add in float32. A byte has 8; a weight or delta is the sum of two such numbers, but for
+ * its last two or three bits, and is multiplied twice. */
+
+/* c (16, 8) += A (16, 8) @ B (8, 8): of a thread of the warp, group g = lane / 4 and k = lane % 4, a are A[g][k], A[g + 8][k],
+ * A[g][k + 4], A[g + 8][k + 4]; b are B[k][g], B[k + 4][g]; and c are C[g][2 k], C[g][2 k + 1], C[g + 8][2 k], C[g + 8][2 k + 1]. */
+FN void mma(float *c, const float *a, const float *b) {
+#ifdef __CUDA_ARCH__
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])), "r"(__float_as_uint(a[3])),
+                   "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
+#else
+    emulated_mma(c, a, b);
+#endif
+}
+
+/* The number of 11 bits below x, and the rest. */
+FN void split(float x, float *high, float *low) {
+    *high = __uint_as_float(__float_as_uint(x) & 0xffffe000u);
+    *low = x - *high;
+}
+
+/* Byte j of a word, as a number: it becomes the last bits of 2^23. */
+FN float byte_of(unsigned word, int j) { return __uint_as_float(__byte_perm(word, 0x4b000000u, 0x7650u | j)) - 8388608.0f; }
+
+/* The same by tensor cores: a warp takes 16 examples and NT eights of columns, 32 inputs at once; the order of inputs in a product of
+ * eight is free, so that a thread reads words, of which byte j is an input of the j-th product. */
+FN void multiply(const pass &p, const word *X, const float *W, const float *columns, float *a) {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, group = lane / 4, k = lane % 4;
+    for (int unit = warp; unit < ROWS / 16 * PAIRS; unit += WARPS) {
+        const int row = unit / PAIRS * 16 + group, first = unit % PAIRS * NT * 8;
+        const word *x0 = X + row * STRIDE, *x1 = x0 + 8 * STRIDE;
+        float sums[NT][4] = {};
+#pragma unroll 2
+        for (int t = k; t < (WORDS + 7) / 8 * 8; t += 8) {
+            const bool one = t < WORDS, two = t + 4 < WORDS;
+            const unsigned x[4] = {one ? x0[t] : 0, one ? x1[t] : 0, two ? x0[t + 4] : 0, two ? x1[t + 4] : 0};
+#pragma unroll
+            for (int j = 0; j < 4; j++) {
+                const float inputs[4] = {byte_of(x[0], j), byte_of(x[1], j), byte_of(x[2], j), byte_of(x[3], j)};
+#pragma unroll
+                for (int e = 0; e < NT; e++) {
+                    const float *w = W + t * LONG + j * COLUMNS + first + 8 * e + group;
+                    float high[2], low[2];
+                    split(one ? w[0] : 0.0f, high, low);
+                    split(two ? w[4 * LONG] : 0.0f, high + 1, low + 1);
+                    mma(sums[e], inputs, high);
+                    mma(sums[e], inputs, low);
+                }
+            }
+        }
+        for (int e = 0; e < NT; e++)
+            for (int c = 0; c < 4; c++) {
+                const int column = first + 8 * e + 2 * k + c % 2;
+                a[(row + 8 * (c / 2)) * PITCH + column] = p.scale * sums[e][c] + p.shift * columns[column];
+            }
+    }
+    __syncthreads();
+}
+
+#else
 /* a (ROWS, PITCH) = this block's part of X @ W. The slices of the words take turns, in their order. */
 FN void multiply(const pass &p, const word *X, const float *W, const float *columns, float *a) {
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -247,6 +314,52 @@ FN void multiply(const pass &p, const word *X, const float *W, const float *colu
         }
     }
 }
+#endif
+
+/* Where number (q, c) of tile `tile` of a thread's part of W is: its word t, whose input is q, and its column; t < 0 beyond W. */
+struct spot {
+    int t, column;
+};
+
+FN spot spot_of(int tile, int c) {
+#if TENSOR
+    const int lane = threadIdx.x % 32, unit = threadIdx.x / 32 + tile * WARPS;
+    const int t = unit / PAIRS * 16 + lane / 4 + 8 * (c / 2 % 2), column = (unit % PAIRS * NT + c / 4) * 8 + 2 * (lane % 4) + c % 2;
+    return {unit < BLOCKS && t < WORDS && c < 4 * NT ? t : -1, column};
+#else
+    const int at = threadIdx.x + tile * THREADS;
+    return {at / WORDS < EIGHTS ? at % WORDS : -1, 8 * (at / WORDS) + c};
+#endif
+}
+
+#if TENSOR
+/* g = this thread's numbers of X.T @ delta in a tile, raw inputs; all threads of a warp come here together. */
+FN void gradient(const word *X, const float *delta, int n, int tile, float g[4][8]) {
+    const int lane = threadIdx.x % 32, unit = threadIdx.x / 32 + tile * WARPS, group = lane / 4, k = lane % 4;
+    if (unit >= BLOCKS) return;
+    const int t = unit / PAIRS * 16 + group, first = unit % PAIRS * NT * 8 + group;
+    const bool one = t < WORDS, two = t + 8 < WORDS;
+    for (int i = k; i < (n + 7) / 8 * 8; i += 8) {
+        const word *x0 = X + i * STRIDE + t, *x1 = x0 + 4 * STRIDE;
+        const unsigned x[4] = {one ? x0[0] : 0, two ? x0[8] : 0, one ? x1[0] : 0, two ? x1[8] : 0};
+        float high[NT][2], low[NT][2];
+#pragma unroll
+        for (int e = 0; e < NT; e++) {
+            split(i < n ? delta[i * PITCH + first + 8 * e] : 0.0f, high[e], low[e]);
+            split(i + 4 < n ? delta[(i + 4) * PITCH + first + 8 * e] : 0.0f, high[e] + 1, low[e] + 1);
+        }
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            const float inputs[4] = {byte_of(x[0], j), byte_of(x[1], j), byte_of(x[2], j), byte_of(x[3], j)};
+#pragma unroll
+            for (int e = 0; e < NT; e++) {
+                mma(g[j] + 4 * e, inputs, high[e]);
+                mma(g[j] + 4 * e, inputs, low[e]);
+            }
+        }
+    }
+}
+#endif
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
     extern __shared__ float4 shared[];
@@ -289,10 +402,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
         float s0[TILES][4][8], s1[TILES][4][8];
 #pragma unroll
         for (int tile = 0; tile < TILES; tile++) {
-            const int at = me + tile * THREADS, t = at % WORDS, eight = at / WORDS;
             for (int q = 0; q < 4; q++)
                 for (int c = 0; c < 8; c++) {
-                    const i64 row = eight < EIGHTS ? row_of(rank, t, q) : -1, column = column0 + 8 * eight + c;
+                    const spot at = spot_of(tile, c);
+                    const i64 row = at.t >= 0 ? row_of(rank, at.t, q) : -1, column = column0 + at.column;
                     const bool there = row >= 0 && column < p.H;
                     s0[tile][q][c] = there && STATES > 0 ? p.W0_s0[(r * D + row) * p.H + column] : 0.0f;
                     s1[tile][q][c] = there && STATES > 1 ? p.W0_s1[(r * D + row) * p.H + column] : 0.0f;
@@ -414,6 +527,22 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
 #if LEARN_W0
 #pragma unroll
             for (int tile = 0; tile < TILES; tile++) {
+                float g[4][8] = {};
+#if TENSOR
+                gradient(batch, h, n, tile, g);
+                if (tile == 0) __syncthreads(); /* of_delta is there */
+#pragma unroll
+                for (int q = 0; q < 4; q++)
+#pragma unroll
+                    for (int c = 0; c < 4 * NT; c++) {
+                        const spot at = spot_of(tile, c);
+                        if (at.t < 0) continue;
+                        float *w = W + at.t * LONG + q * COLUMNS + at.column, weight = *w;
+                        const float G = p.scale * g[q][c] + p.shift * of_delta[at.column];
+                        step(KIND, o, lr, row_of(rank, at.t, q) >= 0 ? G : 0.0f, &weight, &s0[tile][q][c], &s1[tile][q][c]);
+                        *w = weight;
+                    }
+#else
                 const int at = me + tile * THREADS, t = at % WORDS, eight = at / WORDS, works = eight < EIGHTS;
                 float g[4][8] = {};
                 if (works)
@@ -445,6 +574,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                         of_row[0] = make_float4(w[0], w[1], w[2], w[3]);
                         of_row[1] = make_float4(w[4], w[5], w[6], w[7]);
                     }
+#endif
             }
             __syncthreads();
             sum_columns(W, scratch, columns);
@@ -462,11 +592,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
             const i64 row = row_of(rank, t, q);
             if (row >= 0 && column0 + c < p.H) p.W0[(r * D + row) * p.H + column0 + c] = W[t * LONG + q * COLUMNS + c];
         }
+#pragma unroll
         for (int tile = 0; tile < TILES; tile++) {
-            const int at = me + tile * THREADS, t = at % WORDS, eight = at / WORDS;
             for (int q = 0; q < 4; q++)
                 for (int c = 0; c < 8; c++) {
-                    const i64 row = eight < EIGHTS ? row_of(rank, t, q) : -1, column = column0 + 8 * eight + c;
+                    const spot at = spot_of(tile, c);
+                    const i64 row = at.t >= 0 ? row_of(rank, at.t, q) : -1, column = column0 + at.column;
                     if (row < 0 || column >= p.H) continue;
                     if (STATES > 0) p.W0_s0[(r * D + row) * p.H + column] = s0[tile][q][c];
                     if (STATES > 1) p.W0_s1[(r * D + row) * p.H + column] = s1[tile][q][c];
