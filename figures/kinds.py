@@ -5,7 +5,21 @@ import numpy as np
 from dfanp.analysis.intervals import mean_interval
 from dfanp.reports.plots import scatter
 
-from .styles import COLOURS, MARKERS, bars, by_panel, chance, finals, legend, line, mean, panels, within
+from .styles import (
+    COLOURS,
+    FEW,
+    MARKERS,
+    by_panel,
+    chance,
+    failures,
+    finals,
+    legend,
+    line,
+    mean,
+    panels,
+    points,
+    within,
+)
 
 
 def curves(record):
@@ -18,7 +32,7 @@ def curves(record):
         for number, series in enumerate(group):
             runs = series["test_accuracy"]
             epochs = range(1, max(map(len, runs)) + 1)
-            line(axis, number, epochs, runs, series["label"])
+            line(axis, number, epochs, runs, named(series) if len(groups) == 1 else series["label"])
             if series["published"] is not None:
                 axis.plot(epochs[-1] * 1.04, series["published"], "x", color=COLOURS[number % 7], markersize=7)
         if any(series["published"] is not None for series in group):
@@ -44,22 +58,30 @@ def one_legend_where_all_agree(figure, axes, groups):
             axis.legend(frameon=False, fontsize=7)
 
 
+def named(series):
+    """Return the label of a series, with what failed below it."""
+    return "\n".join(filter(None, (series["label"], failures(series))))
+
+
+def legend_of(group):
+    """Return what the marks of a group of series are."""
+    many = max(len(series["test_accuracy"]) for series in group) >= FEW
+    return "dfanp: mean, 95 % interval" if many else "dfanp: each seed, and the mean"
+
+
 def by_optimizer(record):
-    """Final test accuracy, one bar per setting and one panel per rule; crosses are the published means."""
+    """Final test accuracy, one mark per setting and one panel per rule; crosses are the published means."""
     groups = by_panel(record)
     figure, axes = panels(len(groups), most=2, width=4.8, sharey=True)
     for axis, (name, group) in zip(axes, groups.items(), strict=True):
-        places = bars(
-            axis, 0, 1, [series["label"] for series in group], list(map(finals, group)), "dfanp, 95 % interval"
-        )
+        places = points(axis, 0, 1, list(map(named, group)), list(map(finals, group)), legend_of(group))
         for place, series in zip(places, group, strict=True):
             if series["published"] is not None:
-                axis.plot(place, series["published"], "X", color=COLOURS[1], markeredgecolor="white", markersize=9)
-        axis.plot([], [], "X", color=COLOURS[1], label="published")
+                axis.plot(place + 0.2, series["published"], "x", color=COLOURS[1], markersize=7, markeredgewidth=2)
+        axis.plot([], [], "x", color=COLOURS[1], label="published")
         chance(axis)
         axis.set_title(name, fontsize=9, loc="left")
         axis.tick_params(axis="x", rotation=30)
-        axis.set_ylim(0.45, max(0.85, *(max(finals(series), default=0) + 0.05 for series in group)))
     axes[0].set_ylabel("test accuracy at the end")
     legend(figure, axes)
     return figure
@@ -106,8 +128,8 @@ def spread(record):
             ]
             for name in names
         ]
-        bars(axis, number, len(labels), names, groups, label)
-    axis.set_ylim(0, 0.5)
+        points(axis, number, len(labels), names, groups, label)
+    axis.set_ylim(bottom=0)
     axis.set_ylabel("test error")
     legend(figure, [axis])
     return figure
@@ -166,14 +188,18 @@ def maps(record):
 
 
 def along(record):
-    """Final test accuracy against a size; bars against a name."""
+    """Final test accuracy against a size, or for each of some names."""
     figure, (axis,) = panels(1, width=5.6)
     labels = list(dict.fromkeys(series["label"] for series in record["series"]))
     for number, label in enumerate(labels):
         own = [series for series in record["series"] if series["label"] == label]
         if own[0]["panel"]:
-            bars(axis, number, len(labels), [series["panel"] for series in own], list(map(finals, own)), label)
-            axis.set_ylim(0.45, max(0.85, *(mean(series) + 0.05 for series in own)))
+            points(axis, number, len(labels), [series["panel"] for series in own], list(map(finals, own)), label)
+            for place, series in enumerate(own):
+                why = f"{label}: {failed}" if (failed := failures(series)) else ""
+                axis.annotate(
+                    why, (place, 0.99 - 0.05 * number), xycoords=("data", "axes fraction"), fontsize=6, ha="center"
+                )
         else:
             line(
                 axis,
@@ -209,9 +235,7 @@ def readouts(record):
     for axis, what in zip(axes, ("digit", "parity"), strict=True):
         for number, when in enumerate(("before", "after")):
             groups = [[row[what] for row in rows if (row["label"], row["when"]) == (label, when)] for label in labels]
-            bars(axis, number, 2, labels, groups, f"{when} training on parity")
-        low = min(row[what] for row in rows)
-        axis.set_ylim(max(0.0, low - 0.1), 1.0)
+            points(axis, number, 2, labels, groups, f"{when} training on parity")
         axis.set_title(f"linear readout of the {what}", fontsize=9, loc="left")
         axis.tick_params(axis="x", rotation=20)
     axes[0].set_ylabel("accuracy on other digits")
