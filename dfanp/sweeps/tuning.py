@@ -63,7 +63,7 @@ def candidates(results: Iterable[Result], last: int = LAST, measure: str = "test
         together.setdefault(key_of(config), (config, []))[1].append(result)
     found = []
     for config, runs in together.values():
-        scores = {result.config["seed"]: score(result, last, measure) for result in runs}
+        scores = {result.config.get("seed"): score(result, last, measure) for result in runs}
         by_seed = {seed: value for seed, value in scores.items() if value is not None}
         values = list(by_seed.values())
         mean, half = mean_interval(values) if values else (None, None)
