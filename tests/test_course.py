@@ -73,7 +73,7 @@ def test_a_module_by_its_examples(module):
 
 
 def test_every_module_of_the_course_has_an_example():
-    assert len(READ_IN_ORDER) == 9
+    assert len(READ_IN_ORDER) == 10
     assert {f"dfanp.{name}" for name in READ_IN_ORDER} <= set(modules_with_examples())
 
 

@@ -39,10 +39,10 @@ VALUES = (
 # Where a command may work, it works on no more than this; what is parsed before that may be as large as it likes.
 MOST = {
     "k": 3, "train_size": 12, "test_size": 50, "epochs": 2, "hidden": 4, "repeats": 3, "n": 12, "d": 5, "c": 3, "test_points": 10,
-    "samples": 60, "batch_size": 12, "threads": 2, "workers": 1,
+    "samples": 60, "batch_size": 12, "threads": 2, "workers": 1, "updates": 3,
 }  # fmt: skip
 FIXED = {"cluster": None, "kind": "pca"}  # nothing is started elsewhere; t-SNE takes a second
-IDLE = ("bench", "figure", "reproduce", "fetch")  # parsed only: they take minutes, or the network
+IDLE = ("bench", "figure", "reproduce", "published", "fetch")  # parsed only: they take minutes, or the network
 
 
 def leaves(command):
@@ -172,8 +172,8 @@ def drawn_by(data):
     with contextlib.ExitStack() as stack:
         if sum(data) % 8:
             for name in ("draw_run", "draw_curves", "draw_rates", "draw_maps"):
-                stack.enter_context(mock.patch.object(plots, name, lambda *_: None))
-            stack.enter_context(mock.patch.object(probes, "plane", lambda *_: None))
+                stack.enter_context(mock.patch.object(plots, name, lambda *_, **__: None))
+            stack.enter_context(mock.patch.object(probes, "plane", lambda *_, **__: None))
         yield
 
 
