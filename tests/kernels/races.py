@@ -19,6 +19,7 @@ CASES = {  # images of an example, pixels, examples, hidden units, batch, optimi
     "one buffer": (2, 60, 48, 24, 40, "sgd", "dfa", 0, "all", {"shared": 36_000}),
     "the output layer alone": (2, 60, 40, 30, 16, "adagrad", "fa", 0, "output", {}),
     "floats": (2, 60, 33, 19, 16, "momentum", "dfa", 0, "all", {}),
+    "tensor cores": (3, 200, 40, 16, 16, "rmsprop", "dfa", 0, "all", {"tensor": True}),
     "recorded steps": (2, 60, 20, (9, 5), 16, "adam", "drtp", (0, 1), "all", {}),
 }
 PASS, STEPS = "rows and columns divided", "recorded steps"

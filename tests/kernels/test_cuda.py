@@ -363,6 +363,11 @@ def test_nvrtc_compiles(name, file, defines, arch):
     """The kernels of a step for every card, and passes for the two whose code differs (before and after Ampere) and one more."""
     if file == "cuda_pass.cu" and arch not in ("sm_80", "sm_90") and name != "digits":
         pytest.skip("like sm_90")
+    compiled_by_nvrtc(file, defines, arch)
+
+
+def compiled_by_nvrtc(file, defines, arch):
+    """Compile a file for an architecture as CuPy does; skip where there is no NVRTC."""
     lib = nvrtc()
     if lib is None:
         pytest.skip("NVRTC is not installed (pip install nvidia-cuda-nvrtc-cu12)")

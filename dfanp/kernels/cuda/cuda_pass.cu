@@ -544,7 +544,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                     }
 #else
                 const int at = me + tile * THREADS, t = at % WORDS, eight = at / WORDS, works = eight < EIGHTS;
-                float g[4][8] = {};
                 if (works)
                     for (int i = 0; i < n; i++) {
                         float x[4];
