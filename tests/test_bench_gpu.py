@@ -76,6 +76,7 @@ def test_a_part_that_hangs_is_cut_off_with_all_that_it_started(tmp_path):
 def test_a_part_that_dies_is_kept_as_failed(tmp_path):
     results = first.run(SETTINGS | {"data": "no such set"}, 1, tmp_path, lambda text: None, {"correct": 0.9})
     assert results[-1]["ended"] == "failed" and not first.right(results)
+    assert "no such set" in results[-2]["error"] and "no such set" in first.markdown(results)
     assert "no such set" in (tmp_path / "first.log").read_text()
 
 
