@@ -224,7 +224,7 @@ def test_a_step_is_few_launches(rng):
     X._dense = None
     backend.kernels.tier.card.launched.clear()
     training.learn(X, problem.y, 1)
-    assert sorted(backend.kernels.tier.card.launched) == ["gather", "output", "update"]
+    assert sorted(backend.kernels.tier.card.launched) == ["gather", "output", "product", "update"]  # X.T @ delta
 
 
 @pytest.mark.parametrize("layers", ["all", "output"])
