@@ -2,6 +2,8 @@
 
 import ctypes
 import gc
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +17,7 @@ from dfanp.kernels.cuda.cublas import Cublas, Stack, loaded
 from dfanp.kernels.tier import KernelFailure
 from dfanp.optimizers import OPTIMIZERS
 
+from . import emulated
 from .emulated import EmulatedCard, cublas, emulated_backend, need_emulator, with_tier
 from .test_table import ANY_MLP, OneEpoch, digits, exact, fused, same_any
 
@@ -257,6 +260,23 @@ def test_an_error_of_cublas_is_a_kernel_failure(monkeypatch):
         blas.product(0, one, one, one, 1, np.dtype("float32"))
     with pytest.raises(KernelFailure, match="cuBLAS is not loaded"):
         loaded()
+
+
+def test_cublas_is_found_by_the_name_under_which_it_is_loaded(tmp_path):
+    """A library of that name in the process, wherever it lies; it is not loaded a second time."""
+    need_emulator()
+    made = tmp_path / "elsewhere.so"
+    text = emulated.HERE / "cublas.cc"
+    subprocess.run([*emulated.GCC, "-shared", "-Wl,-soname,libcublas.so.12", "-o", made, text], check=True)
+    code = f"""
+import ctypes
+from dfanp.kernels.cuda.cublas import loaded
+first = ctypes.CDLL({str(made)!r})
+address = lambda library: ctypes.cast(library.cublasCreate_v2, ctypes.c_void_p).value
+print(loaded()._name, address(loaded()) == address(first))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "libcublas.so.12 True\n"
 
 
 class Stream:
