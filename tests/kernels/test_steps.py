@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import dfanp
-from dfanp.inputs import WeightGradient
+from dfanp.inputs import Bank, StackedDigits, WeightGradient
 from dfanp.kernels import cuda
 from dfanp.kernels.cuda import card, steps
 from dfanp.kernels.cuda.cublas import Cublas, Stack, loaded
@@ -171,6 +171,22 @@ def test_arrays_with_gaps_and_matrices_of_other_shapes_are_declined(rng):
     with fused(training.backend) as calls:
         records = [list(run.epochs(1)) for run in (training, definition)]
     assert False in calls and records[0][0].train_loss == pytest.approx(records[1][0].train_loss, rel=1e-9)
+
+
+def test_images_that_are_ordered_by_columns(rng):
+    """By a product, by recorded steps, and by a pass."""
+    for hidden, bias in (((7, 5), True), ((9,), False)):
+        backend, found = emulated_backend(), []
+        X, y = digits(rng, 2, 20, 40, "float32", backend), rng.integers(0, 2, (40, 1))
+        W = rng.standard_normal((40, 5)).astype(np.float32)
+        for raw in (X.bank.raw, np.asfortranarray(X.bank.raw)):
+            bank = Bank(raw, 33.3, 78.5, "float32", backend)
+            examples = StackedDigits(bank, X.picks)
+            network = dfanp.MLP((40, *hidden, 1), bias=bias, backend=backend)
+            problem = OneEpoch(examples, y, "float32", backend)
+            record = dfanp.Training(network, problem, "dfa", dfanp.SGD(0.1), batch_size=16).run_epoch()
+            found.append((examples @ W, record))
+        assert found[0][1] == found[1][1] and np.array_equal(found[0][0], found[1][0])
 
 
 @pytest.mark.parametrize("full, each", [(468, 13), (16, 16), (7, 7), (1, 1), (10, 10), (17, 16), (400, 16)])

@@ -130,6 +130,10 @@ class Cuda(Tier):
         """Compile a kernel of cuda.cu, if it is not compiled already."""
         self.card.kernel("cuda.cu", name, macros_of(dtype))
 
+    def raw(self, bank):
+        """Return the images of a Bank on the device, one after another: arrays of a user may be ordered by columns."""
+        return bank.prepared((self.name, "raw"), lambda bank: self.contiguous(bank.raw))
+
     def dense(self, X):
         """Return StackedDigits as an array, gathered and normalised in one launch, and cached.
 
@@ -142,7 +146,7 @@ class Cuda(Tier):
             picks = X.picks if self.card.strides(X.picks)[-2:] == [k, 1] else self.contiguous(X.picks)
             out = self.card.empty(X.shape, X.dtype)
             stride = self.card.strides(picks)[0] if replicas else n * k
-            raw, picks_at, out_at = map(self.address, (bank.raw, picks, out))
+            raw, picks_at, out_at = map(self.address, (self.raw(bank), picks, out))
             p = STRUCTS[dtype]["gather"](raw=raw, picks=picks_at, out=out_at, rows=n, stride=stride, k=k)
             p.replicas, p.pixels = replicas[0] if replicas else 1, bank.raw.shape[1]
             p.mean, p.std = bank.mean, bank.std
