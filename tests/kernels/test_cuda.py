@@ -63,7 +63,7 @@ def test_barriers_are_where_they_must_be(rng, n, batch_size):
             generator = np.random.default_rng(0)
             X, y = digits(generator, 3, 200, n, "float32", backend), generator.integers(0, 2, (n, 1))
             training, records = trained(
-                backend, "float32", X, y, 40, dfanp.Adam(0.01), batch_size=batch_size, rule="bp"
+                backend, "float32", X, y, 24, dfanp.Adam(0.01), batch_size=batch_size, rule="bp"
             )
         losses = [value for record in records for value in (record.train_loss, record.test_loss)]
         results.append((*training.arrays().values(), *losses))
