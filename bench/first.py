@@ -113,6 +113,7 @@ def correct(settings):
             "right": bool(apart < NEAR),
             "kernels": kernels.name,
             "notes": kernels.notes,
+            "tensor_cores": getattr(kernels.tier, "tensor_cores", None),
             "compiled": registers(kernels.tier),
             "took": perf_counter() - began,
         }
@@ -322,7 +323,7 @@ def line_of(result):
     if "times" in result:
         times = ", ".join(f"{title} {each['median'] * 1e3:.4g} ms" for title, each in result["times"].items())
         return f"{said}{result['name']}, R = {result['settings'].get('replicas', 1)}: {times}"
-    for key in ("skipped", "ended", "card"):
+    for key in ("skipped", "error", "ended", "card"):
         if key in result:
             return f"{said}{result[key]}" + (f" (exit {result['exit']})" if result.get("exit") else "")
     return said + json.dumps(more)[:200]
@@ -364,9 +365,9 @@ def markdown(results):
     ]
     found.append(rows(["a step, or an epoch", "R", "by", "median"], body))
     ends = [
-        f"{each['part']}: {each.get('ended') or each['skipped']}"
+        f"{each['part']}: {each.get('ended') or each.get('skipped') or each['error']}"
         for each in results
-        if "ended" in each or "skipped" in each
+        if {"ended", "skipped", "error"} & each.keys()
     ]
     return "\n\n".join([*found, "; ".join(ends) + "."])
 
@@ -375,9 +376,17 @@ def main():
     part, settings = sys.argv[1], json.loads(sys.argv[2])
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not stand among the results
-    for result in NAMED[part](settings):
+
+    def reply(result):
         pipe.write(json.dumps(result) + "\n")
         pipe.flush()
+
+    try:
+        for result in NAMED[part](settings):
+            reply(result)
+    except Exception as error:
+        reply({"error": f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"})
+        raise
 
 
 if __name__ == "__main__":

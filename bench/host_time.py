@@ -33,7 +33,7 @@ NETWORKS = {  # hidden layers, biases, and what they stand for
 class IdleCard:
     """A card on which every launch, product and graph does nothing, but is counted."""
 
-    multiprocessors, shared, multiplies = 132, 227 << 10, True
+    multiprocessors, shared, multiplies, tensor = 132, 227 << 10, True, False
 
     def __init__(self):
         self.count, self.recording = 0, False

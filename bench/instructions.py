@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 from dfanp.kernels import cuda, mirror
@@ -109,7 +110,8 @@ def counts(instructions):
 def of_products(instructions, inner, source):
     """Return the instructions of a warp for a word in X @ W, for an example in X.T @ delta, and for 32 words that are copied.
 
-    A loop is known by the function of the source that its lines are in, and its turns by the multiply-adds, or copies, of one.
+    By tensor cores they are for 8 words, and for 8 examples. A loop is known by the function of the source that its lines
+    are in, and its turns by the multiply-adds, products of matrices, or copies of one.
     """
     lines = (source / "cuda_pass.cu").read_text(encoding="utf-8").splitlines()
     at = lambda text: next(i for i, line in enumerate(lines, 1) if text in line)
@@ -119,9 +121,16 @@ def of_products(instructions, inner, source):
         "copied": (at("FN void copy_batch("), at("FN i64 row_of("), "LDGSTS", 1),
     }
     found = {}
+    count = lambda a, b, kind: sum(each.partition(".")[0] == kind for each, _ in instructions[a:b])
+    by_tensor_cores = sorted((a, count(a, b, "HMMA")) for a, b in inner if count(a, b, "HMMA"))
+    if by_tensor_cores:  # all of them inlined into one function, in their order: first X @ W
+        ends = dict(inner)
+        for name, (a, number) in zip(("forward", "backward"), by_tensor_cores, strict=False):
+            found[name] = round((ends[a] - a) / (number / 16), 1)
+        within = {"copied": within["copied"]}
     for name, (first, last, kind, of_turn) in within.items():
         for a, b in inner:
-            number = sum(each.partition(".")[0] == kind for each, _ in instructions[a:b])
+            number = count(a, b, kind)
             if first <= instructions[a][1] < last and number >= of_turn and (kind != "FFMA" or 2 * number > b - a):
                 found[name] = round((b - a) / (number / of_turn), 1)
     return found
@@ -129,9 +138,9 @@ def of_products(instructions, inner, source):
 
 def measured(source):
     """Yield a dict for each network and card whose multiprocessors hold it."""
-    for network, (words, H, n, opt, states) in NETWORKS.items():
+    for (network, (words, H, n, opt, states)), tensor in product(NETWORKS.items(), (False, True)):
         for name, (arch, multiprocessors, shared) in CARDS.items():
-            shape = shape_of(multiprocessors, shared << 10, words, H, n, False, states, True)
+            shape = shape_of(multiprocessors, shared << 10, words, H, n, False, states, True, tensor)
             if shape is None:
                 continue
             with tempfile.TemporaryDirectory() as folder:
@@ -162,7 +171,7 @@ def table(found):
         largest = max(each["loops"], key=lambda loop: loop["all"], default={"all": 0, "FFMA": 0})
         kernel = each["kernel"]
         cells = (
-            each["network"],
+            each["network"] + (", tensor cores" if each["shape"]["tensor"] else ""),
             each["card"],
             each["registers"],
             each["spilled"],

@@ -21,6 +21,7 @@ def import_jax(threads, platform="cpu"):
     """Import JAX so that it computes on so many threads: it takes as many as the process has cores; or on a GPU, "cuda"."""
     if threads is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # on a GPU it would take the memory of the others
     import jax
 
     jax.config.update("jax_platforms", platform)

@@ -186,6 +186,13 @@ def test_ten_classes_by_recorded_steps(rule, seed):
     assert np.array_equal(there, run("gpu", "cuda"))
 
 
+def test_tensor_cores_agree_with_the_kernel_without():
+    tier = dfanp.Backend("gpu", kernels="cuda").kernels.tier
+    if not tier.card.tensor:
+        pytest.skip("this card has no tensor cores for TF32")
+    assert tier.tensor_cores_agree()
+
+
 def test_tf32_is_near_and_not_the_same():
     sizes = {"train_size": 5000, "test_size": 1000}
     exact, rounded = (

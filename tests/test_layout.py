@@ -84,6 +84,7 @@ def test_tests_mirror_the_package():
 NAMED_AFTER_WHAT_THEY_TEST = {
     ("kernels", "races"),
     ("kernels", "steps"),
+    ("kernels", "tensor_cores"),
     ("kernels", "table"),
     ("experiments", "experiments"),
 }

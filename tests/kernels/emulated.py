@@ -108,15 +108,15 @@ class EmulatedCard:
 
     Args:
         multiprocessors: how many, each with room for two blocks. shared: bytes that a block can have.
-        multiplies: whether there is a cuBLAS.
+        multiplies: whether there is a cuBLAS. tensor: whether there are tensor cores.
 
     Attributes:
         descending: in which order the threads of a block take turns. launched: the kernels so far, by name.
     """
 
-    def __init__(self, multiprocessors=6, shared=227 << 10, multiplies=True):
+    def __init__(self, multiprocessors=6, shared=227 << 10, multiplies=True, tensor=False):
         self.multiprocessors, self.shared, self.descending, self.launched = multiprocessors, shared, False, []
-        self.multiplies, self.recording, self._blas = multiplies, None, None
+        self.multiplies, self.tensor, self.recording, self._blas = multiplies, tensor, None, None
 
     @property
     def blas(self):
@@ -162,6 +162,9 @@ class EmulatedCard:
     def strides(self, array):
         host = self.host(array)
         return [stride // host.itemsize for stride in host.strides]
+
+    def to_host(self, array):
+        return np.array(self.host(array))
 
     def asarray(self, host):
         return np.array(host)

@@ -2,19 +2,22 @@
 
 import ctypes
 import gc
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import dfanp
-from dfanp.inputs import WeightGradient
+from dfanp.inputs import Bank, StackedDigits, WeightGradient
 from dfanp.kernels import cuda
 from dfanp.kernels.cuda import card, steps
 from dfanp.kernels.cuda.cublas import Cublas, Stack, loaded
 from dfanp.kernels.tier import KernelFailure
 from dfanp.optimizers import OPTIMIZERS
 
+from . import emulated
 from .emulated import EmulatedCard, cublas, emulated_backend, need_emulator, with_tier
 from .test_table import ANY_MLP, OneEpoch, digits, exact, fused, same_any
 
@@ -170,6 +173,22 @@ def test_arrays_with_gaps_and_matrices_of_other_shapes_are_declined(rng):
     assert False in calls and records[0][0].train_loss == pytest.approx(records[1][0].train_loss, rel=1e-9)
 
 
+def test_images_that_are_ordered_by_columns(rng):
+    """By a product, by recorded steps, and by a pass."""
+    for hidden, bias in (((7, 5), True), ((9,), False)):
+        backend, found = emulated_backend(), []
+        X, y = digits(rng, 2, 20, 40, "float32", backend), rng.integers(0, 2, (40, 1))
+        W = rng.standard_normal((40, 5)).astype(np.float32)
+        for raw in (X.bank.raw, np.asfortranarray(X.bank.raw)):
+            bank = Bank(raw, 33.3, 78.5, "float32", backend)
+            examples = StackedDigits(bank, X.picks)
+            network = dfanp.MLP((40, *hidden, 1), bias=bias, backend=backend)
+            problem = OneEpoch(examples, y, "float32", backend)
+            record = dfanp.Training(network, problem, "dfa", dfanp.SGD(0.1), batch_size=16).run_epoch()
+            found.append((examples @ W, record))
+        assert found[0][1] == found[1][1] and np.array_equal(found[0][0], found[1][0])
+
+
 @pytest.mark.parametrize("full, each", [(468, 13), (16, 16), (7, 7), (1, 1), (10, 10), (17, 16), (400, 16)])
 def test_graphs_cover_the_steps(full, each):
     assert steps.recorded_steps(full) == each
@@ -257,6 +276,23 @@ def test_an_error_of_cublas_is_a_kernel_failure(monkeypatch):
         blas.product(0, one, one, one, 1, np.dtype("float32"))
     with pytest.raises(KernelFailure, match="cuBLAS is not loaded"):
         loaded()
+
+
+def test_cublas_is_found_by_the_name_under_which_it_is_loaded(tmp_path):
+    """A library of that name in the process, wherever it lies; it is not loaded a second time."""
+    need_emulator()
+    made = tmp_path / "elsewhere.so"
+    text = emulated.HERE / "cublas.cc"
+    subprocess.run([*emulated.GCC, "-shared", "-Wl,-soname,libcublas.so.12", "-o", made, text], check=True)
+    code = f"""
+import ctypes
+from dfanp.kernels.cuda.cublas import loaded
+first = ctypes.CDLL({str(made)!r})
+address = lambda library: ctypes.cast(library.cublasCreate_v2, ctypes.c_void_p).value
+print(loaded()._name, address(loaded()) == address(first))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "libcublas.so.12 True\n"
 
 
 class Stream:

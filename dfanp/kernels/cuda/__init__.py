@@ -6,18 +6,21 @@ waits for the device.
 """
 
 import ctypes
+import warnings
 from functools import cache
 from math import ceil
+from types import SimpleNamespace
 from weakref import finalize
 
 import numpy as np
 
 from ... import activations
-from ...inputs import StackedDigits, WeightGradient, dtype_name
+from ...inputs import Bank, StackedDigits, WeightGradient, dtype_name
 from .. import mirror
+from ..checked import KernelWarning, difference
 from ..cupy import products
 from ..mirror import ACTIVATIONS, HYPERPARAMETERS, INT, LOSSES, POINTER, corrections, hyperparameters, slots
-from ..tier import Tier
+from ..tier import KernelFailure, Learning, Tier
 from .card import Card
 from .cublas import Stack
 from .shapes import shape_of
@@ -25,6 +28,9 @@ from .steps import RULES, Steps
 from .structs import DOUBLE, FLOAT, MOST, SHARED_OF_OUTPUT, STRUCTS, THREADS, sizes_of
 
 TEST_BATCH = 128  # examples per step of a test in a pass
+TENSOR_LIMIT = (
+    2e-5  # permitted difference of tensor cores, relative to the largest number; half of the bits would be 5e-4
+)
 LONGEST_LAUNCH = 1e9  # estimated cycles, about half a second, so that Python can handle interrupts
 
 Pass = mirror.struct(
@@ -88,7 +94,7 @@ class Cuda(Tier):
 
     def __init__(self, xp, card=None):
         self.xp, self.card = xp, card or card_of(xp)
-        self.tensor_cores = False
+        self.tensor_cores = None  # whether they multiply: None until that is known
         self.known = {}  # id of a network -> whether it learns -> its Steps
 
     @staticmethod
@@ -124,6 +130,10 @@ class Cuda(Tier):
         """Compile a kernel of cuda.cu, if it is not compiled already."""
         self.card.kernel("cuda.cu", name, macros_of(dtype))
 
+    def raw(self, bank):
+        """Return the images of a Bank on the device, one after another: arrays of a user may be ordered by columns."""
+        return bank.prepared((self.name, "raw"), lambda bank: self.contiguous(bank.raw))
+
     def dense(self, X):
         """Return StackedDigits as an array, gathered and normalised in one launch, and cached.
 
@@ -136,7 +146,7 @@ class Cuda(Tier):
             picks = X.picks if self.card.strides(X.picks)[-2:] == [k, 1] else self.contiguous(X.picks)
             out = self.card.empty(X.shape, X.dtype)
             stride = self.card.strides(picks)[0] if replicas else n * k
-            raw, picks_at, out_at = map(self.address, (bank.raw, picks, out))
+            raw, picks_at, out_at = map(self.address, (self.raw(bank), picks, out))
             p = STRUCTS[dtype]["gather"](raw=raw, picks=picks_at, out=out_at, rows=n, stride=stride, k=k)
             p.replicas, p.pixels = replicas[0] if replicas else 1, bank.raw.shape[1]
             p.mean, p.std = bank.mean, bank.std
@@ -227,7 +237,7 @@ class Cuda(Tier):
         """
         # A test has no update that its batches wait for: large products are faster than a pass.
         if self.passes(network, loss, learning) and (learning is not None or not self.card.multiplies):
-            totals = self.whole_pass(network, X, y, batch_size, learning)
+            totals = self.whole_pass(network, X, y, batch_size, learning, self.uses_tensor_cores(X))
             if totals is not None:
                 return totals
         return self.recorded_steps(network, loss, X, y, batch_size, learning)
@@ -253,7 +263,29 @@ class Cuda(Tier):
             both[learning is not None] = found
         return found.run(X, y, learning)
 
-    def whole_pass(self, network, X, y, batch_size, learning):
+    def uses_tensor_cores(self, X):
+        """Whether the products of a pass over X are of tensor cores: if the card has them, and they agree with the others."""
+        if not isinstance(X, StackedDigits):  # floats have more bits than their factors
+            return False
+        if self.tensor_cores is None:
+            self.tensor_cores = False  # for what is computed meanwhile
+            self.tensor_cores = self.card.tensor and self.tensor_cores_agree()
+        return self.tensor_cores
+
+    def tensor_cores_agree(self):
+        """Whether a few steps by tensor cores are those without, on weights of many sizes; otherwise a warning says so."""
+        try:
+            with np.errstate(all="ignore"):
+                plain, mine = (tensor_sample(self, tensor) for tensor in (False, True))
+            why = "it is not known" if plain is None or mine is None else difference(mine, plain, TENSOR_LIMIT)
+        except KernelFailure as failure:
+            why = str(failure)
+        if why is not None:
+            line = f"the {self.name} kernels do without tensor cores, which do not compute the same ({why})"
+            warnings.warn(line, KernelWarning, stacklevel=2)
+        return why is None
+
+    def whole_pass(self, network, X, y, batch_size, learning, tensor=False):
         """Do what ``fused_epoch`` does in one launch; None if the network or a batch is too large for the multiprocessors."""
         W0, W1 = network.W
         (*replicas, D, H), total = W0.shape, y.shape[-2]
@@ -264,8 +296,8 @@ class Cuda(Tier):
         learn_W0 = learning is not None and "W0" in learning.state.slots
         states = 0 if learning is None else len(learning.optimizer.slots)
         of_card = self.card.multiprocessors, self.card.shared
-        tensor = digits and self.tensor_cores
-        shape = shape_of(*of_card, K * ceil(pixels / 4), H, batch, not digits, states, learn_W0, tensor)
+        sizes = *of_card, K * ceil(pixels / 4), H, batch, not digits, states, learn_W0
+        shape = (shape_of(*sizes, True) if tensor else None) or shape_of(*sizes)
         if shape is None or (digits and X.bank.raw.size >= 1 << 32):  # addresses in a bank have 32 bits
             return None
         p = Pass(replicas=R, total=total, batch=batch, H=H, scale=1.0, own_X=len(X.shape) > 2, own_y=y.ndim > 2)
@@ -342,6 +374,29 @@ class CudaTF32(Cuda):
 
     def precision(self):
         return products(self.xp, tf32=True)
+
+
+def tensor_sample(tier, tensor):
+    """Return the changes of a few steps of a pass with or without tensor cores, name -> host array; None if it cannot be."""
+    rng, card = np.random.default_rng(10), tier.card
+    n, k, pixels, H = 40, 2, 30, 24
+    on_host = SimpleNamespace(asarray=lambda array, dtype=None: np.asarray(array), to_host=lambda array: array)
+    X = StackedDigits(
+        Bank(rng.integers(0, 256, (12, pixels), np.uint8), 80.0, 90.0, "float32", on_host),
+        card.asarray(rng.integers(0, 12, (n, k))),
+    )
+    sizes = 10.0 ** rng.uniform(-3, 0, (k * pixels, H))
+    host = {"W0": rng.normal(size=(k * pixels, H)) * sizes / 30, "W1": rng.normal(size=(H, 1))}
+    host = {name: W.astype(np.float32) for name, W in host.items()}
+    W = {name: card.asarray(each.copy()) for name, each in host.items()}
+    network = SimpleNamespace(W=list(W.values()), activation=SimpleNamespace(name="tanh"))
+    optimizer = SimpleNamespace(kernel="sgd", lr=0.1, slots=(), clock=lambda step, epoch: step)
+    state = SimpleNamespace(step=0, slots={name: SimpleNamespace() for name in W})
+    y = card.asarray(rng.integers(0, 2, (n, 1)).astype(np.float32))
+    totals = tier.whole_pass(network, X, y, 16, Learning(optimizer, state, "bp", [], 0, 1), tensor)
+    if totals is None:
+        return None
+    return {name: card.to_host(W[name]) - each for name, each in host.items()} | {"totals": card.to_host(totals)}
 
 
 def macros_of(dtype):

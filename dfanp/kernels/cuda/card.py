@@ -47,6 +47,7 @@ class Card:
     Attributes:
         multiprocessors: how many.
         shared: bytes of shared memory that a block can have.
+        tensor: whether it has tensor cores for factors of 11 bits (TF32).
         cooperative: whether all blocks of a launch can wait for each other, as those of a pass do.
     """
 
@@ -55,6 +56,7 @@ class Card:
         attributes = cupy.cuda.Device().attributes
         self.multiprocessors = attributes["MultiProcessorCount"]
         self.shared = attributes["MaxSharedMemoryPerBlockOptin"]
+        self.tensor = attributes["ComputeCapabilityMajor"] >= 8
         # Before 7.0 there are no loads that acquire.
         self.cooperative = bool(attributes["CooperativeLaunch"]) and attributes["ComputeCapabilityMajor"] >= 7
 
@@ -86,6 +88,10 @@ class Card:
     def asarray(self, host):
         """Return a NumPy array as an array of the device."""
         return self.cupy.asarray(host)
+
+    def to_host(self, array):
+        """Return an array of the device as a NumPy array."""
+        return self.cupy.asnumpy(array)
 
     def empty(self, shape, dtype):
         """Return an uninitialised array on the device."""

@@ -243,7 +243,8 @@ FN void multiply(const pass &p, const word *X, const float *W, const float *colu
         const word *x0 = X + row * STRIDE, *x1 = x0 + 8 * STRIDE;
         float sums[NT][4] = {};
 #pragma unroll 2
-        for (int t = k; t < (WORDS + 7) / 8 * 8; t += 8) {
+        for (int turn = 0; turn < (WORDS + 7) / 8; turn++) { /* as often in each thread: a product is of a whole warp */
+            const int t = 8 * turn + k;
             const bool one = t < WORDS, two = t + 4 < WORDS;
             const unsigned x[4] = {one ? x0[t] : 0, one ? x1[t] : 0, two ? x0[t + 4] : 0, two ? x1[t + 4] : 0};
 #pragma unroll
@@ -339,7 +340,8 @@ FN void gradient(const word *X, const float *delta, int n, int tile, float g[4][
     if (unit >= BLOCKS) return;
     const int t = unit / PAIRS * 16 + group, first = unit % PAIRS * NT * 8 + group;
     const bool one = t < WORDS, two = t + 8 < WORDS;
-    for (int i = k; i < (n + 7) / 8 * 8; i += 8) {
+    for (int turn = 0; turn < (n + 7) / 8; turn++) {
+        const int i = 8 * turn + k;
         const word *x0 = X + i * STRIDE + t, *x1 = x0 + 4 * STRIDE;
         const unsigned x[4] = {one ? x0[0] : 0, two ? x0[8] : 0, one ? x1[0] : 0, two ? x1[8] : 0};
         float high[NT][2], low[NT][2];
@@ -544,7 +546,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) dfanp_pass(pass p) {
                     }
 #else
                 const int at = me + tile * THREADS, t = at % WORDS, eight = at / WORDS, works = eight < EIGHTS;
-                float g[4][8] = {};
                 if (works)
                     for (int i = 0; i < n; i++) {
                         float x[4];

@@ -4,15 +4,17 @@ from functools import cache
 from math import ceil
 from typing import NamedTuple
 
-MOST_THREADS = 512  # of a block; each has a tile of W and of its state in registers
+# Of a block; each has a tile of W and of its state in registers, and with tensor cores more beside it.
+MOST_THREADS, MOST_WITH_TENSOR_CORES = 512, 384
 # Floats behind the pre-activations of an example, where there is room. Eight threads write four floats of eight examples
 # at once, and with a gap meet eight different quarters of the 32 banks of shared memory.
 GAP = 4
 # Instructions of a warp, as ``python -m dfanp_bench.instructions`` counts them in the machine code for four cards:
 FORWARD, LOADED = 41, 8  # in X @ W for a word: for each 32 examples of 8 columns, and to load the weights
 BACKWARD = 45  # in X.T @ delta for an example: 32 of them multiply and add
-TENSOR_FORWARD = 120  # by tensor cores for 8 words, 16 examples and 16 columns: 16 products (16, 8) @ (8, 8)
-TENSOR_BACKWARD = 100  # by tensor cores for 8 examples, 16 words and 16 columns: as many
+TENSOR_FORWARD = 133  # by tensor cores for 8 words, 16 examples and 16 columns: 16 products (16, 8) @ (8, 8)
+TENSOR_BACKWARD = 105  # by tensor cores for 8 examples, 16 words and 16 columns: as many
+TENSOR_RATE = 512  # multiply-adds of a multiprocessor in a cycle, of dense TF32: an A100 has as many, an H100 twice
 COPIED = 16  # for 32 words of a batch
 UPDATED = 800  # for the step of a tile, 32 weights a thread (by RMSProp)
 ELEMENTWISE = 120  # for four numbers of h a thread: stored, added up, f, delta, sums
@@ -79,16 +81,19 @@ def shapes(multiprocessors, shared, words, H, n, dense, states, learn_W0, tensor
                 continue
             # A thread has a tile of W, 4 x 8; by tensor cores a warp has one of 16 words and up to 16 columns.
             tiles = 32 * ceil(part / 16) * (columns // min(16, columns)) if tensor else part * columns // 8
-            each = ceil(tiles / MOST_THREADS)  # tiles of a thread
+            most = MOST_WITH_TENSOR_CORES if tensor else MOST_THREADS
+            each = ceil(tiles / most)  # tiles of a thread
             if learn_W0 and each > (1 if states == 2 else 2):
                 continue
-            threads = min(MOST_THREADS, max(64, columns, 32 * ceil(tiles / each / 32)))
+            threads = min(most, max(64, columns, 32 * ceil(tiles / each / 32)))
             stride = (part + 3) // 8 * 8 + 4 if tensor else part | 1
             batch, wide = rows * stride * (16 if dense else 4), 2 * GAP if tensor else GAP
             for buffers, gap in ((2, wide), (2, 0), (1, wide), (1, 0)):
                 size = bytes_of(part, columns, rows, threads, gap, tensor) + buffers * batch
                 if size <= shared:
-                    cycles = cycles_of(part, columns, rows, threads, ranks, sets, fold, dense, each * learn_W0, tensor)
+                    cycles = cycles_of(
+                        part, columns, rows, threads, ranks, sets, fold, dense, each * learn_W0, tensor
+                    )
                     # The time of a copy that is not hidden, and of threads that wait for each other's banks.
                     cycles += (0 if buffers == 2 else 1500) + (0 if gap else rows * columns)
                     yield Shape(part, columns, ranks, groups, threads, buffers, gap, int(tensor), rows, size, cycles)
@@ -114,6 +119,8 @@ def cycles_of(words, columns, rows, threads, ranks, sets, fold, dense, tiles, te
         eights = min(2, columns // 8)
         forward = rows / 16 * columns / 8 / eights * ceil(words / 8) * TENSOR_FORWARD * eights / 2
         backward = ceil(rows / 8) * tiles * warps * TENSOR_BACKWARD * eights / 2
+        at_work = 2 * rows * columns * (ceil(words / 8) * 32 + ceil(words / 16) * 64) / TENSOR_RATE
+        forward = max(forward, at_work * at_once - backward)
     copied = rows * words / 32 * (4 if dense else 1) * COPIED
     updated = tiles * warps * UPDATED
     elementwise = rows * columns / 4 / 32 * ELEMENTWISE

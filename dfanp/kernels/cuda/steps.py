@@ -220,7 +220,7 @@ class Steps:
         if self.bank is not None:
             pixels = self.bank.raw.shape[1]
             k, bank = self.sizes[0] // pixels, self.bank
-            of_bank = {"raw": self.card.address(bank.raw), "mean": bank.mean, "std": bank.std}
+            of_bank = {"raw": self.card.address(self.tier.raw(bank)), "mean": bank.mean, "std": bank.std}
         self.launch(
             "gather",
             replicas * n * THREADS,
