@@ -138,7 +138,8 @@ def show(of, compared, quick):
     decided = [each for each in compared if each.verdict.startswith(("agrees", "differs"))]
     if decided:
         agree = sum(each.verdict.startswith("agrees") for each in decided)
-        echo(f"\n{agree} of {len(decided)} numbers agree")
+        what = "numbers agree" if of.reference is None else f"rules lie on the published side of {of.reference}"
+        echo(f"\n{agree} of {len(decided)} {what}")
     echo(f"\n{of.notes}" if not quick else "\nThe embedded digits, two short epochs: nothing to compare.")
 
 

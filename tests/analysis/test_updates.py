@@ -96,5 +96,5 @@ def test_layers_that_are_not_trained_have_none():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="draws must be a whole number from 2 to 10\^6, got 1"):
+    with pytest.raises(ValueError, match=r"draws must be a whole number from 2 to 10\^6, got 1"):
         updates.measured(training(), 1)
