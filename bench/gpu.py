@@ -31,7 +31,8 @@ class Plan(suite.Plan):
     """What to run, and how much of it: a ``suite.Plan``, and more.
 
     Attributes:
-        whats: what is timed of the training. replicas: the R that are measured. log: a file for what the candidates print. grid_epochs: of the sweep. figures: names of figures.
+        whats: what is timed of the training. replicas: the R that are measured.
+        log: a file for what the candidates print. grid_epochs: of the sweep. figures: names of figures.
         device, ours: where PyTorch and dfanp run; another place than the card only in tests.
     """
 

@@ -41,7 +41,8 @@ static float rounded(float x) { /* to the ten bits of TF32 */
 static double rounded(double x) { return x; }
 
 template <class T>
-static void multiply(bool ta, bool tb, int m, int n, int k, T alpha, const T *A, long lda, const T *B, long ldb, T beta, T *C, long ldc, bool tf32) {
+static void multiply(bool ta, bool tb, int m, int n, int k, T alpha, const T *A, long lda, const T *B, long ldb, T beta, T *C, long ldc,
+                     bool tf32) {
     std::vector<T> column(m);
     for (int j = 0; j < n; j++) {
         for (int i = 0; i < m; i++) column[i] = 0;
@@ -58,8 +59,9 @@ static void multiply(bool ta, bool tb, int m, int n, int k, T alpha, const T *A,
 }
 
 extern "C" int cublasGemmStridedBatchedEx(void *h, int ta, int tb, int m, int n, int k, const void *alpha, const void *A, int of_A, int lda,
-                                          long long stride_A, const void *B, int of_B, int ldb, long long stride_B, const void *beta, void *C,
-                                          int of_C, int ldc, long long stride_C, int count, int compute, int algorithm) {
+                                          long long stride_A, const void *B, int of_B, int ldb, long long stride_B,
+                                          const void *beta, void *C, int of_C, int ldc, long long stride_C, int count,
+                                          int compute, int algorithm) {
     const bool wide = of_A == REAL_64F;
     if (!((handle *)h)->workspace || ((handle *)h)->bytes < 1 << 20) return NOT_SUPPORTED; /* what a capture needs */
     if (m < 0 || n < 0 || k < 0 || count < 0 || algorithm != -1 || of_A != of_B || of_A != of_C) return INVALID_VALUE;

@@ -147,7 +147,8 @@ HIDDEN static void emulated_mma(float *c, const float *a, const float *b) {
     for (int i = 0; i < 4; i++) {
         const unsigned row = lane / 4 + 8 * (i / 2), column = lane % 4 * 2 + i % 2;
         float sum = 0;
-        for (unsigned k = 0; k < 8; k++) { /* A: row from lane / 4 (+ 8), k from lane % 4 (+ 4); B: k from lane % 4 (+ 4), column from lane / 4 */
+        /* A: row from lane / 4 (+ 8), k from lane % 4 (+ 4); B: k from lane % 4 (+ 4), column from lane / 4 */
+        for (unsigned k = 0; k < 8; k++) {
             const float left = warp[row % 8 * 4 + k % 4].a[turn][row / 8 + 2 * (k / 4)];
             sum += of_tf32(left) * of_tf32(warp[column * 4 + k % 4].b[turn][k / 4]);
         }
