@@ -11,7 +11,9 @@ side, as in PyTorch.
     (array([0., 2.]), array([0., 1.]))
 """
 
+import math
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from .registry import Registry
@@ -36,6 +38,11 @@ def sigmoid(xp: Any, a: Any) -> Any:
     return xp.where(a >= 0, 1 / (1 + small), small / (1 + small))
 
 
+def special(xp: Any) -> Any:
+    """Return the module of special functions for arrays of `xp`: SciPy's, or CuPy's."""
+    return import_module("cupyx.scipy.special" if xp.__name__.partition(".")[0] == "cupy" else "scipy.special")
+
+
 # relu's output is never negative, so its sign is 1 where the unit is active and 0 where it is not.
 relu = Activation("relu", lambda xp, a: xp.maximum(a, 0.0), lambda xp, h: xp.sign(h))
 leaky_relu = Activation(
@@ -45,12 +52,19 @@ leaky_relu = Activation(
 )
 tanh = Activation("tanh", lambda xp, a: xp.tanh(a), lambda xp, h: 1 - h * h)
 logistic = Activation("sigmoid", sigmoid, lambda xp, h: h * (1 - h))
+# h = erf(a / sqrt(2)), of the theory of online learning (Saad & Solla 1995). The derivative is
+# sqrt(2/pi) exp(-a²/2), where a²/2 is the square of the inverse of erf at h.
+erf = Activation(
+    "erf",
+    lambda xp, a: special(xp).erf(a / math.sqrt(2)),
+    lambda xp, h: math.sqrt(2 / math.pi) * xp.exp(-(special(xp).erfinv(h) ** 2)),
+)
 identity = Activation("identity", lambda xp, a: a, lambda xp, h: xp.ones_like(h))
 
 ACTIVATIONS = Registry(
     "activation",
     lambda thing: isinstance(thing, Activation),
-    (relu, leaky_relu, tanh, logistic, identity),
+    (relu, leaky_relu, tanh, logistic, identity, erf),
 )
 
 

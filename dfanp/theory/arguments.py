@@ -1,0 +1,34 @@
+"""Checks of arrays that the theory takes."""
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import shown
+
+
+def array(name: str, value: Any, *shape: int | None) -> np.ndarray:
+    """Return `value` as a float64 array of `shape`, a copy.
+
+    Args:
+        name: of the argument, for the message.
+        shape: the length of each axis; None: any length of at least 1.
+
+    Raises:
+        ValueError: it is not an array of finite real numbers of that shape.
+    """
+    try:
+        found = None if np.iscomplexobj(value) else np.array(value, dtype=float)
+    except (TypeError, ValueError):
+        found = None
+    wanted = "(" + ", ".join("n" if each is None else str(each) for each in shape) + ("," if len(shape) == 1 else "") + ")"
+    if found is None:
+        raise ValueError(f"{name} must be an array of real numbers of shape {wanted}, got {shown(value)}")
+    fits = len(shape) == found.ndim and all(
+        there > 0 if asked is None else there == asked for asked, there in zip(shape, found.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(f"{name} must have the shape {wanted}, got {found.shape}")
+    if not np.isfinite(found).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
+    return found
