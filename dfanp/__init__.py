@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # for editors; each is imported at its first use, so that the
     from .measures import Measure
     from .network import MLP
     from .optimizers import SGD, Adadelta, Adagrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
-    from .problems import Arrays, Classes, Parity, Synthetic, load
+    from .problems import Arrays, Classes, Parity, Synthetic, Teacher, load
     from .registry import register
     from .reports import report
     from .rules import Rule
@@ -43,7 +43,7 @@ HOMES = {
     "measures": "Measure",
     "network": "MLP",
     "optimizers": "SGD Adadelta Adagrad Adam Momentum Nesterov Optimizer RMSProp",
-    "problems": "Arrays Classes Parity Synthetic load",
+    "problems": "Arrays Classes Parity Synthetic Teacher load",
     "registry": "register",
     "reports": "report",
     "rules": "Rule",
@@ -80,6 +80,7 @@ __all__ = [
     "RecordWarning",
     "Rule",
     "Synthetic",
+    "Teacher",
     "Training",
     "__version__",
     "grids",

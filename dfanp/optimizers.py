@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 import numpy as np
 
-from .checks import is_number
+from .checks import is_number, is_whole
 from .errors import by_name, shown
 from .inputs import dtype_name
 from .registry import Registry, provider
@@ -96,7 +96,10 @@ class Optimizer:
     A subclass is a frozen dataclass: its annotated attributes are its hyperparameters.
 
     Args:
-        lr: the learning rate, positive; a sequence of R of them trains each replica with its own.
+        lr: the learning rate, positive; a sequence of R of them trains each replica with its own; a
+            mapping trains each layer with its own: ``{0: 0.1, 1: 0.01}`` from the number of the layer,
+            as in "W0" and "b0", to one of the above. (A B that learns has the rate of the weights
+            that it replaces.) No kernel has a rate per layer, so training is then slower.
         weight_decay: the L2 factor, at least 0.
 
     Attributes:
@@ -111,7 +114,7 @@ class Optimizer:
         ValueError: a hyperparameter is out of its range.
     """
 
-    lr: float | tuple
+    lr: float | tuple | dict
     weight_decay: float = field(
         default=0.0, kw_only=True, metadata={"wanted": "at least 0", "fits": lambda x: 0 <= x < np.inf}
     )
@@ -135,12 +138,12 @@ class Optimizer:
         cls.ranges = {each.name: each.metadata for each in fields(cls) if each.metadata}
 
     def __post_init__(self):
-        rates = tuple(self.lr) if np.ndim(self.lr) == 1 else (self.lr,)
-        if len(rates) == 0 or not all(is_number(rate) and 0 < rate < np.inf for rate in rates):
-            raise ValueError(f"lr must be a finite number above 0 (or a sequence of them), got {shown(self.lr)}")
-        # Python's floats leave the dtype of an array alone; NumPy's would make every product a
-        # float64.
-        object.__setattr__(self, "lr", tuple(map(float, rates)) if np.ndim(self.lr) == 1 else float(self.lr))
+        if isinstance(self.lr, Mapping):
+            if not self.lr or not all(is_whole(layer) and layer >= 0 for layer in self.lr):
+                raise ValueError(f"lr must map the numbers of layers (0, 1, …) to rates, got {shown(dict(self.lr))}")
+            object.__setattr__(self, "lr", {int(layer): checked_rate(rate) for layer, rate in self.lr.items()})
+        else:
+            object.__setattr__(self, "lr", checked_rate(self.lr))
         for each in fields(self):
             if each.name == "lr":
                 continue
@@ -160,19 +163,31 @@ class Optimizer:
             replicas: the length R of the replica axis that all parameters have; None if they have
                 none.
         """
-        if isinstance(self.lr, tuple) and len(self.lr) != replicas:
-            raise ValueError(
-                f"lr has {len(self.lr)} values, one for each replica, but there are {replicas or 'no'} replicas"
-            )
         state = State(replicas=replicas)
         for name, theta in parameters.items():
             zeros = {slot: backend.xp.zeros_like(theta) for slot in self.slots}
             state.slots[name] = SimpleNamespace(**zeros)
-            state.lr[name] = self.lr
-            if not is_number(self.lr):
-                column = np.reshape(np.asarray(self.lr, dtype=float), (-1,) + (1,) * (theta.ndim - 1))
+            rate = state.lr[name] = self.rate_of(name)
+            if isinstance(rate, tuple):
+                if len(rate) != replicas:
+                    raise ValueError(
+                        f"lr has {len(rate)} values, one for each replica, but there are {replicas or 'no'} replicas"
+                    )
+                column = np.reshape(np.asarray(rate, dtype=float), (-1,) + (1,) * (theta.ndim - 1))
                 state.lr[name] = backend.asarray(column, dtype_name(theta.dtype))
         return state
+
+    def rate_of(self, name: str) -> float | tuple:
+        """Return the learning rate, or one per replica, of the parameter called `name`.
+
+        A ValueError if `lr` has none for its layer.
+        """
+        if not isinstance(self.lr, dict):
+            return self.lr
+        layer = int(name[1:]) + (name[0] == "B")
+        if layer not in self.lr:
+            raise ValueError(f"lr must have a rate for layer {layer}, whose {name} is trained, got {shown(self.lr)}")
+        return self.lr[layer]
 
     def step(
         self,
@@ -219,10 +234,24 @@ class Optimizer:
 
     @property
     def kernel(self) -> str | None:
-        """The name of the kernel for ``update``, if it is that of a built-in optimizer; else None."""
+        """The name of the kernel for ``update``, if it is that of a built-in optimizer; else None.
+
+        None, too, if each layer has its own rate.
+        """
+        if isinstance(self.lr, dict):
+            return None
         kind = type(self)
         of_class = kernel_of(kind.update, tuple(kind.slots), kind.step, kind.init)
         return of_class if DEFINING.isdisjoint(vars(self)) else None
+
+
+def checked_rate(lr):
+    """Return a learning rate as a float, or a sequence of them as a tuple of floats; a ValueError for anything else."""
+    rates = tuple(lr) if np.ndim(lr) == 1 else (lr,)
+    if len(rates) == 0 or not all(is_number(rate) and 0 < rate < np.inf for rate in rates):
+        raise ValueError(f"lr must be a finite number above 0 (or a sequence of them), got {shown(lr)}")
+    # Python's floats leave the dtype of an array alone; NumPy's would make every product a float64.
+    return tuple(map(float, rates)) if np.ndim(lr) == 1 else float(lr)
 
 
 DEFINING = {"update", "slots", "step", "init"}  # the attributes of an Optimizer that a kernel implements
@@ -301,7 +330,7 @@ class Adadelta(Optimizer):
     They agree at lr = 1.
     """
 
-    lr: float | tuple = 1.0
+    lr: float | tuple | dict = 1.0
     rho: float = fraction(0.9)
     eps: float = positive(1e-8)
     accumulate: str = choice("scaled", "unscaled")

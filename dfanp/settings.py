@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from . import plugins
 from .errors import RecordError
-from .problems import PROBLEMS, ClassesSettings, ParitySettings, SyntheticSettings
+from .problems import PROBLEMS, ClassesSettings, ParitySettings, SyntheticSettings, TeacherSettings
 from .problems.fields import setting, settings_of
 from .problems.settings import TrainingSettings, present
 
@@ -14,6 +14,7 @@ __all__ = [
     "ClassesSettings",
     "ParitySettings",
     "SyntheticSettings",
+    "TeacherSettings",
     "TrainingSettings",
     "from_config",
     "made",

@@ -1,4 +1,4 @@
-"""The problems: parity, the synthetic problem, classes of images, plain arrays, and data sets.
+"""The problems: parity, the synthetic problem, classes of images, a teacher, plain arrays, and data sets.
 
 A problem is any object with these attributes and methods (``Arrays`` is the shortest one):
 
@@ -30,12 +30,13 @@ from .fields import settings_of
 from .parity import Parity, ParitySettings
 from .settings import TrainingSettings
 from .synthetic import Synthetic, SyntheticSettings
+from .teacher import Teacher, TeacherSettings
 
 if TYPE_CHECKING:
     from .datasets import load
     from .images import Dataset
 
-__all__ = ["Arrays", "Classes", "Dataset", "Parity", "Synthetic", "load"]
+__all__ = ["Arrays", "Classes", "Dataset", "Parity", "Synthetic", "Teacher", "load"]
 __getattr__, __dir__ = names_of(__name__, {"datasets": "load", "images": "Dataset"})
 
 
@@ -58,5 +59,5 @@ class Problems(Registry):
 PROBLEMS = Problems(
     "problem",
     lambda thing: isinstance(thing, type) and issubclass(thing, TrainingSettings),
-    (ParitySettings, SyntheticSettings, ClassesSettings),
+    (ParitySettings, SyntheticSettings, ClassesSettings, TeacherSettings),
 )

@@ -229,10 +229,12 @@ def solved(slope, start, times):
         return np.tile(start, (len(times), 1))
     with np.errstate(all="ignore"):  # on the way to a divergence, which is reported below
         found = solve_ivp(slope, (0, each[-1]), start, "LSODA", each, rtol=PRECISION, atol=PRECISION / 100)
-    if not found.success or not np.isfinite(found.y).all():
+    finite = np.isfinite(found.y).all(axis=0)
+    if not found.success or not finite.all():
+        last = np.max(found.t[finite], initial=0.0)
         raise ValueError(
-            f"times must end before the solution diverges, at about {found.t[-1] if len(found.t) else 0:g}: "
-            f"got {shown(float(each[-1]))}; a smaller eta may converge"
+            f"times must end before the solution diverges, which it does after {last:g}: got {shown(float(each[-1]))}; "
+            f"with a smaller eta it may not"
         )
     return found.y.T[place.ravel()[1:]]
 
