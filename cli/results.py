@@ -124,17 +124,19 @@ def results(folder, where, group_by, compare, sort, top, last, form, as_csv, as_
     echo("\n".join(table(head, [[style(name, cell) for name, cell in zip(head, row, strict=True)] for row in cells])))
 
 
-def accuracy_of(config):
-    """Return what the accuracy after each epoch of a run is called: of what it was tested on."""
-    return "validation accuracy" if config.get("held_out") else "test accuracy"
+def accuracy_of(config, measure="test_accuracy"):
+    """Return what the measure after each epoch of a run is called: of what it was tested on."""
+    kind = measure.removeprefix("test_")
+    return f"validation {kind}" if config.get("held_out") else f"test {kind}"
 
 
 def row_of(result, seconds, last):
     """Return the row of a Result."""
-    from dfanp.sweeps.tuning import score
+    from dfanp.sweeps.tuning import measure_of, score
 
-    history = result.history
-    found = {EPOCHS: len(history.measured), accuracy_of(result.config): history.last(), SCORE: score(result, last)}
+    history, measure = result.history, measure_of([result])
+    found = {EPOCHS: len(history.measured), accuracy_of(result.config, measure): history.last(measure)}
+    found[SCORE] = score(result, last)
     return {"config": result.config, **found, SECONDS: seconds, STATUS: result.status}
 
 

@@ -129,8 +129,11 @@ def report(run):
             for row in history.measured
         ]
         runs.append({"seed": seed, "status": "done" if ended == "ok" else ended, "epochs": epochs})
-    mean, half = final_accuracy(run)
-    summary = {"test_accuracy": {"mean": mean, "ci95": half}}
+    from dfanp.runs.history import main_measure
+
+    summary = {"test_accuracy": final(run, "test_accuracy")}
+    if main_measure(run.rows) == "loss":
+        summary["test_loss"] = final(run, "test_loss")
     return {"config": config, "environment": run.environment, "runs": runs, "summary": summary}
 
 
@@ -143,11 +146,17 @@ def by_seed(run):
     return list(zip(run.settings.seeds, run.statuses(), own, strict=True))
 
 
-def final_accuracy(run):
-    """Return mean and half-width of the 95 % interval of the last test accuracies, over the seeds that finished."""
+def final(run, measure):
+    """Return mean and half-width of the 95 % interval of the last values of a measure, for ``report``."""
+    mean, half = final_accuracy(run, measure)
+    return {"mean": mean, "ci95": half}
+
+
+def final_accuracy(run, measure="test_accuracy"):
+    """Return mean and half-width of the 95 % interval of the last values of a measure, over the seeds that finished."""
     from dfanp.analysis.intervals import mean_interval
 
-    finals = [history.last() for _, status, history in by_seed(run) if status == "ok"]
+    finals = [history.last(measure) for _, status, history in by_seed(run) if status == "ok"]
     finals = [final for final in finals if final is not None]
     return mean_interval(finals) if finals else (None, None)
 
@@ -165,10 +174,10 @@ def summary(run):
     short = {"accuracy": "acc"}.get(kind, kind)
     head = ("seed", "epochs", f"train {short}", f"test {short}", f"mean of last {measures.LAST}", *more, "status")
     lines = table(head, body)
-    mean, half = final_accuracy(run)
+    mean, half = final_accuracy(run, test)
     if half is not None:
         seeds = f"mean of {run.statuses().count('ok')} seeds, 95 % interval, t"
-        lines.append(wrapped(f"test accuracy {mean:.4f} ± {half:.4f} ({seeds})"))
+        lines.append(wrapped(f"{measures.title_of(test).lower()} {mean:.4f} ± {half:.4f} ({seeds})"))
     ends = [row["alignment"] for row in run.rows if row.get("alignment") and row["epoch"] == run.training.epoch]
     for kind, title in (("feedback", "weight alignment"), ("gradient", "gradient alignment")):
         if ends and ends[0][kind]:

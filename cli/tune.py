@@ -175,7 +175,7 @@ def run(
             epochs = min(last, max(lists["epochs"]))
             echo(
                 wrapped(
-                    f"\nscore: mean {measured_on(results)} accuracy of the last {epochs} epochs; worst: of a seed"
+                    f"\nscore: mean {measured_on(results)} of the last {epochs} epochs; worst: of a seed"
                 )
             )
         sys.stdout.flush()
@@ -183,7 +183,7 @@ def run(
         if plot and results:
             found = tuning.candidates(results, last)
             with drawing(plot):
-                plots.draw_rates(found, plot, last=last)
+                plots.draw_rates(found, plot, tuning.measure_of(results), last)
     return 1 if failed or any(each["diverged"] for each in best) or lost else 0
 
 
@@ -224,9 +224,8 @@ def summary_of(results, last):
 
 def point(candidate):
     """Return what a Candidate is at its rate, for the curve of all rates."""
-    values = candidate.values
     found = {"lr": candidate.config["lr"], "score": candidate.mean, "ci95": candidate.half}
-    return found | {"worst": min(values, default=None), "seeds": len(values), "diverged": candidate.diverged}
+    return found | {"worst": candidate.worst, "seeds": len(candidate.values), "diverged": candidate.diverged}
 
 
 def fresh_seeds(row, seeds, count, out):
@@ -305,15 +304,19 @@ def follow_up(best, names):
         if (found := each["evaluated"])
     ]
     if body:
-        yield "With fresh seeds (test accuracy):\n" + "\n".join(table_of([*names, "score", "95 %", "seeds"], body))
+        what = "loss" if any(each["winner"] and each["winner"].lower for each in best) else "accuracy"
+        yield f"With fresh seeds (test {what}):\n" + "\n".join(table_of([*names, "score", "95 %", "seeds"], body))
     commands = [each["command"] for each in best if each["command"]]
     if 0 < len(commands) <= MOST_RATES:
         yield "To train the best with fresh seeds:\n" + "\n".join(commands)
 
 
 def measured_on(results):
-    """Return what the accuracies of some Results are of: test or validation (held-out training) images."""
-    return "validation" if any(result.config.get("held_out") for result in results) else "test"
+    """Return what the scores of some Results are: of test or validation (held-out training) images, or a loss."""
+    from dfanp.sweeps import tuning
+
+    images = "validation" if any(result.config.get("held_out") for result in results) else "test"
+    return f"{images} {'loss' if tuning.is_loss(tuning.measure_of(results)) else 'accuracy'}"
 
 
 def digits(value):

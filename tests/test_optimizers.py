@@ -173,6 +173,37 @@ def test_a_rate_for_each_replica_is_the_solo_run(name):
         run(optimizers.get(name)(rates), start=start[0][:2])
 
 
+@pytest.mark.parametrize("kernels", ["numpy", "auto"])
+@pytest.mark.parametrize("replicas", [None, 2])
+def test_a_step_with_a_rate_for_each_layer_moves_each_as_that_rate_alone(kernels, replicas):
+    """Also where a kernel would take the epoch: none takes the rate of one layer for all."""
+    X, seed = np.random.default_rng(0).normal(size=(12, 4)), 0 if replicas is None else (0, 1)
+
+    def trained(lr):
+        backend = dfanp.Backend("cpu", threads=1, kernels=kernels)
+        network = dfanp.MLP([4, 5, 3, 1], "tanh", bias=True, dtype="float64", seed=seed, backend=backend)
+        problem = dfanp.Arrays(X, X[:, 0] > 0, dtype="float64", backend=backend)
+        list(dfanp.Training(network, problem, "bp", dfanp.RMSProp(lr), batch_size=12).epochs(1))
+        return network.parameters
+
+    rates = {0: 0.1, 1: 0.02, 2: 0.3 if replicas is None else (0.3, 0.05)}
+    together = trained(rates)
+    for layer, rate in rates.items():
+        alone = trained(rate)
+        for name in (f"W{layer}", f"b{layer}"):
+            np.testing.assert_allclose(together[name], alone[name], rtol=1e-9)
+
+
+def test_rates_of_layers_cover_what_is_trained():
+    backend, theta = dfanp.Backend("cpu"), {name: np.ones((2, 2)) for name in ("W0", "W1", "B0")}
+    assert dfanp.SGD({0: 1, 1: 2}).init(backend, theta).lr == {"W0": 1.0, "W1": 2.0, "B0": 2.0}
+    with pytest.raises(ValueError, match="lr must have a rate for layer 1, whose W1 is trained"):
+        dfanp.SGD({0: 1}).init(backend, theta)
+    with pytest.raises(ValueError, match="lr has 3 values, one for each replica, but there are no replicas"):
+        dfanp.SGD({0: 1, 1: (1, 2, 3)}).init(backend, theta)
+    assert dfanp.SGD(0.1).kernel == "sgd" and dfanp.SGD({0: 0.1}).kernel is None
+
+
 class UnitStep(dfanp.Optimizer):
     """theta -= lr · g / |g|, the norm of the whole parameter: not elementwise."""
 
@@ -218,6 +249,9 @@ def test_updates_in_place_and_leaves_the_gradient(name):
         (lambda: dfanp.SGD(float("inf")), "lr must"),
         (lambda: dfanp.SGD("0.1"), "lr must"),
         (lambda: dfanp.SGD(()), "lr must"),
+        (lambda: dfanp.SGD({}), "lr must map the numbers of layers"),
+        (lambda: dfanp.SGD({"W0": 0.1}), "lr must map the numbers of layers"),
+        (lambda: dfanp.SGD({0: -1}), "lr must be a finite number above 0"),
         (lambda: dfanp.SGD(0.1, weight_decay="1"), "weight_decay must be at least 0"),
         (lambda: dfanp.SGD(0.1, weight_decay=-1), "weight_decay must be at least 0"),
         (lambda: dfanp.Momentum(0.1, momentum=1), r"momentum must be in \[0, 1\)"),

@@ -203,7 +203,7 @@ def form_of(optimizer):
     """Return the properties of an optimizer that select its kernel, as opposed to the sizes of its steps."""
     words = tuple(getattr(optimizer, each.name) for each in fields(optimizer) if isinstance(each.default, str))
     methods = type(optimizer).update, type(optimizer).step, type(optimizer).init
-    return type(optimizer), methods, words, optimizer.weight_decay > 0, isinstance(optimizer.lr, float)
+    return type(optimizer), methods, words, optimizer.weight_decay > 0, type(optimizer.lr)
 
 
 def comparable(optimizer, replicas, rate=0.1):
@@ -216,7 +216,7 @@ def comparable(optimizer, replicas, rate=0.1):
         value = getattr(optimizer, name, None)
         if isinstance(value, float) and (name != "weight_decay" or value > 0):
             object.__setattr__(found, name, 0.1 if name in ("weight_decay", "eps") else next(fractions))
-    lr = rate if isinstance(optimizer.lr, float) else tuple(rate * (1 + 0.2 * r) for r in range(replicas))
+    lr = rate if not isinstance(optimizer.lr, tuple) else tuple(rate * (1 + 0.2 * r) for r in range(replicas))
     object.__setattr__(found, "lr", lr)
     return found
 

@@ -1,7 +1,8 @@
 """The best setting of a sweep: runs are scored, averaged over seeds, and the best learning rate is chosen.
 
 The score of a run is the mean test accuracy of its last epochs (ten, as in Demirbilek 2021, section 3.1). Runs on
-held-out training images (``settings.ParitySettings.held_out``) keep the test images out of the choice.
+held-out training images (``settings.ParitySettings.held_out``) keep the test images out of the choice. Regression has
+no accuracy: there the score is the mean test loss, and the lowest is the best.
 
 With five seeds or more the best rate is the one whose mean has the highest lower end of its 95 % interval: a high mean
 of seeds that lie far apart says little about the next one. With fewer it is the one with the highest mean, since then the
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from ..analysis.intervals import mean_interval, paired_difference
 from ..measures import LAST
 from ..problems.settings import TrainingSettings
+from ..runs.history import main_measure
 from ..runs.store import Result, key_of
 from .grids import varied
 from .sweep import Sweep
@@ -33,6 +35,7 @@ class Candidate(NamedTuple):
         mean, half: mean of the values (None without values), and half-width of its 95 % interval (None for a single
             value).
         by_seed: seed -> score, of the same seeds.
+        lower: whether a lower score is better: it is a loss.
     """
 
     config: dict
@@ -41,22 +44,43 @@ class Candidate(NamedTuple):
     mean: float | None
     half: float | None
     by_seed: dict
+    lower: bool = False
 
     @property
     def cautious(self) -> float | None:
-        """The lower end of the interval of the mean; with fewer than five values the mean itself, None without any."""
+        """The worse end of the interval of the mean; with fewer than five values the mean itself, None without any."""
         if self.mean is None or self.half is None or len(self.values) < ENOUGH:
             return self.mean
-        return self.mean - self.half
+        return self.mean + self.half if self.lower else self.mean - self.half
+
+    @property
+    def worst(self) -> float | None:
+        """The worst score of a seed, None without any."""
+        return max(self.values, default=None) if self.lower else min(self.values, default=None)
 
 
-def score(result: Result, last: int = LAST, measure: str = "test_accuracy") -> float | None:
-    """Return the mean of a measure over the `last` epochs of a Result (all, if it has fewer), None if it diverged."""
-    return result.history.mean(measure, last) if result.status == "done" else None
+def measure_of(results: Iterable[Result]) -> str:
+    """Return the measure that Results are scored by: "test_accuracy", or "test_loss" for regression."""
+    return f"test_{main_measure(row for result in results for row in result.history.rows)}"
 
 
-def candidates(results: Iterable[Result], last: int = LAST, measure: str = "test_accuracy") -> list[Candidate]:
+def is_loss(measure: str) -> bool:
+    """Whether a lower value of a measure is better."""
+    return measure.endswith("loss")
+
+
+def score(result: Result, last: int = LAST, measure: str | None = None) -> float | None:
+    """Return the mean of a measure over the `last` epochs of a Result (all, if it has fewer), None if it diverged.
+
+    Without a measure it is that of ``measure_of``.
+    """
+    return result.history.mean(measure or measure_of([result]), last) if result.status == "done" else None
+
+
+def candidates(results: Iterable[Result], last: int = LAST, measure: str | None = None) -> list[Candidate]:
     """Return a Candidate for each setting among the Results, in their order; see ``score``."""
+    results = list(results)
+    measure = measure or measure_of(results)
     together: dict[str, tuple[dict, list[Result]]] = {}
     for result in results:
         config = {name: value for name, value in result.config.items() if name != "seed"}
@@ -68,7 +92,7 @@ def candidates(results: Iterable[Result], last: int = LAST, measure: str = "test
         values = list(by_seed.values())
         mean, half = mean_interval(values) if values else (None, None)
         diverged = sum(result.status == "diverged" for result in runs)
-        found.append(Candidate(config, values, diverged, mean, half, by_seed))
+        found.append(Candidate(config, values, diverged, mean, half, by_seed, is_loss(measure)))
     return found
 
 
@@ -86,12 +110,17 @@ def axes(found: Iterable[Candidate]) -> list[str]:
 
 
 def best(found: Iterable[Candidate]) -> Candidate | None:
-    """Return the Candidate with the fewest diverged seeds and, of these, the highest ``cautious`` score.
+    """Return the Candidate with the fewest diverged seeds and, of these, the best ``cautious`` score.
 
     None if all seeds diverged.
     """
     scored = [each for each in found if each.mean is not None]
-    return max(scored, key=lambda each: (-each.diverged, each.cautious), default=None)
+    return max(scored, key=lambda each: (-each.diverged, better(each)), default=None)
+
+
+def better(candidate):
+    """Return the ``cautious`` score of a Candidate, of a loss its negative: the best one is the largest."""
+    return -candidate.cautious if candidate.lower else candidate.cautious
 
 
 def not_separated(winner: Candidate, found: Iterable[Candidate]) -> list[float]:
@@ -105,7 +134,8 @@ def not_separated(winner: Candidate, found: Iterable[Candidate]) -> list[float]:
     beside = [rates[i] for i in (place - 1, place + 1) if 0 <= i < len(rates) and by_rate[rates[i]].mean is not None]
     close = []
     for rate in beside:
-        _, mean, half = paired_difference(winner.by_seed, by_rate[rate].by_seed)
+        of = (by_rate[rate], winner) if winner.lower else (winner, by_rate[rate])
+        _, mean, half = paired_difference(*(each.by_seed for each in of))
         if mean is None or half is None or mean - half <= 0:
             close.append(rate)
     return close
@@ -156,12 +186,13 @@ def halving(
         if place + 1 == len(steps):
             return
         by_key = {result.key: result for result in sweep.results()}
+        sign = -1 if is_loss(measure_of(by_key.values())) else 1
         resolved = dict(zip(rung, sweep.settings, strict=True))
 
-        def mean(runs, by_key=by_key, resolved=resolved, epochs=epochs):
+        def mean(runs, by_key=by_key, resolved=resolved, epochs=epochs, sign=sign):
             keys = [key_of(resolved[replace(run, epochs=epochs)].config()) for run in runs]
             values = [score(by_key[key], last) if key in by_key else None for key in keys]
-            return -math.inf if None in values else sum(values) / len(values)
+            return -math.inf if None in values else sign * sum(values) / len(values)
 
         for group, rates in contest.items():
             keep = max(1, math.ceil(len(rates) / factor))

@@ -51,6 +51,22 @@ def test_a_rate_whose_seeds_lie_far_apart_does_not_win():
     assert tuning.best(single).config["lr"] == 0.2 and tuning.not_separated(single[0], single) == [0.2]
 
 
+def test_regression_is_scored_by_its_loss_and_the_lowest_wins():
+    def lossy(lr, *losses):
+        runs = [result([], seed=seed, lr=lr) for seed in range(len(losses))]
+        rows = [[{"epoch": 1, "train_loss": 1.0, "test_loss": loss}] for loss in losses]
+        return [Result(run.key, run.config, "done", own) for run, own in zip(runs, rows, strict=True)]
+
+    results = lossy(0.1, 0.5, 0.6) + lossy(0.2, 0.3, 0.45) + lossy(0.4, 0.31, 0.43)
+    assert tuning.measure_of(results) == "test_loss" and tuning.score(results[0]) == 0.5
+    found = tuning.candidates(results)
+    winner = tuning.best(found)
+    assert winner.lower and winner.config["lr"] == 0.4 and winner.worst == 0.43
+    assert tuning.not_separated(winner, found) == [0.2]
+    five = tuning.candidates(lossy(0.1, *[0.5, 0.51, 0.5, 0.5, 0.51]) + lossy(0.2, *[0.4, 0.6, 0.4, 0.6, 0.4]))
+    assert tuning.best(five).config["lr"] == 0.1 and five[0].cautious > five[0].mean
+
+
 def test_groups_and_edges():
     results = [result([0.5 + lr], lr=lr, opt=opt) for opt in ("sgd", "adam") for lr in (0.1, 0.2, 0.3)]
     found = tuning.candidates(results)
