@@ -36,7 +36,8 @@ dfanp parity --method bp --opt sgd --repeats 3 --align --plot curves.png
 - `--plot curves.png` draws accuracy and alignment over the epochs.
 - `--json` prints one object instead of the table: `config` (every setting, the data with its SHA-256, device, kernels),
   `environment`, `runs` (for each seed its `status` and `epochs`, one record per epoch), and `summary.test_accuracy`
-  with `mean` and `ci95`, the half-width of the 95 % interval (null for a single seed).
+  with `mean` and `ci95`, the half-width of the 95 % interval (null for a single seed); for regression there is
+  `summary.test_loss`, too.
 - `--plugin mine.py` loads your own rules, activations, losses and optimizers, as shown under *Write your own* in the
   [README](../README.md#write-your-own).
 
@@ -85,7 +86,7 @@ table is a sweep: after an interrupt the same command resumes it, and `dfanp res
 
 ### Sweeps
 
-Which learning rate is best? Every setting of `dfanp parity`, `dfanp classes` and `dfanp synthetic` may be a list or a
+Which learning rate is best? Every setting of `dfanp parity`, `classes`, `synthetic` and `teacher` may be a list or a
 range in `dfanp tune`. Runs are scored on held-out training images by the mean accuracy of their last ten epochs
 (`--score published`: on the test images, as in the thesis).
 
