@@ -173,11 +173,7 @@ def run(
         else:
             echo(table(best, lost))
             epochs = min(last, max(lists["epochs"]))
-            echo(
-                wrapped(
-                    f"\nscore: mean {measured_on(results)} of the last {epochs} epochs; worst: of a seed"
-                )
-            )
+            echo(wrapped(f"\nscore: mean {measured_on(results)} of the last {epochs} epochs; worst: of a seed"))
         sys.stdout.flush()
     finally:  # also when the reader of stdout has closed it
         if plot and results:

@@ -149,7 +149,9 @@ class Teacher:
         def drawn(one):  # inputs and targets side by side
             rng = dfanp.streams.streams(one).train(epoch)
             X = rng.standard_normal((self.train_size, self.features))
-            return np.concatenate([X, self.answer(X) + self.noise * rng.standard_normal((self.train_size, 1))], axis=1)
+            return np.concatenate(
+                [X, self.answer(X) + self.noise * rng.standard_normal((self.train_size, 1))], axis=1
+            )
 
         both = dfanp.streams.per_replica(seed, drawn)
         parts = both[..., :-1], both[..., -1:]

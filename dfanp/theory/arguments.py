@@ -21,7 +21,9 @@ def array(name: str, value: Any, *shape: int | None) -> np.ndarray:
         found = None if np.iscomplexobj(value) else np.array(value, dtype=float)
     except (TypeError, ValueError):
         found = None
-    wanted = "(" + ", ".join("n" if each is None else str(each) for each in shape) + ("," if len(shape) == 1 else "") + ")"
+    wanted = (
+        "(" + ", ".join("n" if each is None else str(each) for each in shape) + ("," if len(shape) == 1 else "") + ")"
+    )
     if found is None:
         raise ValueError(f"{name} must be an array of real numbers of shape {wanted}, got {shown(value)}")
     fits = len(shape) == found.ndim and all(

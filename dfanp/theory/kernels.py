@@ -114,7 +114,9 @@ def I2(C, ones):
     return 2 / np.pi * np.arcsin(np.clip(C / np.sqrt(ones), -1, 1))
 
 
-def ridge(X: Any, y: Any, X_test: Any, kernel: Kernel = relu_ntk, penalty: float = 1e-4, **of_kernel: Any) -> np.ndarray:
+def ridge(
+    X: Any, y: Any, X_test: Any, kernel: Kernel = relu_ntk, penalty: float = 1e-4, **of_kernel: Any
+) -> np.ndarray:
     """Return the predictions of kernel ridge regression, K(X_test, X) (K(X, X) + λ)⁻¹ y, (m, d_L).
 
     They are those of an infinitely wide network with squared error, trained by gradient flow until it has
@@ -140,7 +142,9 @@ def ridge(X: Any, y: Any, X_test: Any, kernel: Kernel = relu_ntk, penalty: float
     return KernelRidge(alpha=strength, kernel="precomputed").fit(K, y).predict(kernel(X_test, X, **of_kernel))
 
 
-def accuracy(problem: Any, kernel: Kernel = relu_ntk, penalty: float = 1e-4, seed: int = 0, **of_kernel: Any) -> float:
+def accuracy(
+    problem: Any, kernel: Kernel = relu_ntk, penalty: float = 1e-4, seed: int = 0, **of_kernel: Any
+) -> float:
     """Return the test accuracy of ``ridge`` on the first epoch of a problem, with targets 2 y - 1.
 
     Time grows with the cube of the training examples: 4000 take some seconds.

@@ -161,10 +161,12 @@ def trajectory(
     A, v = array("A", A, None), array("v", v, None)
     M, K = len(A), len(v)
     F = None if rule == "bp" else array("F", F, K)
-    C = covariance(*(array(name, value, *shape) for name, value, shape in (("Q", Q, (K, K)), ("R", R, (K, M)), ("T", T, (M, M)))))
-    times = array("times", times, None)
-    if times.min() < 0:
-        raise ValueError(f"times must be at least 0, got {times.min():g}")
+    C = covariance(
+        *(array(name, value, *shape) for name, value, shape in (("Q", Q, (K, K)), ("R", R, (K, M)), ("T", T, (M, M))))
+    )
+    alpha = array("times", times, None)
+    if alpha.min() < 0:
+        raise ValueError(f"times must be at least 0, got {alpha.min():g}")
     eta, eta_v = number("eta", eta, least=0), number("eta_v", eta_v, least=0)
     sigma = number("sigma", sigma, least=0)
     g, T = AVERAGES[activation], C[K:, K:]
@@ -174,12 +176,14 @@ def trajectory(
         u, f = np.concatenate([-v, A]), v if F is None else F
         pull = eta * f[:, None] * (g.I3(C, K) @ u)  # (K, K + M): of Q and of R
         noise = eta**2 * np.outer(f, f) * (g.I4(C, K) @ u @ u + sigma**2 * g.J2(C)[:K, :K])
-        return np.concatenate([(pull[:, :K] + pull[:, :K].T + noise).ravel(), pull[:, K:].ravel(), eta_v * (g.I2(C)[:K] @ u)])
+        return np.concatenate(
+            [(pull[:, :K] + pull[:, :K].T + noise).ravel(), pull[:, K:].ravel(), eta_v * (g.I2(C)[:K] @ u)]
+        )
 
-    states = solved(slope, np.concatenate([C[:K, :K].ravel(), C[:K, K:].ravel(), v]), times)
+    states = solved(slope, np.concatenate([C[:K, :K].ravel(), C[:K, K:].ravel(), v]), alpha)
     each = [unpacked(state, T, K) for state in states]
     return Trajectory(
-        times,
+        alpha,
         np.array([weighted_error(g, C, v, A) for C, v in each]),
         np.array([C[:K, :K] for C, _ in each]),
         np.array([C[:K, K:] for C, _ in each]),
@@ -209,7 +213,9 @@ def covariance(Q, R, T):
     C = np.block([[Q, R], [R.T, T]])
     least = np.linalg.eigvalsh(C).min()
     if least < -PSD * max(1.0, abs(C).max()):
-        raise ValueError(f"Q, R and T must be overlaps of weights: [[Q, R], [R.T, T]] has the eigenvalue {least:.3g}, below 0")
+        raise ValueError(
+            f"Q, R and T must be overlaps of weights: [[Q, R], [R.T, T]] has the eigenvalue {least:.3g}, below 0"
+        )
     return C
 
 

@@ -5,7 +5,10 @@ QUICK = ("teacher", "--inputs", "20", "--test-size", "200", "--epochs", "30", "-
 
 def test_a_student_learns_and_its_loss_is_reported(dfanp):
     result = dfanp(*QUICK, "--repeats", "2", "--lr", "0.03")
-    assert result.code == 0 and "teacher with 2 erf units, 20 inputs: DFA, uniform B, sgd at lr 0.03, 2 erf" in result.out
+    assert (
+        result.code == 0
+        and "teacher with 2 erf units, 20 inputs: DFA, uniform B, sgd at lr 0.03, 2 erf" in result.out
+    )
     assert "train loss  test loss" in result.out and "test loss 0." in result.out and "mean of 2 seeds" in result.out
     found = json.loads(dfanp(*QUICK, "--lr-output", "0.05", "--repeats", "2", "--json", "--quiet").out)
     assert found["config"]["lr"] == 0.005 and found["config"]["lr_output"] == 0.05

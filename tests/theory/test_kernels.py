@@ -21,7 +21,11 @@ def gradients_of(network, X):
 
 
 WIDE = {
-    "relu": (lambda: dfanp.MLP([D, H, 1], "relu", dtype="float64", backend=ONE), kernels.relu_features, kernels.relu_ntk),
+    "relu": (
+        lambda: dfanp.MLP([D, H, 1], "relu", dtype="float64", backend=ONE),
+        kernels.relu_features,
+        kernels.relu_ntk,
+    ),
     "erf": (lambda: dfanp.MLP([D, H, 1], "erf", dtype="float64", backend=ONE), kernels.erf_features, kernels.erf_ntk),
     "step": (lambda: baselines.NTK([D, H, 1], "step", "float64", backend=ONE), None, kernels.step_gated_ntk),
 }
@@ -35,7 +39,10 @@ def test_kernels_are_those_of_wide_networks(name):
     for kernel, found in ((features, h), (ntk, gradients)):
         if kernel is not None:
             exact = kernel(X, X, units=H)
-            assert abs(found @ found.T / exact - 1).max() < 0.1 or abs(found @ found.T - exact).max() < 0.05 * exact.max()
+            assert (
+                abs(found @ found.T / exact - 1).max() < 0.1
+                or abs(found @ found.T - exact).max() < 0.05 * exact.max()
+            )
             assert np.linalg.eigvalsh(exact).min() > 0
 
 
@@ -55,12 +62,19 @@ def test_kernels_of_inputs_of_another_scale_and_of_zero():
 
 def test_ridge_on_parity_and_disks():
     """Parity of one digit is learnt, that of three is not; the disks are, with many points in few dimensions."""
-    of = lambda k: dfanp.Parity(dfanp.load("digits"), k=k, train_size=400, test_size=300, dtype="float64", backend=ONE)
+    of = lambda k: dfanp.Parity(
+        dfanp.load("digits"), k=k, train_size=400, test_size=300, dtype="float64", backend=ONE
+    )
     for kernel in (kernels.relu_ntk, kernels.step_gated_ntk):
         assert kernels.accuracy(of(1), kernel) > 0.9
         assert 0.4 < kernels.accuracy(of(3), kernel) < 0.6
     disks = dfanp.Synthetic(n=500, d=4, test_points=500, backend=ONE)
-    assert kernels.accuracy(disks, kernels.relu_ntk) > 0.9 > 0.8 > kernels.accuracy(dfanp.Synthetic(n=64, d=25, test_points=500, backend=ONE))
+    assert (
+        kernels.accuracy(disks, kernels.relu_ntk)
+        > 0.9
+        > 0.8
+        > kernels.accuracy(dfanp.Synthetic(n=64, d=25, test_points=500, backend=ONE))
+    )
 
 
 def test_ridge_without_penalty_is_interpolation():
@@ -81,7 +95,10 @@ def test_ridge_without_penalty_is_interpolation():
         (lambda X: kernels.ridge(X, np.ones(4), X), r"y must have the shape \(4, n\)"),
         (lambda X: kernels.ridge(X, np.ones((4, 1)), X, penalty=0), "penalty must be a finite number above 0"),
         (lambda X: kernels.ridge(0 * X, np.ones((4, 1)), X), "X must have inputs other than zero"),
-        (lambda X: kernels.accuracy(dfanp.Teacher(5, train_size=4, test_size=4)), "problem must be one of classification"),
+        (
+            lambda X: kernels.accuracy(dfanp.Teacher(5, train_size=4, test_size=4)),
+            "problem must be one of classification",
+        ),
     ],
 )
 def test_what_does_not_fit(call, message):

@@ -77,18 +77,39 @@ B = [np.ones((2, 4)), np.ones((2, 3))]
     "call, message",
     [
         (lambda: linear.alignment_matrices([], B, 0.1), "batches must have at least one"),
-        (lambda: linear.alignment_matrices([(np.ones((3, 2)), np.ones((3, 1)))], B, 0.1), r"y of a batch must have the shape \(3, 2\)"),
-        (lambda: linear.alignment_matrices([(np.ones(3), np.ones((3, 2)))], B, 0.1), r"X of a batch must have the shape \(n, n\)"),
+        (
+            lambda: linear.alignment_matrices([(np.ones((3, 2)), np.ones((3, 1)))], B, 0.1),
+            r"y of a batch must have the shape \(3, 2\)",
+        ),
+        (
+            lambda: linear.alignment_matrices([(np.ones(3), np.ones((3, 2)))], B, 0.1),
+            r"X of a batch must have the shape \(n, n\)",
+        ),
         (lambda: linear.alignment_matrices([], B, 0), "eta must be a finite number above 0"),
         (lambda: linear.alignment_matrices([], [], 0.1), "B must be a sequence of at least one matrix"),
-        (lambda: linear.alignment_matrices([], [np.ones((2, 4)), np.ones((3, 4))], 0.1), r"B\[1\] must have the shape \(2, n\)"),
-        (lambda: linear.weights(np.ones((3, 2)), [np.eye(2)], B), "A must have one matrix for each of the 2 matrices of B, got 1"),
+        (
+            lambda: linear.alignment_matrices([], [np.ones((2, 4)), np.ones((3, 4))], 0.1),
+            r"B\[1\] must have the shape \(2, n\)",
+        ),
+        (
+            lambda: linear.weights(np.ones((3, 2)), [np.eye(2)], B),
+            "A must have one matrix for each of the 2 matrices of B, got 1",
+        ),
         (lambda: linear.weight_alignment([np.ones((5, 4))], B), "W must have 3 matrices, one more than B"),
-        (lambda: linear.weight_alignment([np.ones((5, 4)), np.ones((4, 4)), np.ones((3, 2))], B), r"W\[1\] must have the shape \(4, 3\)"),
+        (
+            lambda: linear.weight_alignment([np.ones((5, 4)), np.ones((4, 4)), np.ones((3, 2))], B),
+            r"W\[1\] must have the shape \(4, 3\)",
+        ),
         (lambda: linear.conserved("kp", B), "rule must be"),
         (lambda: linear.conserved("bp", [np.ones((2, 2))]), "W must have at least two matrices"),
-        (lambda: linear.conserved("fa", [np.ones((3, 2)), np.ones((2, 1))]), "B must have one matrix for each of the 1"),
-        (lambda: linear.conserved("fa", [np.ones((3, 2)), np.ones((2, 1))], [np.ones((2, 2))]), r"B\[0\] must have the shape \(1, 2\)"),
+        (
+            lambda: linear.conserved("fa", [np.ones((3, 2)), np.ones((2, 1))]),
+            "B must have one matrix for each of the 1",
+        ),
+        (
+            lambda: linear.conserved("fa", [np.ones((3, 2)), np.ones((2, 1))], [np.ones((2, 2))]),
+            r"B\[0\] must have the shape \(1, 2\)",
+        ),
     ],
 )
 def test_what_does_not_fit(call, message):
