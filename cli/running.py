@@ -10,6 +10,7 @@ from dfanp import measures
 
 from .main import Interrupted, check_interrupted
 from .options import Place, as_json, drawing, option, quiet, threads, usage_errors
+from .tables import decimals
 from .terminal import bar, echo, moves, status, table, wrapped
 
 MANY = 50  # epochs; for more, one line per second is printed
@@ -165,12 +166,11 @@ def summary(run):
     """Return the table printed at the end, and the lines about all seeds."""
     from dfanp.runs.history import main_measure
 
-    number = lambda value: "-" if value is None else f"{value:.4f}"
     body, more, kind = [], [measure.name for measure in measures.own()], main_measure(run.rows)
     train, test = f"train_{kind}", f"test_{kind}"
     for seed, ended, history in by_seed(run):
         values = [history.last(train), history.last(test), history.mean(test), *map(history.last, more)]
-        body.append([seed, len(history.measured), *map(number, values), status("done" if ended == "ok" else ended)])
+        body.append([seed, len(history.measured), *map(decimals, values), status("done" if ended == "ok" else ended)])
     short = {"accuracy": "acc"}.get(kind, kind)
     head = ("seed", "epochs", f"train {short}", f"test {short}", f"mean of last {measures.LAST}", *more, "status")
     lines = table(head, body)

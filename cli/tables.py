@@ -14,6 +14,13 @@ def columns(head, body):
     return ["  ".join(pad(cell, i) for i, cell in enumerate(row)).rstrip() for row in rows]
 
 
+def decimals(value):
+    """Return a measure with four decimals, "-" for None; a large loss, as of a run that diverges, with four digits."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4g}"
+
+
 def entries(head, body):
     """Return the lines of a table that is too wide: one per non-empty cell, and an empty one after each row."""
     lines = []

@@ -18,6 +18,7 @@ from .names import Name
 from .options import Whole, drawing, option, options, plugin, usage_errors
 from .problem import PROBLEMS, examples, problems, settings_of
 from .sweeping import OPTIONS, follow
+from .tables import decimals
 from .terminal import bad, echo, good, wrapped
 from .terminal import table as table_of
 
@@ -268,7 +269,7 @@ def curves(best, names):
             remarks = [good("best")] if one["lr"] == each["lr"] else []
             remarks += [f"not separated from {each['lr']:.4g}"] if one["lr"] in each["not_separated"] else []
             remarks += [bad(f"{one['diverged']} diverged")] if one["diverged"] else []
-            numbers = [digits(one["score"]), half_of(one["ci95"]), digits(one["worst"]), str(one["seeds"])]
+            numbers = [decimals(one["score"]), half_of(one["ci95"]), decimals(one["worst"]), str(one["seeds"])]
             body.append([*each["setting"].values(), f"{one['lr']:.4g}", *numbers, "; ".join(remarks)])
     if not max((len(each["curve"]) for each in best), default=0) > 1:
         return ""
@@ -287,7 +288,7 @@ def bests(best, names):
         remarks += [f"these seeds do not separate it from {close}"] if close else []
         remarks += [bad(f"{each['diverged']} runs diverged")] if each["diverged"] else []
         lr = "-" if each["lr"] is None else good(f"{each['lr']:.4g}")
-        numbers = [digits(each["score"]), half_of(each["ci95"]), str(each["seeds"])]
+        numbers = [decimals(each["score"]), half_of(each["ci95"]), str(each["seeds"])]
         body.append([*each["setting"].values(), lr, *numbers, "; ".join(remarks)])
     return "\n".join(table_of([*names, "best lr", "score", "95 %", "seeds", ""], body))
 
@@ -295,7 +296,7 @@ def bests(best, names):
 def follow_up(best, names):
     """Return paragraphs: how good the best are with fresh seeds, and the commands that train them."""
     body = [
-        [*each["setting"].values(), digits(found["score"]), half_of(found["ci95"]), str(found["seeds"])]
+        [*each["setting"].values(), decimals(found["score"]), half_of(found["ci95"]), str(found["seeds"])]
         for each in best
         if (found := each["evaluated"])
     ]
@@ -313,10 +314,6 @@ def measured_on(results):
 
     images = "validation" if any(result.config.get("held_out") for result in results) else "test"
     return f"{images} {'loss' if tuning.is_loss(tuning.measure_of(results)) else 'accuracy'}"
-
-
-def digits(value):
-    return "-" if value is None else f"{value:.4f}"
 
 
 def half_of(value):
