@@ -28,11 +28,13 @@ from dfanp import (
 from dfanp.analysis import intervals
 from dfanp.experiments.published import PublishedTraining
 from dfanp.registry import REGISTRIES
-from dfanp.sweeps import grids  # fmt: skip
+from dfanp.sweeps import grids
+from dfanp.theory import kernels, linear, online  # fmt: skip
 
 CPU = dfanp.Backend("cpu", kernels="numpy")
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((12, 3)), np.arange(12) % 2
+ODE = dict(times=np.array([0.0, 1]), A=np.ones(2), F=np.ones(3), T=np.eye(2), Q=np.eye(3), R=np.zeros((3, 2)), v=np.ones(3))  # fmt: skip
 STATE = {"0.weight": RNG.random((4, 3)), "2.weight": RNG.random((1, 4))}
 
 
@@ -76,6 +78,27 @@ CALLS = {
         lambda **of: dfanp.Synthetic(**of, backend=CPU),
         dict(n=8, d=4, c=3, labels="thesis", test_points=4, seed=0, dtype="float64"),
     ),
+    "Teacher": (
+        lambda **of: dfanp.Teacher(**of, backend=CPU),
+        dict(inputs=4, teacher_units=2, teacher_activation="erf", noise=0.5, train_size=3, test_size=2, seed=0, dtype="float64"),
+    ),
+    "theory.online.trajectory": (online.trajectory, ODE | dict(eta=0.5, eta_v=0.5, sigma=0.1, activation="erf", rule="dfa")),
+    "theory.online.generalization_error": (
+        online.generalization_error, {name: ODE[name] for name in ("A", "T", "Q", "R", "v")} | dict(activation="erf"),
+    ),
+    "theory.online.overlaps": (online.overlaps, dict(W=X, W_teacher=X[:, :2].copy())),
+    "theory.linear.alignment_matrices": (
+        lambda X, y, B, eta, loss: linear.alignment_matrices([(X, y)], [B], eta, loss),
+        dict(X=X, y=Y[:, None].astype(float), B=np.ones((1, 4)), eta=0.1, loss="mse"),
+    ),
+    "theory.linear.weights": (
+        lambda C, A, B: linear.weights(C, [A], [B]), dict(C=np.ones((3, 2)), A=np.eye(2), B=np.ones((2, 4))),
+    ),
+    "theory.linear.weight_alignment": (linear.weight_alignment, dict(W=[X, X[:3, :1]], B=[X[:3, :1].T])),
+    "theory.linear.conserved": (linear.conserved, dict(rule="fa", W=[X, X[:3, :2]], B=[X[:2]])),
+    "theory.kernels.relu_ntk": (kernels.relu_ntk, dict(X=X, Z=X + 1, units=8, hidden_variance=0.5, output_variance=0.1)),
+    "theory.kernels.erf_features": (kernels.erf_features, dict(X=X, Z=X + 1, units=8, hidden_variance=0.5)),
+    "theory.kernels.ridge": (kernels.ridge, dict(X=X, y=X[:, :2].copy(), X_test=X + 1, penalty=0.1)),
     "load": (dfanp.load, dict(name="digits")),
     "Backend": (dfanp.Backend, dict(device="cpu", threads=1, kernels="numpy")),
     "Feedback": (dfanp.Feedback, dict(distribution="uniform", seed=0, density=0.5, rank=2, shared=False, aligned=0.0, scale=2.0)),
@@ -180,7 +203,7 @@ def numbers(answer):
     if isinstance(answer, dfanp.Classes):
         (X, y), (X_test, y_test) = answer.train(0, 1), answer.test(0, 1)
         answer = [X.dense(), y, X_test.dense(), y_test]
-    if isinstance(answer, dfanp.Arrays):
+    if isinstance(answer, (dfanp.Arrays, dfanp.Teacher)):
         answer = [*answer.train(0, 1), *answer.test(0, 1)]
     if isinstance(answer, dict):
         answer = list(answer.values())

@@ -42,7 +42,7 @@ Kernel = Callable[..., np.ndarray]
 def inner(X, Z, hidden_variance, output_variance, units):
     """Return x·z, (n, m), the squared norms (n, 1) and (1, m), σ0², σ1² and H, checked."""
     X = array("X", X, None, None)
-    Z = array("Z", Z, None, X.shape[1])
+    Z = array("Z", Z, None, X.shape[1], beside="X")
     units = whole("units", units)
     hidden = 1 / (3 * X.shape[1]) if hidden_variance is None else number("hidden_variance", hidden_variance, above=0)
     output = 1 / (3 * units) if output_variance is None else number("output_variance", output_variance, least=0)
@@ -134,7 +134,7 @@ def ridge(
     from sklearn.kernel_ridge import KernelRidge
 
     X = array("X", X, None, None)
-    y, X_test = array("y", y, len(X), None), array("X_test", X_test, None, X.shape[1])
+    y, X_test = array("y", y, len(X), None, beside="X"), array("X_test", X_test, None, X.shape[1], beside="X")
     K = kernel(X, X, **of_kernel)
     strength = number("penalty", penalty, above=0) * float(np.mean(np.diag(K)))
     if not strength > 0:

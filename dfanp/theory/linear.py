@@ -38,9 +38,8 @@ import numpy as np
 from .. import losses
 from ..alignment import cosine
 from ..checks import choice, number
-from ..errors import shown
 from ..losses import Loss
-from .arguments import array
+from .arguments import array, matrices
 
 
 def alignment_matrices(
@@ -62,7 +61,7 @@ def alignment_matrices(
     squares, A = [b @ b.T for b in B], [np.zeros((outputs, outputs)) for _ in B]
     for X, y in batches:
         X = array("X of a batch", X, None, None if C is None else len(C))
-        y = array("y of a batch", y, len(X), outputs)
+        y = array("y of a batch", y, len(X), outputs, beside="X and B")
         if C is None:
             C = np.zeros((X.shape[1], outputs))
         g = [X @ C]
@@ -81,10 +80,8 @@ def weights(C: Any, A: Sequence[Any], B: Sequence[Any]) -> list[np.ndarray]:
     """Return the weight matrices W[0] … W[L-1] of ``alignment_matrices``, for the B that it took."""
     B = feedback_of(B)
     outputs = B[0].shape[0]
-    C = array("C", C, None, outputs)
-    if len(A) != len(B):
-        raise ValueError(f"A must have one matrix for each of the {len(B)} matrices of B, got {len(A)}")
-    A = [array(f"A[{l}]", a, outputs, outputs) for l, a in enumerate(A)]
+    C = array("C", C, None, outputs, beside="B")
+    A = [array(f"A[{l}]", a, outputs, outputs, beside="B") for l, a in enumerate(matrices("A", A, len(B), "B"))]
     return [C @ B[0], *(b.T @ a @ above for a, b, above in zip(A, B, [*B[1:], np.eye(outputs)], strict=True))]
 
 
@@ -117,16 +114,17 @@ def conserved(rule: str, W: Sequence[Any], B: Sequence[Any] = ()) -> np.ndarray:
         ValueError: a shape does not fit.
     """
     choice("rule", rule, ("bp", "fa", "dfa"))
-    W = [array(f"W[{l}]", w, None, None) for l, w in enumerate(W)]
+    W = [array(f"W[{l}]", w, None, None) for l, w in enumerate(matrices("W", W))]
     if len(W) < 2:
         raise ValueError(f"W must have at least two matrices, since the laws are of hidden layers, got {len(W)}")
     if rule == "bp":
         partners = [w / 2 for w in W[1:]]
     else:
-        if len(B) != len(W) - 1:
-            raise ValueError(f"B must have one matrix for each of the {len(W) - 1} hidden layers, got {len(B)}")
+        B = matrices("B", B, len(W) - 1, "W")
         partners = [
-            None if rule == "dfa" and l < len(W) - 1 else array(f"B[{l - 1}]", B[l - 1], *W[l].shape[::-1]).T
+            None
+            if rule == "dfa" and l < len(W) - 1
+            else array(f"B[{l - 1}]", B[l - 1], *W[l].shape[::-1], beside="W").T
             for l in range(1, len(W))
         ]
     laws = [(p, up, low) for p, up, low in zip(partners, W[1:], W[:-1], strict=True) if p is not None]
@@ -135,15 +133,13 @@ def conserved(rule: str, W: Sequence[Any], B: Sequence[Any] = ()) -> np.ndarray:
 
 def feedback_of(B):
     """Return B as a list of arrays with the same number of rows; a ValueError for anything else."""
-    if not hasattr(B, "__len__") or len(B) == 0:
-        raise ValueError(f"B must be a sequence of at least one matrix, got {shown(B)}")
-    first = array("B[0]", B[0], None, None)
-    return [first, *(array(f"B[{l}]", b, len(first), None) for l, b in enumerate(B[1:], 1))]
+    first, *others = matrices("B", B)
+    first = array("B[0]", first, None, None)
+    return [first, *(array(f"B[{l}]", b, len(first), None, beside="B[0]") for l, b in enumerate(others, 1))]
 
 
 def weights_of(W, widths, outputs):
     """Return W as a list of arrays that fit these widths of the hidden layers."""
-    if not hasattr(W, "__len__") or len(W) != len(widths) + 1:
-        raise ValueError(f"W must have {len(widths) + 1} matrices, one more than B, got {shown(W)}")
+    W = matrices("W", W, len(widths) + 1, "B")
     shapes = zip([None, *widths], [*widths, outputs], strict=True)
-    return [array(f"W[{l}]", w, *shape) for l, (w, shape) in enumerate(zip(W, shapes, strict=True))]
+    return [array(f"W[{l}]", w, *shape, beside="B") for l, (w, shape) in enumerate(zip(W, shapes, strict=True))]

@@ -160,10 +160,8 @@ def trajectory(
     choice("activation", activation, tuple(AVERAGES))
     A, v = array("A", A, None), array("v", v, None)
     M, K = len(A), len(v)
-    F = None if rule == "bp" else array("F", F, K)
-    C = covariance(
-        *(array(name, value, *shape) for name, value, shape in (("Q", Q, (K, K)), ("R", R, (K, M)), ("T", T, (M, M))))
-    )
+    F = None if rule == "bp" else array("F", F, K, beside="v")
+    C = covariance(*overlaps_of(Q, R, T, K, M))
     alpha = array("times", times, None)
     if alpha.min() < 0:
         raise ValueError(f"times must be at least 0, got {alpha.min():g}")
@@ -196,8 +194,13 @@ def generalization_error(A: Any, T: Any, Q: Any, R: Any, v: Any, activation: str
     choice("activation", activation, tuple(AVERAGES))
     A, v = array("A", A, None), array("v", v, None)
     M, K = len(A), len(v)
-    C = covariance(array("Q", Q, K, K), array("R", R, K, M), array("T", T, M, M))
+    C = covariance(*overlaps_of(Q, R, T, K, M))
     return weighted_error(AVERAGES[activation], C, v, A)
+
+
+def overlaps_of(Q, R, T, K, M):
+    """Return Q, R and T as arrays that fit K and M units."""
+    return array("Q", Q, K, K, beside="v"), array("R", R, K, M, beside="v and A"), array("T", T, M, M, beside="A")
 
 
 def weighted_error(g, C, v, A):
@@ -240,7 +243,7 @@ def solved(slope, start, times):
         last = np.max(found.t[finite], initial=0.0)
         raise ValueError(
             f"times must end before the solution diverges, which it does after {last:g}: got {shown(float(each[-1]))}; "
-            f"with a smaller eta it may not"
+            f"with a smaller eta, eta_v or sigma it may not"
         )
     return found.y.T[place.ravel()[1:]]
 
@@ -254,5 +257,5 @@ def overlaps(W: Any, W_teacher: Any) -> dict[str, np.ndarray]:
         W, W_teacher: of the student and of the teacher, (N, K) and (N, M).
     """
     W = array("W", W, None, None)
-    W_teacher = array("W_teacher", W_teacher, len(W), None)
+    W_teacher = array("W_teacher", W_teacher, len(W), None, beside="W")
     return {"T": W_teacher.T @ W_teacher, "Q": W.T @ W, "R": W.T @ W_teacher}

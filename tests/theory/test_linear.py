@@ -93,9 +93,9 @@ B = [np.ones((2, 4)), np.ones((2, 3))]
         ),
         (
             lambda: linear.weights(np.ones((3, 2)), [np.eye(2)], B),
-            "A must have one matrix for each of the 2 matrices of B, got 1",
+            "A must be a sequence of 2 matrices beside B, got 1",
         ),
-        (lambda: linear.weight_alignment([np.ones((5, 4))], B), "W must have 3 matrices, one more than B"),
+        (lambda: linear.weight_alignment([np.ones((5, 4))], B), "W must be a sequence of 3 matrices beside B, got 1"),
         (
             lambda: linear.weight_alignment([np.ones((5, 4)), np.ones((4, 4)), np.ones((3, 2))], B),
             r"W\[1\] must have the shape \(4, 3\)",
@@ -104,7 +104,7 @@ B = [np.ones((2, 4)), np.ones((2, 3))]
         (lambda: linear.conserved("bp", [np.ones((2, 2))]), "W must have at least two matrices"),
         (
             lambda: linear.conserved("fa", [np.ones((3, 2)), np.ones((2, 1))]),
-            "B must have one matrix for each of the 1",
+            "B must be a sequence of 1 matrices beside W, got",
         ),
         (
             lambda: linear.conserved("fa", [np.ones((3, 2)), np.ones((2, 1))], [np.ones((2, 2))]),
