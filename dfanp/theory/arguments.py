@@ -47,7 +47,7 @@ def matrices(name: str, value: Any, count: int | None = None, beside: str = "") 
 
     A ValueError says what else it is. beside: see ``array``.
     """
-    found = list(value) if isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) else None
+    found = list(value) if isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) > 0 else None
     if found and count in (None, len(found)):
         return found
     wanted = "at least one matrix" if count is None else f"{count} matrices{after(beside)}"
