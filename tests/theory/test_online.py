@@ -100,7 +100,7 @@ def test_error_against_published_values(teacher, student, A, v, activation, erro
 
 def test_a_trajectory_without_random_numbers():
     """DFA aligns v with F, then fits; BP stays at its saddle for ever."""
-    found = online.trajectory("dfa", (0, 1, 5, 10, 50, 100, 1000), **START)
+    found = dfanp.theory.online.trajectory("dfa", (0, 1, 5, 10, 50, 100, 1000), **START)
     expected = [0.333333, 0.333232, 0.322284, 0.271030, 0.018132, 0.014312, 0.012078]
     np.testing.assert_allclose(found.error, expected, atol=6e-7)
     np.testing.assert_allclose(found.v[5], [0.87808, 0.61243], atol=6e-6)
