@@ -115,7 +115,7 @@ def smaller(monkeypatch, mirrors):  # noqa: F811
 
 
 def few_experiments():
-    """Return one experiment in place of all: .ci/run reproduces all of them, small."""
+    """Return one experiment in place of all: tests/experiments trains them."""
     from dfanp.experiments import experiments
 
     return {"3.1": experiments()["3.1"]}

@@ -34,7 +34,7 @@ def test_a_run_is_kept_and_gone_on_with(dfanp, tmp_path):
 @pytest.mark.parametrize(
     "args, message",
     [
-        (("--labels", "0101"), "labels must be 'thesis', 'random', or 9 of 0 and 1"),
+        (("--labels", "0101"), "labels must be 'thesis', 'random', 'coins', or 9 of 0 and 1"),
         (("--d", "2"), "2 is not in the range"),
         (("--n", "0"), "0 is not in the range"),
         (("--batch-size", "999"), "batch_size must be at most the 256 examples"),

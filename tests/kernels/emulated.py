@@ -57,6 +57,11 @@ def workshop():
     return folder
 
 
+def with_shared_memory(text):
+    """Return the text of kernels in which the memory that the threads of a block share is that of the emulator."""
+    return text.replace("extern __shared__ float4 shared[];", "float4 *const shared = shared_memory;")
+
+
 @functools.cache
 def library(file, name, defines):
     """Return the function that launches kernel `name`, compiled with `defines`, ((macro, number), …)."""
@@ -64,7 +69,7 @@ def library(file, name, defines):
     # The precompiled header must come before everything else, the macros too.
     macros = "\n".join(f"#define {macro} {value}" for macro, value in defines)
     launches = "\n".join(f"LAUNCHES({each})" for each in names)
-    code = f'#include "emulator.h"\n{macros}\n{source(file)}\n{launches}\n'
+    code = f'#include "emulator.h"\n{macros}\n{with_shared_memory(source(file))}\n{launches}\n'
     built = workshop() / f"{key_of(code)}.so"
     if not built.exists():
         with tempfile.TemporaryDirectory(dir=workshop()) as folder:

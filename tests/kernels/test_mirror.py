@@ -15,7 +15,7 @@ from dfanp.kernels import mirror
 from dfanp.kernels.cuda.card import source
 from dfanp.kernels.mirror import LOSSES
 
-from .emulated import GCC, need_emulator, workshop
+from .emulated import GCC, need_emulator, with_shared_memory, workshop
 
 FOLDER = Path(mirror.__file__).parent
 SHOWN = r"""
@@ -67,7 +67,7 @@ def test_names_and_fields_are_those_of_c(tmp_path, dtype):
 def test_losses_are_those_of_cuda(tmp_path):
     need_emulator()
     show = '#define SHOW(x) printf("%s %d\\n", #x, (int)(x));\nint main() { LOSSES(SHOW) return 0; }\n'
-    (tmp_path / "losses.cc").write_text(f'#include "emulator.h"\n{source("cuda.cu")}\n{show}')
+    (tmp_path / "losses.cc").write_text(f'#include "emulator.h"\n{with_shared_memory(source("cuda.cu"))}\n{show}')
     subprocess.run([*GCC, f"-I{workshop()}", "losses.cc", "-o", "a"], cwd=tmp_path, check=True)
     (found,) = printed(subprocess.run([tmp_path / "a"], capture_output=True, text=True, check=True).stdout)
     assert list(found.items()) == [(name, number) for number, name in enumerate(LOSSES)]

@@ -14,14 +14,14 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 
-def sanitized(*args):
-    """Run races.py under ThreadSanitizer; return its exit code and what it printed."""
+def sanitized(*args, more=""):
+    """Run races.py under ThreadSanitizer, with more options for it; return its exit code and what it printed."""
     need_emulator()
     library = subprocess.run(["gcc", "-print-file-name=libtsan.so"], capture_output=True, text=True).stdout.strip()
     if not Path(library).is_file():
         pytest.skip("no libtsan to find races with")
     options = "ignore_noninstrumented_modules=1 exitcode=66 history_size=7 report_thread_leaks=0"
-    environment = os.environ | {"TSAN_OPTIONS": options, "LD_PRELOAD": library}
+    environment = os.environ | {"TSAN_OPTIONS": f"{options} {more}", "LD_PRELOAD": library}
     command = [sys.executable, "-m", "tests.kernels.races", *args]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     return done.returncode, done.stdout + done.stderr
@@ -35,5 +35,5 @@ def test_no_race(case):
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_found(bug):
     """By a report, or because the kernel then computes something else."""
-    code, printed = sanitized(PLANTED[bug][0], bug)
+    code, printed = sanitized(PLANTED[bug][0], bug, more="halt_on_error=1")
     assert code == 66 and "WARNING: ThreadSanitizer: data race" in printed or "do not compute an epoch" in printed
