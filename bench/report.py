@@ -78,7 +78,8 @@ def rows(head, body):
 
 def seconds(value):
     """Return a time with three digits and its unit."""
-    unit, factor = ("s", 1) if value >= 1 else ("ms", 1e3) if value >= 1e-3 else ("µs", 1e6)
+    size = abs(value)
+    unit, factor = ("s", 1) if size >= 1 else ("ms", 1e3) if size >= 1e-3 else ("µs", 1e6)
     return f"{value * factor:.3g} {unit}"
 
 
