@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from .derived import where_options
 from .names import Name
-from .options import Place, Whole, as_json, data_dir, option, options, plugin, quiet, threads, usage_errors
+from .options import Place, Whole, option, options, usage_errors
+from .reproducing import TRAINING
 from .sweeping import follow
 from .terminal import echo, table
 
@@ -40,14 +40,7 @@ def names():
         help="Save results, record and figure in this folder; resume it if it exists."
         "  [default: published/TABLE, or published/TABLE-quick]",
     ),
-    data_dir,
-    option("--workers", type=Whole(1, 1024), help="Number of worker processes.  [default: one per core]"),
-    threads("Number of threads of each worker.  [default: the cores, divided among the workers]"),
-    option("--cluster", metavar="ADDRESS", help="Train on the workers of this Dask scheduler, tcp://host:port."),
-    *where_options,
-    plugin,
-    as_json,
-    quiet,
+    *TRAINING,
 )
 def published(name, quick, only, seeds, out, data_dir, workers, threads, cluster, device, kernels, as_json, quiet):
     """Train a published table of results with the settings of its authors, and compare the numbers.

@@ -12,14 +12,8 @@ from .sweeping import follow
 
 FULL, QUICK = "reproduced", "reproduced-quick"
 
-reproduction_options = options(
-    option("--quick", is_flag=True, help="Use the embedded digits and few epochs, to check that everything works."),
-    option(
-        "--out",
-        type=Place("dir"),
-        metavar="DIR",
-        help=f"Save results, records and figures in this folder; resume it if it exists.  [default: {FULL}, or {QUICK}]",
-    ),
+# How an experiment is trained; of `dfanp published`, too.
+TRAINING = (
     data_dir,
     option("--workers", type=Whole(1, 1024), help="Number of worker processes.  [default: one per core]"),
     threads("Number of threads of each worker.  [default: the cores, divided among the workers]"),
@@ -28,6 +22,16 @@ reproduction_options = options(
     plugin,
     as_json,
     quiet,
+)
+reproduction_options = options(
+    option("--quick", is_flag=True, help="Use the embedded digits and few epochs, to check that everything works."),
+    option(
+        "--out",
+        type=Place("dir"),
+        metavar="DIR",
+        help=f"Save results, records and figures in this folder; resume it if it exists.  [default: {FULL}, or {QUICK}]",
+    ),
+    *TRAINING,
 )
 
 

@@ -75,6 +75,7 @@ def results(folder, where, group_by, compare, sort, top, last, form, as_csv, as_
 
     See also: dfanp tune, dfanp plot.
     """
+    from dfanp.problems.settings import complete
     from dfanp.runs.store import Store
     from dfanp.sweeps.grids import varied
 
@@ -86,7 +87,7 @@ def results(folder, where, group_by, compare, sort, top, last, form, as_csv, as_
         rows = [row_of(result, store.seconds.get(result.key), last) for result in store.results.values()]
         empty = (EPOCHS, accuracy_of({}), SCORE, SECONDS)
         for config, why in store.failures.values():
-            rows.append({"config": config, **dict.fromkeys(empty), STATUS: f"failed: {why}"})
+            rows.append({"config": complete(config), **dict.fromkeys(empty), STATUS: f"failed: {why}"})
     known = list(dict.fromkeys(name for row in rows for name in row["config"]))
     every, wanted = rows, filters(where, known)
     rows = [row for row in every if all(row["config"].get(name) in values for name, values in wanted.items())]
@@ -132,12 +133,13 @@ def accuracy_of(config, measure="test_accuracy"):
 
 def row_of(result, seconds, last):
     """Return the row of a Result."""
+    from dfanp.problems.settings import complete
     from dfanp.sweeps.tuning import measure_of, score
 
     history, measure = result.history, measure_of([result])
     found = {EPOCHS: len(history.measured), accuracy_of(result.config, measure): history.last(measure)}
     found[SCORE] = score(result, last)
-    return {"config": result.config, **found, SECONDS: seconds, STATUS: result.status}
+    return {"config": complete(result.config), **found, SECONDS: seconds, STATUS: result.status}
 
 
 def parts_of(rows, names):
@@ -188,7 +190,7 @@ def differences(rows, of, names):
     The difference of their scores is that of runs with the same seed, which share initial weights and data; rms is its root mean
     square over the seeds.
     """
-    from dfanp.analysis.intervals import paired_difference
+    from dfanp.analysis.intervals import mean_interval, paired_differences
 
     found, parts = [], parts_of(rows, names)
     pooled = averaged(parts, (*names, of))
@@ -196,13 +198,13 @@ def differences(rows, of, names):
         first, *others = parts_of(part, [of])
         base = first[0]["config"].get(of)
         for other in others:
-            here, there = by_seed(other), by_seed(first)
-            n, mean, half = paired_difference(here, there)
-            rms = (sum((here[seed] - there[seed]) ** 2 for seed in here if seed in there) / n) ** 0.5 if n else None
+            apart = paired_differences(by_seed(other), by_seed(first))
+            mean, half = mean_interval(apart) if apart else (None, None)
+            rms = (sum(each**2 for each in apart) / len(apart)) ** 0.5 if apart else None
             row = {"config": {name: part[0]["config"].get(name) for name in names}}
             row |= {
                 of: f"{shown(other[0]['config'].get(of))} - {shown(base)}",
-                "seeds": n,
+                "seeds": len(apart),
                 "difference": mean,
                 HALF: half,
                 "rms": rms,

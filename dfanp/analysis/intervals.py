@@ -34,18 +34,12 @@ def mean_interval(values: Any, confidence: float = 0.95) -> tuple[float, float |
     return float(values.mean()), float(stdtrit(len(values) - 1, (1 + confidence) / 2) * standard_error)
 
 
-def paired_difference(
-    first: Mapping[int, float], second: Mapping[int, float]
-) -> tuple[int, float | None, float | None]:
-    """Return ``(n, mean, half)`` of the differences first - second over the n seeds that both have.
+def paired_differences(first: Mapping[int, float], second: Mapping[int, float]) -> list[float]:
+    """Return the differences first - second over the seeds that both have, for ``mean_interval``.
 
     Runs of one seed share initial weights and data, so that what these do to both is not in the differences.
 
     Args:
         first, second: seed -> value.
-
-    Returns:
-        the mean is None without a common seed; half, of the 95 % interval, with fewer than two.
     """
-    differences = [first[seed] - second[seed] for seed in first if seed in second]
-    return len(differences), *(mean_interval(differences) if differences else (None, None))
+    return [first[seed] - second[seed] for seed in first if seed in second]

@@ -53,7 +53,8 @@ MNIST_SGD_BY_FEEDBACK = {
     "orthogonal": 0.013,
 }
 # The embedded digits at k = 3, one seed, on held-out training images (by the distribution of B: three seeds):
-# each grid doubled from rate to rate until the best was not at its edge. (`python -m dfanp.experiments.tune_rates` asks more.)
+# each grid doubled from rate to rate until the best was not at its edge. (`python -m dfanp.experiments.tune_rates` searches
+# more finely, with five seeds.)
 DIGITS = {
     "bp": {
         "sgd": 0.64,

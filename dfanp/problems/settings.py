@@ -17,9 +17,6 @@ from .rates import Rate, rate_of_optimizer
 if TYPE_CHECKING:
     from .images import Dataset
 
-if TYPE_CHECKING:
-    pass
-
 # Settings of earlier versions, with the value for which they had no effect.
 FORMER = {"redraw": None}
 # Settings that earlier versions did not have, with the value for which they have no effect: records leave them out.
@@ -29,6 +26,11 @@ ADDED = {"updates": 0, "nudge": 0.0}
 def present(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config without obsolete settings, if they had no effect."""
     return {name: value for name, value in config.items() if not (name in FORMER and value == FORMER[name])}
+
+
+def complete(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config with the settings, too, that records leave out because they had no effect."""
+    return config | {name: value for name, value in ADDED.items() if name not in config}
 
 
 class Sizes(NamedTuple):

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ..analysis.intervals import mean_interval, paired_difference
+from ..analysis.intervals import mean_interval, paired_differences
 from ..measures import LAST
-from ..problems.settings import TrainingSettings
+from ..problems.settings import TrainingSettings, complete
 from ..runs.history import main_measure
 from ..runs.store import Result, key_of
 from .grids import varied
@@ -83,7 +83,7 @@ def candidates(results: Iterable[Result], last: int = LAST, measure: str | None 
     measure = measure or measure_of(results)
     together: dict[str, tuple[dict, list[Result]]] = {}
     for result in results:
-        config = {name: value for name, value in result.config.items() if name != "seed"}
+        config = {name: value for name, value in complete(result.config).items() if name != "seed"}
         together.setdefault(key_of(config), (config, []))[1].append(result)
     found = []
     for config, runs in together.values():
@@ -135,8 +135,9 @@ def not_separated(winner: Candidate, found: Iterable[Candidate]) -> list[float]:
     close = []
     for rate in beside:
         of = (by_rate[rate], winner) if winner.lower else (winner, by_rate[rate])
-        _, mean, half = paired_difference(*(each.by_seed for each in of))
-        if mean is None or half is None or mean - half <= 0:
+        differences = paired_differences(*(each.by_seed for each in of))
+        mean, half = mean_interval(differences) if differences else (0.0, None)
+        if half is None or mean - half <= 0:
             close.append(rate)
     return close
 
