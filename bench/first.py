@@ -17,6 +17,8 @@ from pathlib import Path
 from threading import Thread
 from time import monotonic, perf_counter
 
+from .worker import failure, replies
+
 SANITIZERS = ("memcheck", "racecheck", "synccheck")
 TESTS = Path(__file__).parents[1] / "tests" / "test_gpu.py"
 NEAR = 1e-4  # of a loss, from the CPU's
@@ -373,19 +375,12 @@ def markdown(results):
 
 
 def main():
-    part, settings = sys.argv[1], json.loads(sys.argv[2])
-    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints must not stand among the results
-
-    def reply(result):
-        pipe.write(json.dumps(result) + "\n")
-        pipe.flush()
-
+    part, settings, reply = sys.argv[1], json.loads(sys.argv[2]), replies()
     try:
         for result in NAMED[part](settings):
             reply(result)
     except Exception as error:
-        reply({"error": f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"})
+        reply(failure(error))
         raise
 
 

@@ -25,22 +25,32 @@ def serve(name, settings, lines, reply):
         reply({"seconds": perf_counter() - began, "value": value})
 
 
-def main():
-    name, settings = sys.argv[1], json.loads(sys.argv[2])
+def replies():
+    """Return ``reply(message)``, which writes a line of JSON to stdout. What a library prints there goes to stderr from now on."""
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints must not stand among the replies
+    os.dup2(2, 1)
 
     def reply(message):
         pipe.write(json.dumps(message) + "\n")
         pipe.flush()
 
+    return reply
+
+
+def failure(error):
+    """Return the reply to an exception: its type and the first line of its text."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return {"error": f"{type(error).__name__}: {text}"}
+
+
+def main():
+    name, settings, reply = sys.argv[1], json.loads(sys.argv[2]), replies()
     try:
         serve(name, settings, sys.stdin, reply)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        text = (str(error).strip().splitlines() or [""])[0]
-        reply({"error": f"{type(error).__name__}: {text}"})
+        reply(failure(error))
         sys.exit(1)
 
 
