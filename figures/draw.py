@@ -58,15 +58,20 @@ def draw(record, folder, formats=("svg", "png")):
 
 def title(record):
     """Return what the record shows, in one sentence, and the number of its seeds."""
+    return f"{FINDINGS[record['figure']](record)}; {seeds(record)}"
+
+
+def seeds(record):
+    """Return the number of seeds of a record's runs, in words."""
     counts = [len(series["test_accuracy"]) for series in record["series"]]
-    seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
-    return f"{FINDINGS[record['figure']](record)}; {seeds} {'seed' if seeds == '1' else 'seeds'}"
+    number = " to ".join(map(str, sorted({min(counts), max(counts)})))
+    return f"{number} {'seed' if number == '1' else 'seeds'}"
 
 
 def draw_table(record, folder, formats=("svg", "png")):
     """Draw the record of a published table into `folder`, TABLE.svg and .png."""
     with drawing(record["table"]):
         figure = published(record)
-        figure.suptitle(record["title"], fontsize=10, x=0.01, ha="left")
+        figure.suptitle(f"{record['title']}; {seeds(record)}", fontsize=10, x=0.01, ha="left")
         for kind in formats:
             save(figure, Path(folder) / f"{record['table']}.{kind}")
