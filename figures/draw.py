@@ -68,10 +68,15 @@ def seeds(record):
     return f"{number} {'seed' if number == '1' else 'seeds'}"
 
 
+def table_title(record):
+    """Return the title of a published table, and the number of its seeds here."""
+    return f"{record['title']}; {seeds(record)}"
+
+
 def draw_table(record, folder, formats=("svg", "png")):
     """Draw the record of a published table into `folder`, TABLE.svg and .png."""
     with drawing(record["table"]):
         figure = published(record)
-        figure.suptitle(f"{record['title']}; {seeds(record)}", fontsize=10, x=0.01, ha="left")
+        figure.suptitle(table_title(record), fontsize=10, x=0.01, ha="left")
         for kind in formats:
             save(figure, Path(folder) / f"{record['table']}.{kind}")

@@ -29,7 +29,7 @@ def test_the_results_have_the_table_of_the_records():
 
 def test_the_gallery_has_the_title_of_each_record():
     alts = re.findall(r"!\[(.*?)\]\((\S+?)\.svg\)", RESULTS.read_text())
-    tables = {f"published/{path.stem}": json.loads(path.read_text())["title"] for path in TABLES}
+    tables = {f"published/{path.stem}": table_title(json.loads(path.read_text())) for path in TABLES}
     assert {name: alt for alt, name in alts} == {path.stem: title(read(path)) for path in PATHS} | tables
 
 
