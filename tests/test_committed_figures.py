@@ -5,7 +5,7 @@ import re
 
 import matplotlib
 import pytest
-from dfanp_figures.draw import draw, read, title
+from dfanp_figures.draw import draw, read, table_title, title
 from dfanp_figures.styles import by_panel, mean
 
 from dfanp.experiments import experiments, literature, table
