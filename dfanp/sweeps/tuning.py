@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..analysis.intervals import mean_interval, paired_differences
 from ..measures import LAST
-from ..problems.settings import TrainingSettings, complete
+from ..problems.settings import TrainingSettings
 from ..runs.history import main_measure
 from ..runs.store import Result, key_of
 from .grids import varied
@@ -83,7 +83,7 @@ def candidates(results: Iterable[Result], last: int = LAST, measure: str | None 
     measure = measure or measure_of(results)
     together: dict[str, tuple[dict, list[Result]]] = {}
     for result in results:
-        config = {name: value for name, value in complete(result.config).items() if name != "seed"}
+        config = {name: value for name, value in result.config.items() if name != "seed"}
         together.setdefault(key_of(config), (config, []))[1].append(result)
     found = []
     for config, runs in together.values():
