@@ -37,6 +37,50 @@ def candidates(data, epochs):
     return ours | {PEER: MLPClassifier(SIZES[data], alpha=0.0, tol=0.0, n_iter_no_change=epochs, **shared)}
 
 
+def fit_ours(settings):
+    """Return the run of a ``DFAClassifier.fit`` of one epoch, with all that it does around it."""
+    from dfanp.estimator import DFAClassifier
+
+    return fitting(DFAClassifier(rule=settings["rule"], threads=settings["threads"], **for_both(settings)), settings)
+
+
+def fit_theirs(settings):
+    """Return the run of an ``MLPClassifier.fit`` of one epoch, by BP."""
+    from sklearn.neural_network import MLPClassifier
+
+    return fitting(MLPClassifier(alpha=0.0, **for_both(settings)), settings)
+
+
+def for_both(settings):
+    """Return the arguments of both estimators by the settings of a candidate."""
+    return {
+        "hidden_layer_sizes": tuple(settings["hidden"]),
+        "activation": settings["activation"],
+        "batch_size": settings["batch"],
+        "learning_rate_init": settings["lr"],
+        "max_iter": 1,
+        "random_state": 0,
+    }
+
+
+def fitting(estimator, settings):
+    """Return the run of an estimator's fit on the data of ``dfanp_runs.classes``."""
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    from .dfanp_runs import class_data
+
+    X, y = class_data(settings)
+    labels = y.argmax(axis=1)
+
+    def run():
+        with warnings.catch_warnings(), threadpool_limits(settings["threads"]):
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            estimator.fit(X, labels)
+
+    return {"run": run}
+
+
 def measure(data, data_dir, epochs, rounds, say):
     """Return what each candidate's accuracies and times to fit are, taking turns; each round has a ``random_state`` of its own."""
     from sklearn.base import clone

@@ -85,7 +85,7 @@ def networks(measurements, network_of):
     peer = measurements[0]["peer"]
     figure, (axis,) = figure_of(1, 1, (7.2, 1.4 + 0.26 * len(measurements)), f"Times as fast as {peer}")
     for place, each in enumerate(measurements):
-        (ours,) = (times["all"] for title, times in each["times"].items() if title != peer or len(each["times"]) == 1)
+        ours = next(iter(each["times"].values()))["all"]  # dfanp is the first
         quotients = [theirs / mine for mine, theirs in zip(ours, each["times"][peer]["all"], strict=True)]
         inside = summary(quotients)
         axis.plot([inside["low"], inside["high"]], [place, place], color="0.6", linewidth=1.5)

@@ -8,12 +8,15 @@ backward are one function and the optimizer's step another one (PyTorch's own ad
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
+from torch.nn.functional import cross_entropy, one_hot
 
 from dfanp import MLP, Backend, Feedback, Parity, load
 
 from .candidates import CHECKED_STEPS, CHECKED_TEST
 
 TEST_BATCH = 1000
+# name -> (f, its slope out of h = f(a))
+ACTIVATIONS = {"relu": (torch.relu, lambda h: h > 0), "tanh": (torch.tanh, lambda h: 1 - h * h)}
 
 
 def optimizer(name, parameters, lr, compiled):
@@ -60,20 +63,23 @@ class Network:
 
     Args:
         settings: see ``dfanp_bench.candidates``; ``compiled`` says whether torch.compile is used.
-        features: of an input.
+        features, outputs: of an example; with several outputs, y are the numbers of the classes.
         train, test: functions of a batch's source that return the input X (n, D).
     """
 
-    def __init__(self, settings, features, train, test):
+    def __init__(self, settings, features, outputs, train, test):
         torch.set_num_threads(settings["threads"])
-        host = MLP(
-            [features, settings["hidden"], 1], seed=settings.get("seed", 0), backend=Backend("cpu", kernels="numpy")
-        )
-        self.W = [torch.nn.Parameter(torch.from_numpy(W.copy())) for W in host.W]
-        (B,) = Feedback().draw([(1, settings["hidden"])], settings.get("seed", 0))
-        self.B = torch.from_numpy(B).to(torch.float32)
+        hidden, seed = settings["hidden"], settings.get("seed", 0)
+        sizes = [features, *(hidden if isinstance(hidden, list | tuple) else [hidden]), outputs]
+        host = MLP(sizes, bias=settings.get("bias", False), seed=seed, backend=Backend("cpu", kernels="numpy"))
+        theta = {name: torch.nn.Parameter(torch.from_numpy(each.copy())) for name, each in host.parameters.items()}
+        self.W, self.b = ([theta[name] for name in sorted(theta) if name.startswith(kind)] for kind in "Wb")
+        drawn = Feedback().draw([(outputs, width) for width in sizes[1:-1]], seed)
+        self.B = [torch.from_numpy(B).to(torch.float32) for B in drawn]
+        self.f, self.slope = ACTIVATIONS[settings.get("activation", "relu")]
+        self.loss, self.hits = (bce, hits) if outputs == 1 else (cross_entropy, class_hits)
         self.train, self.test_inputs = train, test
-        self.optimizer = optimizer(settings["opt"], self.W, settings["lr"], settings["compiled"])
+        self.optimizer = optimizer(settings["opt"], [*self.W, *self.b], settings["lr"], settings["compiled"])
         self.forward, self.by_hand, self.measure, self.update = self.bp, self.dfa, self.tested, self.optimizer.step
         if settings["compiled"]:
             compiled = lambda function: torch.compile(function, dynamic=False)
@@ -81,9 +87,17 @@ class Network:
             self.update = torch.compile(self.optimizer.step)
         self.step = self.bp_step if settings["rule"] == "bp" else self.dfa_step
 
+    def layers(self, X):
+        """Return [X, the activations of each hidden layer, the logits]."""
+        h = [X]
+        for layer, W in enumerate(self.W):
+            a = torch.addmm(self.b[layer], h[-1], W) if self.b else h[-1] @ W
+            h.append(self.f(a) if layer < len(self.W) - 1 else a)
+        return h
+
     def bp(self, source, y):
-        z = torch.relu(self.train(source) @ self.W[0]) @ self.W[1]
-        return bce(z, y), hits(z.detach(), y)
+        z = self.layers(self.train(source))[-1]
+        return self.loss(z, y), self.hits(z.detach(), y)
 
     def bp_step(self, source, y):
         self.optimizer.zero_grad(set_to_none=True)
@@ -93,22 +107,24 @@ class Network:
         return loss.detach(), right
 
     def dfa(self, source, y):
-        X = self.train(source)
-        h = torch.relu(X @ self.W[0])
-        z = h @ self.W[1]
-        e = (torch.sigmoid(z) - y) / len(y)
-        delta = (e @ self.B) * (h > 0)
-        return bce(z, y), hits(z, y), X.T @ delta, h.T @ e
+        """Return loss, hits, and the gradients of W and b."""
+        *h, z = self.layers(self.train(source))
+        e = (torch.sigmoid(z) - y if z.shape[1] == 1 else torch.softmax(z, 1) - one_hot(y, z.shape[1])) / len(y)
+        deltas = [(e @ B) * self.slope(below) for B, below in zip(self.B, h[1:], strict=True)] + [e]
+        of_W = [below.T @ delta for below, delta in zip(h, deltas, strict=True)]
+        return self.loss(z, y), self.hits(z, y), of_W, [delta.sum(0) for delta in deltas] if self.b else []
 
     def dfa_step(self, source, y):
         with torch.no_grad():
-            loss, right, self.W[0].grad, self.W[1].grad = self.by_hand(source, y)
+            loss, right, of_W, of_b = self.by_hand(source, y)
+        for theta, g in zip([*self.W, *self.b], [*of_W, *of_b], strict=True):
+            theta.grad = g
         self.update()
         return loss, right
 
     def tested(self, source, y):
-        z = torch.relu(self.test_inputs(source) @ self.W[0]) @ self.W[1]
-        return bce(z, y), hits(z, y)
+        z = self.layers(self.test_inputs(source))[-1]
+        return self.loss(z, y), self.hits(z, y)
 
     def test(self, source, y):
         with torch.no_grad():
@@ -118,6 +134,11 @@ class Network:
 def hits(z, y):
     """Return how many examples are classified right."""
     return ((z > 0) == (y > 0.5)).sum()
+
+
+def class_hits(z, y):
+    """The same for several outputs, y the numbers of the classes (n,)."""
+    return (z.argmax(dim=1) == y).sum()
 
 
 def over(step, picks, y, batch):
@@ -134,7 +155,7 @@ def epoch(settings):
     dataset = load(settings["data"], settings["data_dir"])
     train, test = (Stacked(part, dataset.mean, dataset.std) for part in (dataset.train, dataset.test))
     k, batch = settings["k"], settings["batch"]
-    make = lambda: Network(settings, k * dataset.train.pixels.shape[1], train.inputs, test.inputs)
+    make = lambda: Network(settings, k * dataset.train.pixels.shape[1], 1, train.inputs, test.inputs)
     network = make()
 
     def run():
@@ -154,13 +175,34 @@ def epoch(settings):
     return {"run": run, "check": check}
 
 
+def classes(settings):
+    """Return the run of an epoch on the images of a data set as arrays, one output for each class; shuffled, not tested."""
+    from .dfanp_runs import class_data, first_classes
+
+    X, y = map(torch.from_numpy, class_data(settings))
+    labels = y.argmax(dim=1)
+    rows = lambda picks: X.index_select(0, picks)
+    make = lambda: Network(settings, X.shape[1], y.shape[1], rows, rows)
+    network, batch = make(), settings["batch"]
+
+    def run():
+        order = torch.randperm(len(labels))
+        over(network.step, order, labels[order], batch)
+
+    def check():
+        order = torch.from_numpy(first_classes(settings))
+        return [over(make().step, order, labels[order], batch)[0]]
+
+    return {"run": run, "check": check}
+
+
 def full_batch(settings):
     """Return the run of ``settings["epochs"]`` steps on all of X and y, tested on them after each."""
     from .dfanp_runs import full_batch_data
 
     X, y = map(torch.from_numpy, full_batch_data(settings))
     same = lambda X: X
-    network = Network(settings, settings["D"], same, same)
+    network = Network(settings, settings["D"], 1, same, same)
 
     def run():
         for _ in range(settings["epochs"]):

@@ -20,6 +20,7 @@ from .interleave import speedup, summary, take_turns
 
 OPTIMIZERS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
 TORCH, JAX = ("PyTorch eager", "PyTorch compiled"), "JAX"
+OUR_FIT, THEIR_FIT = "DFAClassifier.fit", "MLPClassifier.fit"  # of one epoch, with all that a fit does around it
 PEAK = "dense peak"  # how fast BLAS multiplies large matrices
 THESIS, PAIR, JOINT, SOLO = "thesis' way", "dense pair", "joint", "one after another"
 ONE_THREAD = ", 1 thread"  # of PyTorch on a problem so small that two threads wait for each other
@@ -99,7 +100,8 @@ WIDE = 512  # above, an epoch has fewer examples, so that it does not last longe
 def networks(plan, say):
     """Yield the measurement of an epoch of other networks by the fastest tier, against JAX, on all threads and on one.
 
-    The main experiment, with biases, ten classes, more layers, 64 to 4096 units. Each has a floor, the multiply-adds that no way
+    The main experiment, with biases, ten classes (there PyTorch and the estimators take part, too), more layers, 64 to 4096
+    units. Each has a floor, the multiply-adds that no way
     around is known for at the speed of BLAS on large matrices: see ``roofline.epoch``.
     """
     width, tier = plan.hidden, plan.tiers[0]
@@ -116,17 +118,33 @@ def networks(plan, say):
         settings = plan.settings(rule, opt, **more) | {"threads": threads}
         everybody = {tier: (f"dfanp {what}", settings | {"tier": tier})}
         everybody |= {JAX: (f"jax {what}", settings)} if plan.jax else {}
+        everybody |= others_on_classes(plan, settings) if what == "classes" else {}
         everybody |= {PEAK: ("blas peak", {"threads": threads})}
         hidden = more.get("hidden", width)
         layers = "-".join(map(str, hidden if isinstance(hidden, list) else [hidden]))
         talk = lambda text, title=f"{what}, {rule}, {layers}, threads {threads}": say(f"{title}: {text}")
-        seconds, failed = take_turns(everybody, plan.rounds, check=same_losses, unchecked=(PEAK,), say=talk)
+        seconds, failed = take_turns(
+            everybody,
+            plan.rounds,
+            check=same_losses,
+            unchecked=(PEAK, OUR_FIT, THEIR_FIT),
+            optional=(TORCH[1],),
+            say=talk,
+        )
         (peak,) = seconds.pop(PEAK).values()
         found = measurement("network", settings | {"what": what}, seconds, failed, (JAX,) if plan.jax else (tier,))
         operations = roofline.epoch(settings, what)
         least = operations * min(peak) / blas.OF_PEAK
         share = least / found["times"][tier]["median"]
         yield found | {"floor": {"multiply_adds": operations, "seconds": least, "reached": share}}
+
+
+def others_on_classes(plan, settings):
+    """Return title -> candidate: who else trains ten classes. MLPClassifier knows BP alone."""
+    found = {OUR_FIT: ("dfanp fit", settings)}
+    found |= {THEIR_FIT: ("scikit-learn fit", settings)} if settings["rule"] == "bp" else {}
+    torch = {title: ("torch classes", settings | {"compiled": title == TORCH[1]}) for title in TORCH}
+    return found | (torch if plan.torch else {})
 
 
 def epochs(plan, say):

@@ -68,6 +68,22 @@ def test_jax_trains_what_all_others_train(rule):
         assert each["peer"] == "JAX" and not each["failed"]
 
 
+@pytest.mark.parametrize("rule", ["dfa", "bp"])
+def test_on_classes_pytorch_and_the_estimators_take_part(rule):
+    plan = tiny_plan(torch=True)
+    more = dict(hidden=[12, 8], bias=True, activation="tanh", tier="numpy", threads=1)
+    settings = plan.settings(rule, "adam", **more)
+    others = suite.others_on_classes(plan, settings)
+    assert {suite.OUR_FIT, *suite.TORCH} <= set(others) and (suite.THEIR_FIT in others) == (rule == "bp")
+    candidates.make("dfanp fit", settings)["run"]()
+    candidates.make("scikit-learn fit", settings)["run"]()
+    pytest.importorskip("torch")
+    name, settings = others["PyTorch eager"]
+    theirs = candidates.make(name, settings)
+    theirs["run"]()
+    candidates.same_losses({"dfanp": candidates.make("dfanp classes", settings)["check"](), name: theirs["check"]()})
+
+
 def test_start_and_memory_are_measured():
     start, memory = measured(tiny_plan(rounds=1), suite.start)["measurements"]
     assert start["import_beyond_numpy"] < start["times"]["import dfanp"]["median"]
