@@ -1,9 +1,12 @@
-"""One target under atheris: ``python -m tests.fuzz.one NAME FOLDER [libFuzzer's flags and corpora]``; ``tests.fuzz`` starts it.
+"""Targets under atheris: ``python -m tests.fuzz.one``, which ``tests.fuzz`` starts.
 
-Only dfanp's own code is instrumented: coverage of what it imports would lead away from it.
+Each line of its standard input is a job in JSON, {"target", "folder", "flags" (libFuzzer's, and corpora), "log"}, and runs in a fork:
+the code is instrumented once, which takes seconds. A line with its exit code answers. Only dfanp's own code is instrumented: coverage of
+what it imports would lead away from it.
 """
 
 import contextlib
+import json
 import os
 import shutil
 import sys
@@ -24,7 +27,19 @@ from .guard import guarded
 
 
 def main():
-    name, folder = sys.argv[1], Path(sys.argv[2])
+    for line in sys.stdin:
+        job = json.loads(line)
+        child = os.fork()
+        if not child:
+            with open(job["log"], "w") as log:
+                os.dup2(log.fileno(), 1)
+                os.dup2(log.fileno(), 2)
+            fuzz(job["target"], Path(job["folder"]), job["flags"])
+            os._exit(0)  # where atheris returns
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def fuzz(name, folder, flags):
     target = TARGETS[name]
     home = folder.with_name("home")
     os.environ |= {
@@ -47,7 +62,7 @@ def main():
                 target.run(content, folder)
             shutil.rmtree(folder)
         tracemalloc.start()
-        atheris.Setup([sys.argv[0], *sys.argv[3:]], one)
+        atheris.Setup([sys.argv[0], *flags], one)
         atheris.Fuzz()
 
 
