@@ -159,7 +159,7 @@ def figures(plan, say):
 
     say(f"figures {', '.join(plan.figures)}")
     tasks = [(each, mode) for each in experiments().values() if each.name in plan.figures for mode in each.modes]
-    scale = (experiment.full if plan.data == "mnist" else experiment.quick)("auto", plan.ours)
+    scale = (experiment.full if plan.data == "mnist" else experiment.quick)("auto", plan.ours).few
     began = perf_counter()
     with tempfile.TemporaryDirectory() as folder, Reproduction(tasks, scale, folder, data_dir=plan.data_dir) as work:
         failed = [outcome.error for outcome in work.sweep.outcomes() if outcome.state == "failed"]

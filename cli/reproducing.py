@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -31,11 +32,17 @@ reproduction_options = options(
         metavar="DIR",
         help=f"Save results, records and figures in this folder; resume it if it exists.  [default: {FULL}, or {QUICK}]",
     ),
+    option(
+        "--seeds",
+        type=Whole(1, 1000),
+        help="Train each setting with this many seeds (but grids of rates and of labelings with three at most).  "
+        "[default: 20; with --quick 2]",
+    ),
     *TRAINING,
 )
 
 
-def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, device, kernels, as_json, quiet):
+def reproduce_tasks(tasks, quick, out, seeds, data_dir, workers, threads, cluster, device, kernels, as_json, quiet):
     """Train, write and draw a list of (Experiment, mode); return the exit code."""
     from dfanp_figures.draw import draw, read, title
 
@@ -56,6 +63,7 @@ def reproduce_tasks(tasks, quick, out, data_dir, workers, threads, cluster, devi
     with plots.drawing("the figures"):
         pass  # fails before training if Matplotlib does not work
     scale = (experiment.quick if quick else experiment.full)(kernels, Backend(device).device)
+    scale = replace(scale, seeds=tuple(range(seeds))) if seeds else scale
     out = Path(out or (QUICK if quick else FULL))
     if workers is None and not cluster:  # one worker fills a GPU
         workers = usable_cores() if scale.device == "cpu" else 1

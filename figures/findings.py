@@ -47,6 +47,12 @@ def at_rate(record, label, panel):
     return f"{pick(record, label, panel):.3f} ({panel}, rate {lr:g})"
 
 
+def adam(record):
+    labels = dict.fromkeys(each["label"] for each in record["series"])
+    found = [f"{label} {pick(record, label, 'BP'):.3f} and {pick(record, label, 'DFA'):.3f}" for label in labels]
+    return f"Final accuracy with Adam (BP and DFA): {'; '.join(found)}"
+
+
 def disks(record):
     error = lambda label, panel, x: (
         1
@@ -150,6 +156,7 @@ FINDINGS = {
     "3.8": disk_rules,
     "B.1": rates,
     "B.2": rates,
+    "adam": adam,
     "labels": disk_labels,
     "transfer": transfer,
     "depth": along,

@@ -44,7 +44,7 @@ def assignments(mode, scale):
             for number in chosen:
                 labels = "".join(map(str, every[number]))
                 one = disk_series(
-                    label, scale, NAMES[opt], place, opt=opt, lr=DISKS[method][opt], labels=labels, **settings
+                    label, scale.few, NAMES[opt], place, opt=opt, lr=DISKS[method][opt], labels=labels, **settings
                 )
                 found.append(one)
     return found

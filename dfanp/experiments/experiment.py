@@ -13,6 +13,7 @@ from .published import PublishedParity  # noqa: F401  (registers the definitions
 from .rates import default_rate, thesis_rate
 
 PUBLISHED, CORRECTED = MODES = ("published", "corrected")
+SEEDS, THESIS_SEEDS = 20, 3  # of each setting; of the thesis
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Scale:
     test_size: int = ParitySettings.test_size
     most_epochs: int = 10**9
     most_passes: int = 500
-    seeds: tuple = (0, 1, 2)
+    seeds: tuple = tuple(range(SEEDS))
     assignments: int = 20
     samples: int = 10_000
     kernels: str = "auto"
@@ -45,9 +46,14 @@ class Scale:
     def quick(self):
         return self.data == "digits"
 
+    @property
+    def few(self):
+        """The same with as many seeds as the thesis: for grids of rates and of labelings, whose points are many."""
+        return replace(self, seeds=self.seeds[:THESIS_SEEDS])
+
 
 def full(kernels="auto", device="cpu"):
-    """Return the Scale of the thesis."""
+    """Return the Scale of the thesis, with more seeds."""
     return Scale(kernels=kernels, device=device)
 
 

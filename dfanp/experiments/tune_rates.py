@@ -9,6 +9,7 @@ seeds do not separate it.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -135,9 +136,13 @@ def main(arguments=None):
                     raise SystemExit(f"a run failed: {outcome.error}")
             return sweep.results()
 
-    for case in cases(given.data):
-        if case.group in given.groups.split(","):
-            print(line(case, climb(case, results, given.seeds)), flush=True)
+    try:
+        for case in cases(given.data):
+            if case.group in given.groups.split(","):
+                print(line(case, climb(case, results, given.seeds)), flush=True)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":
