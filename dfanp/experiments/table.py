@@ -1,9 +1,9 @@
-"""Published numbers compared with ours: reproduced and corrected."""
+"""Published numbers compared with ours, reproduced and corrected; and DFA compared with BP."""
 
 from math import sqrt
 from typing import NamedTuple
 
-from ..analysis.intervals import mean_interval
+from ..analysis.intervals import mean_interval, paired_differences
 from .experiment import MODES, THESIS_SEEDS
 
 
@@ -90,4 +90,51 @@ def markdown(every):
         reproduced, corrected = (row.ours.get(mode, NONE) for mode in MODES)
         cells = [f"{row.published:.3f}", row.first, reproduced.counted, verdict[row.inside], corrected.counted]
         lines.append(f"| {row.figure} | {row.run} | {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+class Gap(NamedTuple):
+    """BP and DFA in a record with a panel for each: Means of the final test accuracy, and of BP - DFA over paired seeds.
+
+    Attributes:
+        rates: of BP and DFA.
+        worst: the lowest final accuracy of a seed of BP and of DFA.
+    """
+
+    label: str
+    rates: tuple
+    bp: Mean
+    dfa: Mean
+    worst: tuple
+    gap: Mean
+
+
+def gaps(record):
+    """Return a Gap for each label that a record has in its panels BP and DFA."""
+    series = {(each["panel"], each["label"]): each for each in record["series"]}
+    found = []
+    for label in (label for panel, label in series if panel == "BP" and ("DFA", label) in series):
+        pair = series["BP", label], series["DFA", label]
+        finals = [
+            {seed: run[-1] for seed, run in enumerate(each["test_accuracy"]) if run and run[-1] is not None}
+            for each in pair
+        ]
+        rates = tuple(each["config"]["lr"] for each in pair)
+        worst = tuple(min(each.values(), default=None) for each in finals)
+        means = [Mean.of(each.values()) for each in finals]
+        found.append(Gap(label, rates, *means, worst, Mean.of(paired_differences(*finals))))
+    return found
+
+
+def markdown_of_gaps(every):
+    """Return a table of Gaps in Markdown."""
+    lines = [
+        "| | BP, rate | BP | worst seed | DFA, rate | DFA | worst seed | BP - DFA, paired |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    worst = lambda value: "-" if value is None else f"{value:.3f}"
+    for each in every:
+        rules = zip(each.rates, (each.bp, each.dfa), each.worst, strict=True)
+        cells = [cell for rate, mean, low in rules for cell in (f"{rate:g}", mean.counted, worst(low))]
+        lines.append(f"| {each.label} | {' | '.join(cells)} | {each.gap} |")
     return "\n".join(lines)

@@ -242,6 +242,23 @@ def test_many_seeds_agree_with_three_within_the_interval_of_their_difference():
     assert row.inside == (ours.half * np.sqrt(1 + 20 / 3) >= 0.025) and not row._replace(published=0.75).inside
 
 
+def test_rules_are_compared_on_paired_seeds():
+    panels = {"BP": [0.8, 0.9, 0.7, None], "DFA": [0.75, None, 0.66, 0.1]}
+    record = {
+        "series": [
+            series(None, values, "Adam") | {"panel": name, "config": {"lr": 0.5}} for name, values in panels.items()
+        ]
+    }
+    (found,) = table.gaps(record)
+    assert found.gap.mean == pytest.approx(0.045) and found.gap.n == 2
+    assert (found.bp.n, found.dfa.n, found.worst) == (3, 3, (0.7, 0.1))
+    line = table.markdown_of_gaps([found]).splitlines()[-1]
+    assert line.startswith("| Adam | 0.5 | 0.800 ± 0.248 (3) | 0.700 | 0.5 | 0.503") and line.endswith(
+        "0.045 ± 0.064 |"
+    )
+    assert table.gaps({"series": record["series"][:1]}) == []
+
+
 def test_a_run_that_diverged_is_left_out_of_means():
     record = {"figure": "3.1", "mode": PUBLISHED, "series": [series(0.7, [None, 0.7])]}
     (row,) = table.rows([record])
