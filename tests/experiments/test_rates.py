@@ -33,10 +33,10 @@ def test_published_rates():
 
 @pytest.mark.parametrize("data", ["mnist", "fashion-mnist"])
 @pytest.mark.parametrize("method", ["fa", "dfa"])
-def test_dfa_with_rmsprop_has_the_published_rate_and_says_so(data, method):
-    """Twice that was the choice of one seed, and is worse over twelve."""
+def test_dfa_with_rmsprop_has_the_published_rate(data, method):
+    """Five seeds choose it, too. Twice that was the choice of one, and is worse over twelve."""
     lr, source = default_rate(data, method, "rmsprop")
-    assert lr == thesis_rate("dfa", "rmsprop") and source.startswith("Demirbilek 2021")
+    assert lr == thesis_rate("dfa", "rmsprop") and source.startswith("tuned on held-out MNIST images")
     assert default_rate(data, method, "rmsprop:rho=0.95").lr == lr
     assert default_rate(data, method, "adam").source.startswith("tuned on held-out MNIST images")
     assert default_rate("digits", method, "rmsprop").source.startswith("tuned on held-out digits")
