@@ -46,10 +46,14 @@ class Scale:
     def quick(self):
         return self.data == "digits"
 
+    def at_most(self, seeds):
+        """The same with so many seeds at most."""
+        return replace(self, seeds=self.seeds[:seeds])
+
     @property
     def few(self):
         """The same with as many seeds as the thesis: for grids of rates and of labelings, whose points are many."""
-        return replace(self, seeds=self.seeds[:THESIS_SEEDS])
+        return self.at_most(THESIS_SEEDS)
 
 
 def full(kernels="auto", device="cpu"):
