@@ -18,12 +18,24 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dfanp
 from dfanp import rules
-from dfanp.estimator import DFAClassifier, RandomFeatures, parameters
+from dfanp.estimator import DFAClassifier, DFARegressor, RandomFeatures, parameters
 
 QUICK = dict(hidden_layer_sizes=(20,), learning_rate_init=0.01, random_state=0)
 
 
-@parametrize_with_checks([DFAClassifier(**QUICK), DFAClassifier(**QUICK, rule="bp", bias=False), RandomFeatures(20)])
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+EXACT = QUICK | {"dtype": "float64", "max_iter": 60}  # one check compares the weights of examples with their repetition, to seven digits
+
+
+@parametrize_with_checks(
+    [
+        DFAClassifier(**EXACT),
+        DFAClassifier(**EXACT, rule="bp", bias=False),
+        DFARegressor(**EXACT),
+        DFARegressor(**EXACT, rule="bp", activation="logistic"),
+        RandomFeatures(20),
+    ]
+)
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
 
