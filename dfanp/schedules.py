@@ -56,15 +56,9 @@ class Schedule(NamedTuple):
 constant = Schedule("constant", lambda t, p: 1.0)
 step = Schedule("step", lambda t, p: p.factor ** (t // p.every), {"every": 10, "factor": 0.1})
 exponential = Schedule("exponential", lambda t, p: p.factor**t, {"factor": 0.95})
-cosine = Schedule(
-    "cosine", lambda t, p: wave(min(t, p.epochs) / p.epochs, p.least), {"epochs": None, "least": 0.0}
-)
-restarts = Schedule(
-    "restarts", lambda t, p: wave(t % p.every / p.every, p.least), {"every": 10, "least": 0.0}
-)
-linear = Schedule(
-    "linear", lambda t, p: 1 + (p.end - 1) * min(t, p.epochs) / p.epochs, {"epochs": None, "end": 0.0}
-)
+cosine = Schedule("cosine", lambda t, p: wave(min(t, p.epochs) / p.epochs, p.least), {"epochs": None, "least": 0.0})
+restarts = Schedule("restarts", lambda t, p: wave(t % p.every / p.every, p.least), {"every": 10, "least": 0.0})
+linear = Schedule("linear", lambda t, p: 1 + (p.end - 1) * min(t, p.epochs) / p.epochs, {"epochs": None, "end": 0.0})
 polynomial = Schedule(
     "polynomial", lambda t, p: (1 - min(t, p.epochs) / p.epochs) ** p.power, {"epochs": None, "power": 2.0}
 )
@@ -160,7 +154,9 @@ def of(schedule: str | Schedule) -> Callable[[int], float]:
         t = epoch - 1
         value = (t + 1) / (warmup + 1) if t < warmup else kind.factor(t - warmup, p)
         if not is_number(value) or not 0 <= value < float("inf"):
-            raise ValueError(f"the schedule {kind.name} must return a finite factor of at least 0, got {shown(value)}")
+            raise ValueError(
+                f"the schedule {kind.name} must return a finite factor of at least 0, got {shown(value)}"
+            )
         return float(value)
 
     return factor_of

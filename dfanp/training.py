@@ -67,7 +67,11 @@ class Record:
         """
         joint = np.ndim(self.train_loss) > 0
         parts = {f"/{r}": self.replica(r) for r in range(len(self.train_loss))} if joint else {"": self}
-        return {f"{name}{end}": value for end, one in parts.items() for name, value in measures.flat(one.measures, one.alignment)}
+        return {
+            f"{name}{end}": value
+            for end, one in parts.items()
+            for name, value in measures.flat(one.measures, one.alignment)
+        }
 
     def replica(self, r):
         """Return the record of replica r of a joint run, as its solo run has it (but for the time)."""

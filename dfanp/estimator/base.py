@@ -28,6 +28,7 @@ from .parameters import (
     LARGEST_SEED,
     OUTPUT_ACTIVATIONS,
     activation_of,
+    argument,
     check_unchanged,
     checked,
     fixed,
@@ -273,7 +274,9 @@ class NetworkEstimator(BaseEstimator):
             if since >= of.n_iter_no_change:
                 break
         else:
-            message = f"max_iter ({of.max_iter} epochs) reached before the {'score' if aside else 'loss'} stopped improving"
+            message = (
+                f"max_iter ({of.max_iter} epochs) reached before the {'score' if aside else 'loss'} stopped improving"
+            )
             warnings.warn(f"{message}: raise max_iter or learning_rate_init", ConvergenceWarning, stacklevel=3)
         self._keep(best_arrays or training.arrays(copy=False))
 
@@ -294,7 +297,8 @@ class NetworkEstimator(BaseEstimator):
         """Return the weights of the examples, (n,), or None."""
         if sample_weight is None:
             return None
-        return _check_sample_weight(sample_weight, X, dtype="float64", ensure_non_negative=True)
+        with argument("sample_weight"):
+            return _check_sample_weight(sample_weight, X, dtype="float64", ensure_non_negative=True)
 
     def _begin(self, of, **fitted):
         """Reset all that was learned."""
@@ -375,7 +379,9 @@ class NetworkEstimator(BaseEstimator):
         self.coefs_, self.intercepts_ = named("W"), named("b")
         self.n_outputs_, self.n_layers_ = self.coefs_[-1].shape[1], len(self.coefs_) + 1
         self.out_activation_ = OUTPUT_ACTIVATIONS[self._loss]
-        self.loss_, self.best_loss_ = (self.loss_curve_[-1], min(self.loss_curve_)) if self.loss_curve_ else (None, None)
+        self.loss_, self.best_loss_ = (
+            (self.loss_curve_[-1], min(self.loss_curve_)) if self.loss_curve_ else (None, None)
+        )
         self.best_validation_score_ = max(self.validation_scores_) if self.validation_scores_ else None
         self._state = {name: array for name, array in arrays.items() if not name.startswith("parameters/")}
 

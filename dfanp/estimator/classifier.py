@@ -158,11 +158,15 @@ class DFAClassifier(ClassifierMixin, NetworkEstimator):
         if self.class_weight is None:
             return weights
         if partial and self.class_weight == "balanced":
-            raise ValueError("class_weight cannot be 'balanced' in partial_fit, which does not know all of y: give a dict")
+            raise ValueError(
+                "class_weight cannot be 'balanced' in partial_fit, which does not know all of y: give a dict"
+            )
         with argument("class_weight"):
             of_classes = compute_sample_weight(self.class_weight, y)
             if not (np.isfinite(of_classes).all() and (of_classes >= 0).all()):
-                raise ValueError(f"class_weight must have finite weights of at least 0, got {shown(self.class_weight)}")
+                raise ValueError(
+                    f"class_weight must have finite weights of at least 0, got {shown(self.class_weight)}"
+                )
         return of_classes if weights is None else weights * of_classes
 
     def _prepare(self, of, y, going_on, **more):

@@ -88,7 +88,15 @@ class DFARegressor(RegressorMixin, NetworkEstimator):
     def _validated(self, X, y, reset):
         least = 2 if reset else 1
         X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=FLOATS, multi_output=True, y_numeric=True, reset=reset, ensure_min_samples=least
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=FLOATS,
+            multi_output=True,
+            y_numeric=True,
+            reset=reset,
+            ensure_min_samples=least,
         )
         return X, np.asarray(y, "float64")
 

@@ -79,7 +79,12 @@ def line(training: Any, epochs: int, left: float) -> None:
     values = [row[name] for row in rows if name in row]
     measured = f"{title_of(name).lower()} {sum(values) / len(values):.4f}" if values else "diverged" if done else ""
     text = f"[{'=' * filled}{' ' * (CELLS - filled)}] epoch {done}/{epochs}  {measured}"
-    print(f"\r{text}  {left:.0f} s left " if left else f"\r{text}             ", end="", file=sys.stderr, flush=True)
+    print(
+        f"\r{text}  {left:.0f} s left " if left >= 1 else f"\r{text}             ",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def by_name(history: History | Histories) -> Mapping[Any, History]:
@@ -120,7 +125,9 @@ def curves(histories: Mapping[Any, History]) -> str:
     first = min(row["epoch"] for row in rows)
     across = lambda x: LEFT + (WIDTH - LEFT - 8) * (x - first) / max(last - first, 1)
     up = lambda y: 8 + (HEIGHT - BOTTOM - 8) * (high - y) / (high - low)
-    text = lambda x, y, words, more="": f"<text x='{x:.0f}' y='{y:.0f}' font-size='11' fill='currentColor' {more}>{words}</text>"
+    text = lambda x, y, words, more="": (
+        f"<text x='{x:.0f}' y='{y:.0f}' font-size='11' fill='currentColor' {more}>{words}</text>"
+    )
     parts = [
         f"<path d='M{LEFT},8V{HEIGHT - BOTTOM}H{WIDTH - 8}' fill='none' stroke='currentColor' stroke-opacity='0.5'/>",
         *(text(LEFT - 4, up(y) + 4, f"{y:.3g}", "text-anchor='end'") for y in (low + margin, high - margin)),
@@ -129,8 +136,14 @@ def curves(histories: Mapping[Any, History]) -> str:
     ]
     for part, points in lines:
         path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in points)
-        dots = f"<circle cx='{across(points[-1][0]):.1f}' cy='{up(points[-1][1]):.1f}' r='2' fill='{COLOURS[part]}'/>" if points else ""
+        dots = (
+            f"<circle cx='{across(points[-1][0]):.1f}' cy='{up(points[-1][1]):.1f}' r='2' fill='{COLOURS[part]}'/>"
+            if points
+            else ""
+        )
         parts.append(f"<polyline points='{path}' fill='none' stroke='{COLOURS[part]}' stroke-width='1.5'/>{dots}")
     for number, part in enumerate(COLOURS):
-        parts.append(text(LEFT + 110 + 110 * number, HEIGHT - 6, f"{part} {kind}").replace("currentColor", COLOURS[part]))
+        parts.append(
+            text(LEFT + 110 + 110 * number, HEIGHT - 6, f"{part} {kind}").replace("currentColor", COLOURS[part])
+        )
     return f"<svg width='{WIDTH}' height='{HEIGHT}' xmlns='http://www.w3.org/2000/svg'>{''.join(parts)}</svg>"

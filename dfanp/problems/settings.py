@@ -144,7 +144,9 @@ class TrainingSettings:
             value = getattr(self, name)
             if value is not each.default:
                 object.__setattr__(self, name, each.checked(value))
-        if self.schedule != "constant":  # one over all epochs says how many: with more of them it would be another one
+        if (
+            self.schedule != "constant"
+        ):  # one over all epochs says how many: with more of them it would be another one
             object.__setattr__(self, "schedule", dfanp.schedules.completed(self.schedule, self.epochs))
 
     def __reduce_ex__(self, protocol):

@@ -142,7 +142,9 @@ def run_figure(rows, title, chance=0.5):
     if kind == "accuracy":
         if chance is not None:
             axes[0].axhline(chance, color="0.6", linewidth=1, linestyle=":", label="chance")
-        lowest = min((row[name] for row in rows for name in ("test_accuracy", "train_accuracy") if name in row), default=1.0)
+        lowest = min(
+            (row[name] for row in rows for name in ("test_accuracy", "train_accuracy") if name in row), default=1.0
+        )
         axes[0].set_ylim(min(0.45, lowest - 0.02, 1.0 if chance is None else chance - 0.05), 1.0)
     if aligned:
         for kind, style, name in (

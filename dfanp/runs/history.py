@@ -134,7 +134,9 @@ class Histories(dict[Any, History]):
     @property
     def rows(self) -> list[dict]:
         """The rows of all seeds, each with its `seed`, by epoch."""
-        found = [{"epoch": row["epoch"], "seed": seed} | row for seed, history in self.items() for row in history.rows]
+        found = [
+            {"epoch": row["epoch"], "seed": seed} | row for seed, history in self.items() for row in history.rows
+        ]
         return sorted(found, key=lambda row: row["epoch"])
 
     def to_pandas(self) -> Any:
