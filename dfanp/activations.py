@@ -31,7 +31,8 @@ class Activation(NamedTuple):
     f: Callable[[Any, Any], Any]
     df: Callable[[Any, Any], Any]
 
-    __repr__ = named
+    def __repr__(self):
+        return named(self)
 
 
 def sigmoid(xp: Any, a: Any) -> Any:

@@ -200,7 +200,8 @@ class Rule(NamedTuple):
     gradients: Callable | None = None
     before_training: Callable | None = None
 
-    __repr__ = named
+    def __repr__(self):
+        return named(self)
 
 
 def feedback_shapes(rule, sizes):

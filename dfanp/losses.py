@@ -42,7 +42,8 @@ class Loss(NamedTuple):
     correct: Callable[[Any, Any, Any], Any] | None = None
     check: Callable[[Any], str | None] | None = None
 
-    __repr__ = named
+    def __repr__(self):
+        return named(self)
 
 
 def binary_cross_entropy(xp, z, y):

@@ -42,7 +42,8 @@ class Measure(NamedTuple):
     low: float = -inf
     high: float = inf
 
-    __repr__ = named
+    def __repr__(self):
+        return named(self)
 
     def measured(self, training: Any) -> Any:
         """Return what ``of`` returns as float64 (R,), or (1,) without replicas, on the host.

@@ -47,7 +47,8 @@ class Schedule(NamedTuple):
     factor: Callable[[int, Any], float]
     parameters: dict = {}
 
-    __repr__ = named
+    def __repr__(self):
+        return named(self)
 
 
 # Each is that of PyTorch, stepped once per epoch: StepLR, ExponentialLR, CosineAnnealingLR,
