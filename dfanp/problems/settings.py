@@ -147,7 +147,8 @@ class TrainingSettings:
         if (
             self.schedule != "constant"
         ):  # one over all epochs says how many: with more of them it would be another one
-            object.__setattr__(self, "schedule", dfanp.schedules.completed(self.schedule, self.epochs))
+            completed = dfanp.schedules.completed(self.schedule, self.epochs)
+            object.__setattr__(self, "schedule", dfanp.schedules.canonical(completed))
 
     def __reduce_ex__(self, protocol):
         # Another process may not have loaded the plugin that defines the class.
