@@ -80,7 +80,11 @@ def test_every_tier_follows_it(make_training, lr, kernels):
         list(training.epochs(3))
         return training.network.W
 
-    plain, mine, constant = trained("numpy", "step:every=1"), trained(kernels, "step:every=1"), trained(kernels, "constant")
+    plain, mine, constant = (
+        trained("numpy", "step:every=1"),
+        trained(kernels, "step:every=1"),
+        trained(kernels, "constant"),
+    )
     assert all(np.allclose(a, b, atol=1e-4) for a, b in zip(plain, mine, strict=True))
     assert not np.allclose(mine[0], constant[0], atol=1e-3)
 
@@ -88,7 +92,16 @@ def test_every_tier_follows_it(make_training, lr, kernels):
 @pytest.mark.parametrize("repeats", [1, 2])
 def test_a_resumed_run_has_the_same_bytes(tmp_path, repeats):
     settings = ParitySettings(
-        lr=0.01, k=1, train_size=40, batch_size=20, test_size=20, epochs=4, hidden=(5,), schedule="cosine:warmup=1", repeats=repeats, data="digits"
+        lr=0.01,
+        k=1,
+        train_size=40,
+        batch_size=20,
+        test_size=20,
+        epochs=4,
+        hidden=(5,),
+        schedule="cosine:warmup=1",
+        repeats=repeats,
+        data="digits",
     )
     assert settings.schedule == "cosine:epochs=4:warmup=1" and settings.config()["schedule"] == settings.schedule
     assert from_config(settings.config(), "config.json") == settings
@@ -119,7 +132,10 @@ def test_the_command_line_has_it(capsys):
     assert run([*words, "--schedule", "linear"]) == 0
     assert json.loads(capsys.readouterr().out)["config"]["schedule"] == "linear:epochs=2"
     assert run([*words, "--schedule", "cosin"]) == 2 and "did you mean 'cosine'" in capsys.readouterr().err
-    assert run([*words, "--schedule", "step:size=3"]) == 2 and "parameter of the schedule step" in capsys.readouterr().err
+    assert (
+        run([*words, "--schedule", "step:size=3"]) == 2
+        and "parameter of the schedule step" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

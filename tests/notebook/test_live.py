@@ -52,7 +52,11 @@ def test_tables(make_training):
 def test_figures(make_training, tmp_path):
     history = make_training(align=True).fit(2)
     figure = history.plot("a title", tmp_path / "history.svg")
-    assert len(figure.axes) == 2 and figure._repr_png_()[:4] == b"\x89PNG" and (tmp_path / "history.svg").stat().st_size > 1000
+    assert (
+        len(figure.axes) == 2
+        and figure._repr_png_()[:4] == b"\x89PNG"
+        and (tmp_path / "history.svg").stat().st_size > 1000
+    )
     assert len(make_training(seed=(0, 1)).fit(2).plot().axes) == 1
     with pytest.raises(ValueError, match="no epoch has been trained yet"):
         make_training().history.plot()
@@ -78,7 +82,10 @@ def test_a_bar_on_a_terminal(make_training, monkeypatch, capsys, seed):
     monkeypatch.setattr(live, "SECONDS", 0.0)
     make_training(seed=seed).fit(2, show=True)
     parts = capsys.readouterr().err.split("\r")
-    assert parts[1].startswith(f"[{' ' * live.CELLS}] epoch 0/2") and f"[{'=' * live.CELLS}] epoch 2/2  test accuracy 0." in parts[-1]
+    assert (
+        parts[1].startswith(f"[{' ' * live.CELLS}] epoch 0/2")
+        and f"[{'=' * live.CELLS}] epoch 2/2  test accuracy 0." in parts[-1]
+    )
     make_training().fit(2)  # elsewhere: nothing
     make_training().fit(2, show=False)
     assert capsys.readouterr() == ("", "")
@@ -116,7 +123,10 @@ def test_things_say_what_they_are(make_training, tiny):
     assert repr(training.network) == "MLP(24-7-1, relu, 175 parameters, float32, seed 0)"
     assert repr(training.problem) == "Parity(tiny, k=2, 50 + 30 examples, 24 features)"
     assert repr(training).startswith("Training(dfa, RMSProp at lr 0.01, batch 16, epoch 0: MLP(24-7-1")
-    assert repr(tiny).startswith("Dataset(tiny, 40 training and 20 test images") and repr(tiny.train) == "Images(40 of 12 pixels)"
+    assert (
+        repr(tiny).startswith("Dataset(tiny, 40 training and 20 test images")
+        and repr(tiny.train) == "Images(40 of 12 pixels)"
+    )
     for thing, text in ((dfanp.rules.get("fa"), "Rule('fa')"), (dfanp.losses.get("mse"), "Loss('mse')"),
                         (dfanp.activations.get("relu"), "Activation('relu')"), (dfanp.schedules.get("step"), "Schedule('step')"),
                         (dfanp.Teacher(5), "Teacher(5 inputs, 2 units, 5 examples in each epoch)"),
