@@ -26,6 +26,7 @@ COMMANDS = {  # in the order of the help, after those of the problems, with thei
     "figure": "Train and draw figures of the thesis.",
     "reproduce": "Train and draw all figures, with a table of results.",
     "published": "Train a published table of results, and compare.",
+    "course": "Print the course, or write it as a notebook.",
     "data": "List and fetch data sets.",
     "info": "Show versions, devices and usable kernels.",
     "bench": "Measure the speed of training against PyTorch and others.",

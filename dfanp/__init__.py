@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # for editors; each is imported at its first use, so that the
     from .registry import register
     from .reports import report
     from .rules import Rule
+    from .schedules import Schedule
     from .sweeps import grids, tuning
     from .training import Record, Training
 
@@ -47,6 +48,7 @@ HOMES = {
     "registry": "register",
     "reports": "report",
     "rules": "Rule",
+    "schedules": "Schedule",
     "sweeps": "grids tuning",
     "training": "Record Training",
 }
@@ -79,6 +81,7 @@ __all__ = [
     "RecordError",
     "RecordWarning",
     "Rule",
+    "Schedule",
     "Synthetic",
     "Teacher",
     "Training",

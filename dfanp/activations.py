@@ -16,7 +16,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from .registry import Registry
+from .registry import Registry, named
 
 LEAK = 0.01  # the slope of leaky relu left of zero
 
@@ -30,6 +30,9 @@ class Activation(NamedTuple):
     name: str
     f: Callable[[Any, Any], Any]
     df: Callable[[Any, Any], Any]
+
+    def __repr__(self):
+        return named(self)
 
 
 def sigmoid(xp: Any, a: Any) -> Any:

@@ -31,6 +31,7 @@ import numpy as np
 from .checks import is_whole
 from .errors import shown
 from .inputs import WeightGradient
+from .registry import named
 
 
 class At:
@@ -198,6 +199,9 @@ class Rule(NamedTuple):
     after_step: Callable | None = None
     gradients: Callable | None = None
     before_training: Callable | None = None
+
+    def __repr__(self):
+        return named(self)
 
 
 def feedback_shapes(rule, sizes):

@@ -127,5 +127,5 @@ def numpy_name(dtype):
 
 
 def dense(X):
-    """Return StackedDigits or a WeightGradient as an array; an array as it is."""
-    return X.dense() if isinstance(X, StackedDigits | WeightGradient) else X
+    """Return StackedDigits, a WeightGradient or sparse rows as an array; an array as it is."""
+    return X.dense() if hasattr(X, "dense") else X

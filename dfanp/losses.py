@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .activations import sigmoid
-from .registry import Registry
+from .registry import Registry, named
 
 
 class Loss(NamedTuple):
@@ -41,6 +41,9 @@ class Loss(NamedTuple):
     error: Callable[[Any, Any, Any], Any]
     correct: Callable[[Any, Any, Any], Any] | None = None
     check: Callable[[Any], str | None] | None = None
+
+    def __repr__(self):
+        return named(self)
 
 
 def binary_cross_entropy(xp, z, y):
@@ -72,6 +75,20 @@ def same_side(xp, z, y):
 
 def same_class(xp, z, y):
     return xp.argmax(z, axis=-1) == xp.argmax(y, axis=-1)
+
+
+def weighted(loss, weights):
+    """Return the loss whose mean is the weighted one, sum_i w_i loss_i / n, for the n examples of a batch.
+
+    Args:
+        loss: a Loss.
+        weights: w, (n,) or (R, n), of mean 1 over the training set: so they do not change the
+            size of a step on average.
+    """
+    return loss._replace(
+        per_example=lambda xp, z, y: weights * loss.per_example(xp, z, y),
+        error=lambda xp, z, y: weights[..., None] * loss.error(xp, z, y),
+    )
 
 
 def probabilities(y):

@@ -15,7 +15,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from .errors import shown
-from .registry import Registry
+from .registry import Registry, named
 from .system.lazy import lazy
 
 np = lazy("numpy")
@@ -41,6 +41,9 @@ class Measure(NamedTuple):
     title: str | None = None
     low: float = -inf
     high: float = inf
+
+    def __repr__(self):
+        return named(self)
 
     def measured(self, training: Any) -> Any:
         """Return what ``of`` returns as float64 (R,), or (1,) without replicas, on the host.
@@ -73,6 +76,12 @@ MEASURES = Registry(
 def title_of(name: str) -> str:
     """Return the title of a measure."""
     return (name in MEASURES and MEASURES[name].title) or name
+
+
+def flat(named: dict[str, Any], alignment: dict[str, list] | None) -> list[tuple[str, float]]:
+    """Return (name, value) of the measures that are not None, and of each cosine: "gradient_alignment_0", …"""
+    cosines = [(f"{kind}_alignment_{l}", c) for kind, each in (alignment or {}).items() for l, c in enumerate(each)]
+    return [(name, value) for name, value in (*named.items(), *cosines) if value is not None]
 
 
 def own() -> list[Measure]:

@@ -62,6 +62,11 @@ class MLP:
         self.seed, self.parameters = checked_seeds(seed), {}
         self.redraw(self.seed)
 
+    def __repr__(self):
+        widths, numbers = "-".join(map(str, self.sizes)), sum(prod(theta.shape) for theta in self.parameters.values())
+        bias = ", biases" if self.bias else ""
+        return f"{type(self).__name__}({widths}, {self.activation.name}{bias}, {numbers} parameters, {self.dtype}, seed {self.seed})"
+
     def draw(self, seed):
         """Return name -> host array (float64): the initial parameters for a seed, or R of them along a leading axis."""
         drawn = {}

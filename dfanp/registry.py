@@ -19,7 +19,7 @@ from .errors import by_name, shown
 T = TypeVar("T")
 REGISTRIES: list["Registry"] = []  # every Registry whose module is imported
 # The modules that define one.
-HOMES = "activations", "baselines", "losses", "measures", "optimizers", "problems", "rules"
+HOMES = "activations", "baselines", "losses", "measures", "optimizers", "problems", "rules", "schedules"
 
 
 class Registry(Mapping):
@@ -103,13 +103,13 @@ class Registry(Mapping):
 
 
 def register(thing: T) -> T:
-    """Register a rule, activation, loss, optimizer, measure, baseline or settings of a problem under its name.
+    """Register a rule, activation, loss, optimizer, schedule, measure, baseline or settings of a problem under its name.
 
     Settings and the command line then accept the name, help lists it, and the shell completes it. Records contain the
     name, not the thing: to read them, register it again (as ``--plugin`` does).
 
     Args:
-        thing: a ``Rule``, ``Activation``, ``Loss``, ``Measure``, ``Baseline``, a subclass of ``Optimizer``, or of
+        thing: a ``Rule``, ``Activation``, ``Loss``, ``Measure``, ``Baseline``, ``Schedule``, a subclass of ``Optimizer``, or of
             ``TrainingSettings``; its ``name`` is the name.
 
     Returns:
@@ -125,6 +125,11 @@ def register(thing: T) -> T:
             return thing
     kinds = ", ".join(registry.what for registry in registries())
     raise TypeError(f"only things of these kinds can be registered: {kinds}; got {shown(thing)}")
+
+
+def named(thing: Any) -> str:
+    """Return the ``repr`` of a thing with a name: Rule('dfa')."""
+    return f"{type(thing).__name__}({thing.name!r})"
 
 
 def built_in(thing: Any) -> str | None:

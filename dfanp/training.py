@@ -17,7 +17,7 @@ from time import perf_counter
 
 import numpy as np
 
-from . import alignment, losses, measures, rules
+from . import alignment, losses, measures, rules, schedules
 from .checks import choice, truth, whole
 from .errors import shown
 from .feedback import Feedback
@@ -60,6 +60,19 @@ class Record:
         """The losses, the accuracies and your own measures, by their names."""
         return {name: getattr(self, name) for name in SUMMED} | self.own
 
+    def scalars(self):
+        """Return name -> float of all that was measured, to log it: alignment as "gradient_alignment_0", lowest layer first.
+
+        With replicas names end in "/0", "/1", …
+        """
+        joint = np.ndim(self.train_loss) > 0
+        parts = {f"/{r}": self.replica(r) for r in range(len(self.train_loss))} if joint else {"": self}
+        return {
+            f"{name}{end}": value
+            for end, one in parts.items()
+            for name, value in measures.flat(one.measures, one.alignment)
+        }
+
     def replica(self, r):
         """Return the record of replica r of a joint run, as its solo run has it (but for the time)."""
         pick = lambda value: None if value is None else float(value[r])
@@ -89,6 +102,7 @@ class Training:
         layers: ``"all"``, or ``"output"`` to train the last layer alone.
         align: whether records carry alignment.
         measures: a list of ``Measure`` that are taken after each epoch, beside those that are registered.
+        schedule: of the learning rate, a ``Schedule`` or a text such as "cosine:epochs=20" (see ``dfanp.schedules``).
 
     An exception inside an epoch (an interrupt) leaves the network between two of its steps. It cannot be trained further until
     ``restore`` puts back what ``arrays`` returned before.
@@ -120,6 +134,7 @@ class Training:
         layers="all",
         align=False,
         measures=(),
+        schedule="constant",
     ):
         if (network.sizes[0], network.sizes[-1]) != (problem.features, problem.outputs):
             raise ValueError(
@@ -144,6 +159,7 @@ class Training:
         if feedback.seed is not None:
             checked_seeds(feedback.seed, network.replicas or 0)
         self.align, self.measures = truth("align", align), tuple(measures)
+        self.schedule, self._factor = schedule, schedules.of(schedule)
         self.first = 0 if layers == "all" and "W0" not in network.fixed else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)
@@ -153,9 +169,12 @@ class Training:
         drawn = own_copies(drawn, self.rule, network.replicas)
         self.B = [self.backend.asarray(np.ascontiguousarray(b), network.dtype) for b in drawn]
         self.state = optimizer.init(self.backend, self.trained(), network.replicas)
+        self._rates = dict(self.state.lr)  # at the factor 1 of the schedule
         self._whole = WholeEpochs(self, Training, MLP, FORWARD)
         self.epoch, self._alive = 0, np.ones(network.replicas or 1, dtype=bool)
+        self._records = []
         self._torn = False  # between two steps of an epoch that was cut off
+        self._weights = None  # of the examples of this epoch
         self._drawn = None  # examples of the next epoch, where they could be drawn while this one ran
         self._probe = problem.probe(self.seed) if align else None
 
@@ -177,6 +196,15 @@ class Training:
             found |= {f"B{layer}": b for layer, b in enumerate(self.B) if layer >= self.first}
         return found
 
+    def __repr__(self):
+        rates = {shown(rate) for rate in (self.optimizer.lr,)}
+        schedule = "" if self.schedule == "constant" else f", {self.schedule}"
+        ends = "" if self.status == "ok" else f", {self.status}"
+        return (
+            f"{type(self).__name__}({self.rule.name}, {type(self.optimizer).__name__} at lr {rates.pop()}{schedule}, "
+            f"batch {self.batch_size}, epoch {self.epoch}{ends}: {self.network!r} on {self.problem!r})"
+        )
+
     @property
     def status(self):
         each = ["ok" if alive else "diverged" for alive in self._alive]
@@ -197,6 +225,33 @@ class Training:
             record = self.run_epoch()
             if not self.diverged:
                 yield record
+
+    def fit(self, epochs, callbacks=(), show=None):
+        """Train until `epochs` epochs are done in all, and show how it goes; return ``history``.
+
+        Called again with the same number, it does nothing; with a larger one, training continues.
+
+        Args:
+            callbacks: functions ``callback(training, record)``, called after each epoch (``Record.scalars`` has the
+                numbers to log).
+            show: whether to show the progress: a curve in a notebook, a bar on a terminal. None: where there is either.
+        """
+        from .notebook.live import progress
+
+        epochs = whole("epochs", epochs, 0)
+        with progress(self, epochs, show) as update:
+            for record in self.epochs(epochs):
+                for callback in callbacks:
+                    callback(self, record)
+                update()
+        return self.history
+
+    @property
+    def history(self):
+        """The ``History`` of the epochs done here (or since ``restore``); with replicas a ``Histories``, seed -> History."""
+        from .runs.history import recorded
+
+        return recorded(self, self._records)
 
     def prepare(self):
         """Draw the examples of the next epoch, and find out now which kernels may compute it: otherwise ``run_epoch`` does.
@@ -221,7 +276,9 @@ class Training:
         began, epoch, self._torn = perf_counter(), self.epoch + 1, True
         # A run that diverges is a result, which its status says; NumPy need not warn on the way there.
         with self.backend.pinned(), np.errstate(all="ignore"):
+            self.state.lr.update(self.rates(epoch))
             examples, tested = self.examples(epoch)
+            self._weights = self.weights(epoch)
             train, angles = self.train_and_measure(*examples, self.data_of(epoch)[1])
             test = self.run_steps(*tested)
             if self.backend.device != "cpu":  # which is still at work: it is waited for below
@@ -237,7 +294,14 @@ class Training:
             angles = {key: [np.where(alive, c, np.nan) for c in cosines] for key, cosines in angles.items()}
         more = {name: each(measured) for name, measured in more.items()}
         self.epoch, self._alive, self._torn = epoch, alive, False
-        return Record(epoch, *values, angles, more, perf_counter() - began)
+        record = Record(epoch, *values, angles, more, perf_counter() - began)
+        self._records.append(record)
+        return record
+
+    def rates(self, epoch):
+        """Return name of a parameter -> its learning rate in an epoch: a number, or an array that broadcasts along the replicas."""
+        factor = self._factor(epoch)
+        return {name: rate if factor == 1 else factor * rate for name, rate in self._rates.items()}
 
     def data_of(self, epoch):
         """Return the seed and the epoch that `epoch` takes its data from: its own."""
@@ -247,6 +311,11 @@ class Training:
         """Return (X, y) to train on and (X, y) to test on, of an epoch."""
         drawn, self._drawn = self._drawn, None
         return (drawn if drawn and drawn[0] == self.data_of(epoch) else self.drawn(epoch))[1:]
+
+    def weights(self, epoch):
+        """Return the weights of the training examples of an epoch, (n,) or (R, n) of mean 1; None if all count alike."""
+        of = getattr(self.problem, "weights", None)
+        return None if of is None else of(*self.data_of(epoch))
 
     def drawn(self, epoch):
         """Return the seed and epoch of the data, and what ``examples`` returns."""
@@ -272,7 +341,8 @@ class Training:
         """
         if losses.LOSSES.built_in(self.loss) is not None:
             check_targets(X, y, self.network.sizes[-1], self.network.replicas)
-        totals = self._whole.run(X, y, learning_in) if self._whole.may(X, learning_in) else None
+        weighs = learning_in is not None and self._weights is not None  # which no kernel of a whole epoch knows
+        totals = self._whole.run(X, y, learning_in) if not weighs and self._whole.may(X, learning_in) else None
         return self.epoch_by_steps(X, y, learning_in) if totals is None else totals
 
     def epoch_by_steps(self, X, y, learning_in):
@@ -282,7 +352,12 @@ class Training:
         for start in range(0, n, batch_size):
             stop = min(start + batch_size, n)
             batch = X[..., start:stop, :], y[..., start:stop, :]
-            totals = totals + (self.evaluate(*batch) if learning_in is None else self.learn(*batch, learning_in))
+            if learning_in is None:
+                totals = totals + self.evaluate(*batch)
+            elif self._weights is None:
+                totals = totals + self.learn(*batch, learning_in)
+            else:
+                totals = totals + self.learn(*batch, learning_in, self._weights[..., start:stop])
         return totals
 
     def evaluate(self, X, y):
@@ -292,16 +367,18 @@ class Training:
             self.loss, z, y, learning=False, built_in=losses.LOSSES.built_in(self.loss)
         )[1]
 
-    def learn(self, X, y, epoch):
+    def learn(self, X, y, epoch, weights=None):
         """One step: the error, the gradients that the rule makes of it, the update of every trained parameter in place.
 
-        Returns what ``evaluate`` returns, at the parameters before the update.
+        Returns what ``evaluate`` returns, at the parameters before the update; with `weights` of the examples, (n,), the
+        weighted loss (``losses.weighted``).
         """
+        loss = self.loss if weights is None else losses.weighted(self.loss, weights)
         if self.state.step == 0 and self.rule.before_training is not None:
             self.rule.before_training(self.after_step(0))
         h = self.network.forward(X)
-        e, totals = self.backend.kernels.output(self.loss, h[-1], y, built_in=losses.LOSSES.built_in(self.loss))
-        gradients = rules.gradients(self.rule, self.network, self.B, h, e, y, self.first, self.draws, self.loss)
+        e, totals = self.backend.kernels.output(loss, h[-1], y, built_in=losses.LOSSES.built_in(loss))
+        gradients = rules.gradients(self.rule, self.network, self.B, h, e, y, self.first, self.draws, loss)
         trained = self.trained()
         gradients = {name: g for name, g in gradients.items() if name in trained}
         self.optimizer.step(self.backend, trained, gradients, self.state, epoch)
@@ -390,6 +467,7 @@ class Training:
                 array[...] = asarray(arrays[f"optimizer/{name}/{slot}"])
         self.state.step, self.epoch = int(arrays["optimizer/step"]), int(arrays["epoch"])
         self._alive = arrays["alive"].copy()
+        self._records = [record for record in self._records if record.epoch <= self.epoch]
         self._torn = False
 
 

@@ -14,6 +14,7 @@ README = ROOT / "README.md"
 LIBRARY, COMMANDS, SPEED, RESULTS, CHECKS = (
     ROOT / folder / "README.md" for folder in ("dfanp", "cli", "bench", "figures", "tests")
 )
+COURSE = ROOT / "dfanp" / "course" / "course.md"
 PATHS = (README, LIBRARY, COMMANDS, SPEED, RESULTS, CHECKS)
 PRINTED = re.compile(r"^print\(.*\)  # ([\d.]+)$", re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""The course: the examples of dfanp/README.md and of the modules are run, and its commands print the numbers beside them."""
+"""The course: its examples and those of the modules are run, and its commands print the numbers beside them."""
 
 import doctest
 import importlib
@@ -11,15 +11,15 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import dfanp
-from dfanp import backend
+from dfanp import backend, course
 from dfanp.kernels import Kernels
 
-from .documents import LIBRARY, README, blocks, run, section
+from .documents import README, blocks, run, section
 from .kernels.emulated import emulated_backend
 
 pytestmark = pytest.mark.slow
-COURSE = section(LIBRARY.read_text(), "A course: learning without backpropagation")
-READ_IN_ORDER = re.findall(r"\]\((\w+)\.py\)", COURSE.partition("###")[0])
+COURSE = course.text()
+READ_IN_ORDER = re.findall(r"\]\(\.\./(\w+)\.py\)", COURSE.partition("\n## ")[0])
 MODULES = [each.name for each in pkgutil.walk_packages(dfanp.__path__, "dfanp.") if not each.name.endswith("_native")]
 NUMBER = re.compile(r"\d+\.\d+")
 CLOSE = 0.04  # kernels round differently, which becomes visible after some epochs
@@ -46,7 +46,7 @@ def modules_with_examples():
 def test_the_course_as_a_session():
     sessions = [block for block in blocks(COURSE, "python") if ">>> " in block]
     assert len(sessions) > 5
-    session = doctest.DocTestParser().get_doctest("\n".join(sessions), {}, "dfanp/README.md", "dfanp/README.md", 0)
+    session = doctest.DocTestParser().get_doctest("\n".join(sessions), {}, "course.md", "course.md", 0)
     assert not failures_of(session)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import dfanp
 
-from .documents import PATHS, README, RESULTS, ROOT, anchors, blocks, links, run, scripts, section
+from .documents import COURSE, PATHS, README, RESULTS, ROOT, anchors, blocks, links, run, scripts, section
 
 # Phrases of a private language, for which there are plain terms.
 PRIVATE = (
@@ -37,7 +37,7 @@ def test_the_first_page_is_short():
 
 
 @pytest.mark.slow  # installed, there is nothing that the links lead to
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", [*PATHS, COURSE], ids=lambda path: path.parent.name)
 def test_links_lead_somewhere(path):
     text = path.read_text()
     for target in links(text):
@@ -47,7 +47,7 @@ def test_links_lead_somewhere(path):
         assert not anchor or anchor in anchors(there.read_text()), target
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", [*PATHS, COURSE], ids=lambda path: path.parent.name)
 def test_the_words_are_plain(path):
     assert [found[0] for found in PRIVATE.finditer(path.read_text())] == []
 

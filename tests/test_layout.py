@@ -17,6 +17,7 @@ GROUND_FLOOR = [
     "gradients",
     "rules",
     "optimizers",
+    "schedules",
     "training",
     "alignment",
     "baselines",

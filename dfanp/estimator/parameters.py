@@ -8,15 +8,18 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .. import activations, optimizers, rules
+from .. import activations, optimizers, rules, schedules
 from ..backend import Backend
-from ..checks import MOST, limit, number, truth, whole
+from ..checks import MOST, is_whole, limit, number, truth, whole
 from ..errors import by_name, shown
 from ..feedback import Feedback
 from ..network import DTYPES
 from ..optimizers import OPTIMIZERS
 
 LARGEST_SEED = np.iinfo(np.int32).max
+# scikit-learn's names of activations, where dfanp has another one, and of what makes predictions of the logits.
+ACTIVATIONS = {"logistic": "sigmoid"}
+OUTPUT_ACTIVATIONS = {"bce": "logistic", "cross-entropy": "softmax", "mse": "identity"}
 
 
 @contextmanager
@@ -53,9 +56,9 @@ def widths(name, value):
 
 
 def batch(name, value):
-    """Return the mini-batch size: 128 for "auto"."""
+    """Return the mini-batch size: 200 for "auto"."""
     if isinstance(value, str) and value == "auto":
-        return 128
+        return 200
     try:
         return whole(name, value)
     except ValueError:
@@ -73,6 +76,11 @@ def solver(name, value):
         return optimizers.parse(value)
 
 
+def verbosity(name, value):
+    """Return whether to print: a truth value, or as in scikit-learn a whole number of at least 0."""
+    return bool(value if is_whole(value) and value >= 0 else truth(name, value, " or a whole number"))
+
+
 def called(get):
     """Return a check that calls ``get(value)`` of the library; its errors name the parameter."""
 
@@ -83,18 +91,36 @@ def called(get):
     return checked
 
 
+def activation_of(name, value):
+    """Return an Activation, of dfanp's name or scikit-learn's."""
+    with argument(name):
+        return activations.get(ACTIVATIONS.get(value, value) if isinstance(value, str) else value)
+
+
+def schedule(name, value):
+    """Return a learning-rate schedule as it is; scikit-learn's others are refused in words."""
+    with argument(name):
+        if value in ("invscaling", "adaptive") and isinstance(value, str):
+            raise ValueError(f"{name} {value!r} is not one of dfanp's: 'inverse' and 'step:every=20' are similar")
+        schedules.parse(value)
+        return value
+
+
 # parameter -> ``check(name, value)``, which returns the value in its internal form
 CHECKS = {
     "hidden_layer_sizes": widths,
     "rule": called(rules.get),
-    "activation": called(activations.get),
+    "activation": activation_of,
     "solver": solver,
+    "learning_rate": schedule,
     "learning_rate_init": real(above=0),
     "alpha": real(least=0),
     "feedback": called(Feedback),
     "bias": truth,
     "batch_size": batch,
     "max_iter": whole,
+    "verbose": verbosity,
+    "warm_start": truth,
     "early_stopping": truth,
     "validation_fraction": real(above=0, below=1),
     "n_iter_no_change": whole,
@@ -113,7 +139,7 @@ FIXED["random_state"] = lambda name, value: (
 
 
 def checked(estimator):
-    """Return the parameters of a DFAClassifier in their internal form, and its `optimizer` and `backend`.
+    """Return the parameters of an estimator in their internal form, its `backend`, and ``optimizer(weight_decay)``.
 
     Raises:
         ValueError, TypeError: a parameter is out of range; the message names it.
@@ -122,7 +148,11 @@ def checked(estimator):
     found = {name: check(name, getattr(estimator, name)) for name, check in CHECKS.items()}
     kind, hyperparameters = found["solver"]
     with argument("solver"):
-        optimizer = kind(found["learning_rate_init"], weight_decay=found["alpha"], **hyperparameters)
+        kind(found["learning_rate_init"], **hyperparameters)
+    found["learning_rate"] = schedules.completed(found["learning_rate"], found["max_iter"])
+    with argument("learning_rate"):
+        schedules.of(found["learning_rate"])
+    optimizer = lambda decay: kind(found["learning_rate_init"], weight_decay=decay, **hyperparameters)
     backend = Backend(estimator.device, estimator.threads, estimator.kernels)
     return SimpleNamespace(**found, optimizer=optimizer, backend=backend)
 
@@ -134,12 +164,12 @@ def fixed(estimator):
     return found | {name: FIXED[name](name, found[name]) for name in as_is}
 
 
-def check_unchanged(estimator, began_with):
+def check_unchanged(estimator, began_with, calls="calls of partial_fit"):
     """Raise a ValueError that names a parameter whose value differs from that in `began_with` (see ``fixed``)."""
     for name, form in FIXED.items():
         before, now = began_with[name], getattr(estimator, name)
         if form(name, before) != form(name, now):
             raise ValueError(
-                f"{name} cannot change between calls of partial_fit: training began with {shown(before)}, "
-                f"got {shown(now)}; set it back, or call fit to start again"
+                f"{name} cannot change between {calls}: training began with {shown(before)}, "
+                f"got {shown(now)}; set it back, or call fit{' without it' * ('warm_start' in calls)} to start again"
             )

@@ -32,7 +32,9 @@ class Published:
     def training(self, *parts):
         from .published import PublishedTraining
 
-        more = dict(align=self.align, redraw=self.redraw, measures=self.measures_of_updates(*parts))
+        more = dict(
+            align=self.align, redraw=self.redraw, measures=self.measures_of_updates(*parts), schedule=self.schedule
+        )
         return PublishedTraining(*parts, layers=self.layers, **more)
 
 

@@ -18,7 +18,7 @@ from ..errors import RecordError, first_line, nearest, shown
 from ..files.whole import failures, write_whole
 from ..network import DTYPES, MLP
 from .layer_order import in_order
-from .weight_files import read_npz, read_safetensors, widened, write_npz, write_safetensors
+from .weight_files import ABOUT, ACTIVATION, read_npz, read_safetensors, widened, write_npz, write_safetensors
 
 # suffix -> functions that read and write such a file, and whether it keeps the order of its arrays
 FORMATS = {".npz": (read_npz, write_npz, True), ".safetensors": (read_safetensors, write_safetensors, False)}
@@ -146,10 +146,13 @@ def network_of(layers, activation, backend):
     return network
 
 
-def save(network: MLP, path: str | Path) -> None:
+def save(network: MLP, path: str | Path, about: str | None = None) -> None:
     """Write the weights of an MLP without replicas, and the name of its activation, to a .npz or .safetensors file.
 
     An activation that is not registered is not written: ``load`` must then be given one.
+
+    Args:
+        about: a text to write with them, for ``read``.
 
     Raises:
         ValueError: another suffix, another network, or weights that are not finite.
@@ -160,9 +163,10 @@ def save(network: MLP, path: str | Path) -> None:
     for name, array in state.items():
         check_finite(name, array)
     named = activation.name if is_registered(activation) else None
+    texts = {name: text for name, text in ((ACTIVATION, named), (ABOUT, about)) if text is not None}
     _, write, _ = FORMATS[path.suffix]
     with failures(path, "be written"):
-        write_whole(path, lambda file: write(file, state, named))
+        write_whole(path, lambda file: write(file, state, texts))
 
 
 def load(
@@ -185,17 +189,27 @@ def load(
         ValueError: another suffix, or an unknown activation.
         RecordError: the file cannot be read, or does not contain such a network.
     """
+    return read(path, activation, backend, layers)[0]
+
+
+def read(
+    path: str | Path,
+    activation: str | Activation | None = None,
+    backend: Backend | None = None,
+    layers: Sequence[str] | None = None,
+) -> tuple[MLP, str | None]:
+    """Return what ``load`` returns, and the text that ``save`` wrote with it (None: none)."""
     path = checked_path(path)
     layers = checked_layers(layers)
-    read, _, stored = FORMATS[path.suffix]
+    read_file, _, stored = FORMATS[path.suffix]
     if activation is not None:
         activation = activations.get(activation)
     with failures(path, "be read"):
         try:
-            arrays, named = read(path, lambda name: is_of(name, layers))
-            activation = activation or named_activation(path, named, arrays)
+            arrays, texts = read_file(path, lambda name: is_of(name, layers))
+            activation = activation or named_activation(path, texts.get(ACTIVATION), arrays)
             arrays = {name: widened(array) for name, array in arrays.items()}
-            return assembled(arrays, activation, backend, layers, stored)
+            return assembled(arrays, activation, backend, layers, stored), texts.get(ABOUT)
         except (OSError, MemoryError, RecordError):
             raise
         except Exception as error:  # zipfile, NumPy's and safetensors' parsers raise many kinds

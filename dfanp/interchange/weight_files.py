@@ -1,4 +1,4 @@
-"""Arrays and the name of an activation in .npz and .safetensors files, of dfanp and of other programs.
+"""Arrays, the name of an activation and a further text in .npz and .safetensors files, of dfanp and of other programs.
 
 Nothing is unpickled, and memory is bounded by the size of the file.
 """
@@ -12,7 +12,7 @@ from ..errors import RecordError
 from ..files.npz import read_header, size_of
 from ..problems.idx import DEFLATE_LIMIT
 
-ACTIVATION = "activation"
+ACTIVATION, ABOUT = TEXTS = "activation", "about"  # in files beside the arrays
 # Types of safetensors. A bfloat16, which NumPy does not know, is the upper half of a float32.
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
@@ -28,12 +28,12 @@ def widened(array):
 
 
 def read_npz(path, wanted):
-    """Return the arrays of a file whose name is ``wanted(name)``, and the activation that it names, or None."""
+    """Return the arrays of a file whose name is ``wanted(name)``, and the texts that it has, name of TEXTS -> text."""
     found, size_of_file = {}, path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             name = info.filename.removesuffix(".npy")
-            if not wanted(name) and name != ACTIVATION:
+            if not wanted(name) and name not in TEXTS:
                 continue
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(f"{info.filename} is compressed in a way that NumPy does not know")
@@ -47,7 +47,7 @@ def read_npz(path, wanted):
                     raise ValueError(f"{info.filename} holds fewer bytes than it claims")
                 array = np.frombuffer(bytearray(member.read(size + 1)), dtype)
             found[name] = array.reshape(shape, order="F" if fortran else "C")
-    return found, text_of(found.pop(ACTIVATION)) if ACTIVATION in found else None
+    return found, {name: text_of(found.pop(name)) for name in TEXTS if name in found}
 
 
 def text_of(array):
@@ -59,14 +59,14 @@ def text_of(array):
     return None
 
 
-def write_npz(file, arrays, activation):
-    """Write arrays and the name of an activation (None writes none) to an open file."""
-    named = {} if activation is None else {ACTIVATION: np.frombuffer(activation.encode(), np.uint8)}
+def write_npz(file, arrays, texts):
+    """Write arrays and texts, name of TEXTS -> text, to an open file."""
+    named = {name: np.frombuffer(text.encode(), np.uint8) for name, text in texts.items()}
     np.savez(file, **arrays, **named)
 
 
 def read_safetensors(path, wanted):
-    """Return the arrays of a file whose name is ``wanted(name)``, and the activation that it names, or None."""
+    """Return the arrays of a file whose name is ``wanted(name)``, and the texts that it has, name of TEXTS -> text."""
     content, found = path.read_bytes(), {}
     for name, tensor in sorted(safetensors().deserialize(content), key=lambda named: named[0]):  # in any order
         if not wanted(name):
@@ -78,12 +78,13 @@ def read_safetensors(path, wanted):
             array = (array.astype(np.uint32) << 16).view(np.float32)
         found[name] = array
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return found, (header.get("__metadata__") or {}).get(ACTIVATION)
+    metadata = header.get("__metadata__") or {}
+    return found, {name: metadata[name] for name in TEXTS if name in metadata}
 
 
-def write_safetensors(file, arrays, activation):
-    """Write arrays and the name of an activation (None writes none) to an open file."""
-    file.write(safetensors().numpy.save(arrays, None if activation is None else {ACTIVATION: activation}))
+def write_safetensors(file, arrays, texts):
+    """Write arrays and texts, name of TEXTS -> text, to an open file."""
+    file.write(safetensors().numpy.save(arrays, texts or None))
 
 
 def safetensors():

@@ -39,6 +39,8 @@ class WholeEpochs:
             BackendError: its kernel does not compute what the code defines, and the tier was asked for by name.
         """
         training, stacked, learns = self.training, isinstance(X, StackedDigits), learning_in is not None
+        if getattr(X, "by_steps", False):  # sparse rows
+            return False
         net, optimizer = training.network, training.optimizer
         # All that the answer depends on; it is looked at in every epoch, and some last a tenth of a millisecond.
         kinds = (type(training), STEPS), (type(net), self.forward)

@@ -10,7 +10,7 @@ A problem is any object with these attributes and methods (``Arrays`` is the sho
     test(seed, epoch)   the test set of an epoch, likewise
     probe(seed)         a fixed set of examples for measurements during training, likewise
 
-Optional are ``classes``, the names of the classes for a negative and a positive output, and ``groups(X)``, the groups
+Optional are ``weights(seed, epoch)``, the weights of the training examples, (n,) of mean 1, or None; ``classes``, the names of the classes for a negative and a positive output, and ``groups(X)``, the groups
 of test examples X: name -> whole numbers (n,) or (n, k).
 
 With a sequence of R seeds the arrays have a leading replica axis R (test and probe may omit it if all

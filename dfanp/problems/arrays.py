@@ -23,6 +23,8 @@ class Arrays:
             "bce" targets are in [0, 1]; for "cross-entropy" they are one-hot, or rows that sum to 1 (``Loss.check``).
         X_test, y_test: the test set; None tests on the training set.
         loss: a ``Loss`` or its name.
+        weights: of the training examples (n,), above 0: the loss is then the weighted mean, see ``losses.weighted``. They are divided
+            by their mean. None weighs all alike.
         dtype: ``"float32"`` or ``"float64"``.
         backend: a ``Backend``; None takes the CPU.
 
@@ -39,6 +41,7 @@ class Arrays:
         loss: "str | Loss" = "bce",
         dtype: str = "float32",
         backend: "Backend | None" = None,
+        weights: Any = None,
     ) -> None:
         loss = dfanp.losses.get(loss)
         by_name("dtype", dtype, dict.fromkeys(dfanp.network.DTYPES))
@@ -56,15 +59,31 @@ class Arrays:
         self.outputs, self.loss, self.dtype, self.backend = y.shape[1], loss, dtype, backend
         self._train = [backend.asarray(a, dtype) for a in (X, y)]
         self._test = [backend.asarray(a, dtype) for a in (X_test, y_test)]
+        self._weights = None if weights is None else backend.asarray(checked_weights(weights, len(X)), dtype)
+
+    def __repr__(self) -> str:
+        train, test = self.train_size, len(self._test[0])
+        return f"{type(self).__name__}({train} + {test} examples, {self.features} features, {self.outputs} outputs, {self.loss.name})"
 
     def train(self, seed: int | Sequence[int], epoch: int) -> Sequence[Any]:
         """Return the training set in the order of the epoch, (n, D) and (n, d_L); with R seeds a leading R."""
-        order = dfanp.streams.per_replica(
-            seed, lambda one: dfanp.streams.streams(one).train(epoch).permutation(self.train_size)
-        )
+        order = self.order(seed, epoch)
         flat = self.backend.asarray(order.reshape(-1))
         xp = self.backend.xp
         return [xp.reshape(xp.take(a, flat, axis=0), (*order.shape, a.shape[1])) for a in self._train]
+
+    def weights(self, seed: int | Sequence[int], epoch: int) -> Any:
+        """Return the weights of the training examples in the order of the epoch, (n,) or (R, n); None if all count alike."""
+        if self._weights is None:
+            return None
+        order, xp = self.order(seed, epoch), self.backend.xp
+        return xp.reshape(xp.take(self._weights, self.backend.asarray(order.reshape(-1)), axis=0), order.shape)
+
+    def order(self, seed, epoch):
+        """Return the order of the training examples in an epoch, indices (n,) or (R, n)."""
+        return dfanp.streams.per_replica(
+            seed, lambda one: dfanp.streams.streams(one).train(epoch).permutation(self.train_size)
+        )
 
     def test(self, seed: int | Sequence[int], epoch: int) -> Sequence[Any]:
         """Return the test set, the same for every seed and epoch."""
@@ -96,6 +115,16 @@ def checked(X, y, name_X, name_y, loss, dtype):
     if wanted is not None:
         raise ValueError(f"{name_y} must {wanted} (the loss {loss.name!r})")
     return X, y
+
+
+def checked_weights(weights, n):
+    """Return the weights of n examples, float64 (n,), divided by their mean; a ValueError if one is not above 0."""
+    w = copied(weights, "weights", "float64")
+    if w.shape != (n,):
+        raise ValueError(f"weights must have one number for each of the {n} examples, got shape {w.shape}")
+    if not (np.isfinite(w).all() and (w > 0).all()):
+        raise ValueError("weights must be finite and above 0 (leave out an example that should not count)")
+    return w / w.max() / (w / w.max()).mean()  # so that the sum of huge ones is finite
 
 
 def copied(a, name, dtype):

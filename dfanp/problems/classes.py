@@ -128,6 +128,10 @@ class Classes:
             raise ValueError(f"{part}_size must be at most the {there} images of {self.dataset.name}, got {size}")
         return size
 
+    def __repr__(self) -> str:
+        sizes = " + ".join(str(size) for size in self._sizes.values())
+        return f"Classes({self.dataset.name}, {sizes} images, {self.features} features, {self.outputs} outputs)"
+
     def train(self, seed: int | Sequence[int], epoch: int) -> tuple[Any, Any]:
         """Return X (train_size, D), as StackedDigits, and y (train_size, 10); with R seeds and a new order a leading R."""
         n, streams = self.train_size, dfanp.streams

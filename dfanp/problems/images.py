@@ -18,6 +18,9 @@ class Images:
     pixels: np.ndarray
     labels: np.ndarray
 
+    def __repr__(self) -> str:
+        return f"Images({len(self)} of {self.pixels.shape[1]} pixels)"
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -35,6 +38,10 @@ class Dataset:
     mean: float
     std: float
     side: int  # of the square images, in pixels
+
+    def __repr__(self) -> str:
+        size = f"{self.side} × {self.side}" if self.side else f"{self.train.pixels.shape[1]}"
+        return f"Dataset({self.name}, {len(self.train)} training and {len(self.test)} test images of {size} pixels)"
 
     @cached_property
     def digest(self) -> str:

@@ -109,6 +109,9 @@ class Parity:
             for part, images in (("train", dataset.train), ("test", dataset.test))
         }
 
+    def __repr__(self) -> str:
+        return f"Parity({self.dataset.name}, k={self.k}, {self.train_size} + {self.test_size} examples, {self.features} features)"
+
     def train(self, seed: int | Sequence[int], epoch: int) -> tuple[Any, Any]:
         """Return X (train_size, D), as StackedDigits, and y (train_size, 1); with R seeds a leading R."""
         return self._examples("train", seed, lambda one: dfanp.streams.streams(one).train(epoch), self.train_size)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Settings of earlier versions, with the value for which they had no effect.
 FORMER = {"redraw": None}
 # Settings that earlier versions did not have, with the value for which they have no effect: records leave them out.
-ADDED = {"updates": 0, "nudge": 0.0}
+ADDED = {"updates": 0, "nudge": 0.0, "schedule": "constant"}
 
 
 def present(config: dict[str, Any]) -> dict[str, Any]:
@@ -72,6 +72,13 @@ class TrainingSettings:
         names=lambda: dfanp.optimizers.OPTIMIZERS,
         parse=lambda text: dfanp.optimizers.canonical(text),
         parameters=lambda name: dfanp.optimizers.own_fields(dfanp.optimizers.get(name)),
+    )
+    schedule: str = setting(
+        "constant",
+        "Learning-rate schedule; parameters follow its name, as in step:every=5:factor=0.5 or cosine:warmup=2.",
+        names=lambda: dfanp.schedules.SCHEDULES,
+        parse=lambda text: dfanp.schedules.canonical(text),
+        parameters=lambda name: dfanp.schedules.own_parameters(name),
     )
     epochs: int = setting(20, "Number of epochs.", least=1, most=MOST)
     batch_size: int = setting(128, "Number of examples per mini-batch.", least=1, most=MOST)
@@ -137,6 +144,11 @@ class TrainingSettings:
             value = getattr(self, name)
             if value is not each.default:
                 object.__setattr__(self, name, each.checked(value))
+        if (
+            self.schedule != "constant"
+        ):  # one over all epochs says how many: with more of them it would be another one
+            completed = dfanp.schedules.completed(self.schedule, self.epochs)
+            object.__setattr__(self, "schedule", dfanp.schedules.canonical(completed))
 
     def __reduce_ex__(self, protocol):
         # Another process may not have loaded the plugin that defines the class.
@@ -210,8 +222,9 @@ class TrainingSettings:
         rule = rules.RULES.get(self.method) if self.method in rules.RULES else rules.bp
         drawn = f", {self.feedback} B" if rule.feedback_shape is not None else ""
         layers = "" if self.layers == "all" else ", output layer only"
+        scheduled = "" if self.schedule == "constant" else f" ({self.schedule})"
         return (
-            f"{self.title}: {self.method.upper()}{drawn}, {self.opt} at lr {self.lr:g}, "
+            f"{self.title}: {self.method.upper()}{drawn}, {self.opt} at lr {self.lr:g}{scheduled}, "
             f"{widths} {self.activation}{layers}"
         )
 
@@ -227,7 +240,8 @@ class TrainingSettings:
 
     def training(self, *parts):
         """Return the Training of its `parts`: network, problem, rule, optimizer, feedback, batch size."""
-        return dfanp.Training(*parts, layers=self.layers, align=self.align, measures=self.measures_of_updates(*parts))
+        more = {"measures": self.measures_of_updates(*parts), "schedule": self.schedule}
+        return dfanp.Training(*parts, layers=self.layers, align=self.align, **more)
 
     def measures_of_updates(self, network, problem, rule, *rest):
         """Return the Measures that the setting `updates` asks for."""

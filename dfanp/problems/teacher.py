@@ -143,6 +143,9 @@ class Teacher:
         """Return the teacher's outputs without noise, (n, 1), for host inputs (n, N)."""
         return self.g(np, X @ self.W) @ self.A[:, None]
 
+    def __repr__(self) -> str:
+        return f"Teacher({self.features} inputs, {len(self.A)} units, {self.train_size} examples in each epoch)"
+
     def train(self, seed: int | Sequence[int], epoch: int) -> Sequence[Any]:
         """Return the training set of an epoch, (n, N) and (n, 1); with R seeds a leading R."""
 

@@ -1,5 +1,6 @@
 """Pictures of runs and sweeps, drawn from their records only."""
 
+import io
 import logging
 import os
 import warnings
@@ -100,8 +101,28 @@ def draw_run(rows, title, path):
         save(run_figure(rows, title), Path(path))
 
 
-def run_figure(rows, title):
-    """Return the figure of ``draw_run``."""
+def history_figure(rows, title, chance, path=None):
+    """Return a figure of rows that a notebook shows; it is written to `path`, if one is given."""
+    if not rows:
+        raise ValueError("no epoch has been trained yet, so there is nothing to draw")
+    path = None if path is None else checked_file(path)
+    with drawing("history"):
+        figure = run_figure(rows, title, chance)
+    figure._repr_png_ = lambda: png_of(figure)
+    if path is not None:
+        save(figure, path)
+    return figure
+
+
+def png_of(figure):
+    """Return a figure as the bytes of a PNG."""
+    with drawing("figure"), io.BytesIO() as file:
+        figure.savefig(file, format="png", dpi=100)
+        return file.getvalue()
+
+
+def run_figure(rows, title, chance=0.5):
+    """Return the figure of ``draw_run``, with a line at the accuracy of guessing, `chance` (None: none)."""
     from matplotlib.ticker import MaxNLocator
 
     aligned = next((row["alignment"] for row in rows if row.get("alignment")), None)
@@ -119,8 +140,12 @@ def run_figure(rows, title):
     draw(axes[0], "train", "s--", lambda row: row.get(f"train_{kind}"))
     axes[0].set_ylabel(kind)
     if kind == "accuracy":
-        axes[0].axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
-        axes[0].set_ylim(0.45, 1.0)
+        if chance is not None:
+            axes[0].axhline(chance, color="0.6", linewidth=1, linestyle=":", label="chance")
+        lowest = min(
+            (row[name] for row in rows for name in ("test_accuracy", "train_accuracy") if name in row), default=1.0
+        )
+        axes[0].set_ylim(min(0.45, lowest - 0.02, 1.0 if chance is None else chance - 0.05), 1.0)
     if aligned:
         for kind, style, name in (
             ("feedback", "o-", "weight alignment, layer"),

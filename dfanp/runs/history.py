@@ -13,7 +13,7 @@ import numpy as np
 from ..checks import is_number
 from ..errors import RecordError
 from ..files.lines import parse_lines
-from ..measures import LAST, MEASURES, RESERVED
+from ..measures import LAST, MEASURES, RESERVED, flat, title_of
 
 MOST_COSINE = 1.001  # a cosine of float32 arrays, rounded
 LOSSES = ("train_loss", "test_loss")  # every epoch has them; regression has no accuracies
@@ -25,12 +25,14 @@ class History:
     Args:
         rows: valid rows; for others use ``History.checked``.
 
+        chance: the accuracy of guessing, to draw it; None if it is not known.
+
     Attributes:
         rows: a list of dicts.
     """
 
-    def __init__(self, rows: Iterable[dict] = ()) -> None:
-        self.rows = list(rows)
+    def __init__(self, rows: Iterable[dict] = (), chance: float | None = None) -> None:
+        self.rows, self.chance = list(rows), chance
         self._layers = next((layers_of(row) for row in self.rows if row.get("alignment")), None)
 
     @classmethod
@@ -98,6 +100,86 @@ class History:
 
         return pandas.DataFrame(self.arrays())
 
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame with one row per epoch: ``frame`` with the cosines, too, "gradient_alignment_0", …"""
+        import pandas
+
+        return pandas.DataFrame([{"epoch": row["epoch"]} | scalars_of(row) for row in self.rows])
+
+    def plot(self, title: str = "", path: Any = None) -> Any:
+        """Return a Matplotlib Figure of the accuracy (the loss of regression) over the epochs, and of alignment if it was measured.
+
+        A notebook shows it; with a `path` (png, svg or pdf) it is also written there.
+        """
+        from ..reports.plots import history_figure
+
+        return history_figure(self.rows, title, self.chance, path)
+
+    def __repr__(self) -> str:
+        last = self.measured[-1] if self.measured else {}
+        found = ", ".join(f"{title_of(n).lower()} {last[n]:.4g}" for n in MEASURES if last.get(n) is not None)
+        epochs = f"{len(self.measured)} epoch{'s' * (len(self.measured) != 1)}"
+        ends = f", diverged in epoch {self.rows[-1]['epoch']}" if self.diverged else ""
+        return f"History({epochs}{ends}{': ' + found if found else ''})"
+
+    def _repr_html_(self) -> str:
+        from ..notebook.live import html_of
+
+        return html_of({"": self})
+
+
+class Histories(dict[Any, History]):
+    """seed -> History, of replicas or of a log."""
+
+    @property
+    def rows(self) -> list[dict]:
+        """The rows of all seeds, each with its `seed`, by epoch."""
+        found = [
+            {"epoch": row["epoch"], "seed": seed} | row for seed, history in self.items() for row in history.rows
+        ]
+        return sorted(found, key=lambda row: row["epoch"])
+
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame with one row per epoch and seed: see ``History.to_pandas``."""
+        import pandas
+
+        return pandas.DataFrame([{n: row[n] for n in ("epoch", "seed")} | scalars_of(row) for row in self.rows])
+
+    def plot(self, title: str = "", path: Any = None) -> Any:
+        """Return a Matplotlib Figure of the mean over the seeds with its 95 % interval: see ``History.plot``."""
+        from ..reports.plots import history_figure
+
+        chance = next((each.chance for each in self.values()), None)
+        return history_figure(self.rows, title, chance, path)
+
+    def __repr__(self) -> str:
+        return f"Histories({', '.join(f'{seed}: {history!r}' for seed, history in self.items())})"
+
+    def _repr_html_(self) -> str:
+        from ..notebook.live import html_of
+
+        return html_of(self)
+
+
+def scalars_of(row):
+    """Return name -> float of the measures of a row, and of each cosine."""
+    return dict(flat({name: value for name, value in row.items() if name not in RESERVED}, row.get("alignment")))
+
+
+def recorded(training, records):
+    """Return the History of the Records of a Training; with replicas the Histories, by their seeds."""
+    problem, R = training.problem, training.network.replicas
+    one_of = training.loss.name if training.loss.correct is not None else None
+    chance = {"bce": 0.5 if problem.outputs == 1 else None, "cross-entropy": 1 / problem.outputs}.get(one_of)
+    if not R:
+        return History([row_of(record) for record in records], chance)
+    found = Histories({seed: History((), chance) for seed in training.network.seed})
+    for record in records:
+        for r, history in enumerate(found.values()):
+            if not history.diverged:
+                history.rows.append(row_of(record.replica(r)))
+    return found
+
 
 def main_measure(rows: Iterable[dict]) -> str:
     """Return "accuracy", or "loss" for rows of regression, which has no accuracies: what tables and figures show first."""
@@ -105,12 +187,12 @@ def main_measure(rows: Iterable[dict]) -> str:
     return "accuracy" if not measured or any("test_accuracy" in row for row in measured) else "loss"
 
 
-def by_seed(rows: Iterable[dict]) -> dict[Any, History]:
-    """Return seed -> History, for the valid rows of a log."""
+def by_seed(rows: Iterable[dict]) -> Histories:
+    """Return the Histories, seed -> History, for the valid rows of a log."""
     found: dict[Any, list] = {}
     for row in rows:
         found.setdefault(row.get("seed"), []).append(row)
-    return {seed: History(own_rows) for seed, own_rows in found.items()}
+    return Histories({seed: History(own_rows) for seed, own_rows in found.items()})
 
 
 def row_of(record):

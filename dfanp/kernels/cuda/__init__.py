@@ -356,7 +356,8 @@ class Cuda(Tier):
             arrays = slots(state.slots[name]) if name in state.slots else ()
             for place, array in enumerate(arrays):
                 setattr(p, f"{name}_s{place}", self.address(array))
-        lr = np.full(R, optimizer.lr, FLOAT) if isinstance(optimizer.lr, float) else np.array(optimizer.lr, FLOAT)
+        rate = next(rate for name, rate in state.lr.items() if name in ("W0", "W1"))  # all have the same
+        lr = np.full(R, rate, FLOAT) if isinstance(rate, float) else self.card.to_host(rate).reshape(-1).astype(FLOAT)
         of_steps = corrections(learning, range(step, step + steps), FLOAT)
         lr, of_steps = (None if each is None else self.card.asarray(each) for each in (lr, of_steps))
         if M is not None:
@@ -390,8 +391,8 @@ def tensor_sample(tier, tensor):
     host = {name: W.astype(np.float32) for name, W in host.items()}
     W = {name: card.asarray(each.copy()) for name, each in host.items()}
     network = SimpleNamespace(W=list(W.values()), activation=SimpleNamespace(name="tanh"))
-    optimizer = SimpleNamespace(kernel="sgd", lr=0.1, slots=(), clock=lambda step, epoch: step)
-    state = SimpleNamespace(step=0, slots={name: SimpleNamespace() for name in W})
+    optimizer = SimpleNamespace(kernel="sgd", slots=(), clock=lambda step, epoch: step)
+    state = SimpleNamespace(step=0, lr={name: 0.1 for name in W}, slots={name: SimpleNamespace() for name in W})
     y = card.asarray(rng.integers(0, 2, (n, 1)).astype(np.float32))
     totals = tier.whole_pass(network, X, y, 16, Learning(optimizer, state, "bp", [], 0, 1), tensor)
     if totals is None:

@@ -1,0 +1,1 @@
+"""Training in a notebook: its progress, and what cells show."""
