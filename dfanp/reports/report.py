@@ -123,7 +123,7 @@ def results(runs):
         "status",
         "seeds",
         "test accuracy",
-        f"mean of last {LAST}",
+        f"mean of last {min(LAST, max((run.epoch for run in runs), default=0)) or LAST}",
         "training accuracy",
         "test loss",
         *(title_of(name).lower() for name in own_measures(runs)),
