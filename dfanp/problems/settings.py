@@ -195,6 +195,10 @@ class TrainingSettings:
         """Return the ``Dataset`` of the problem, loaded, or None if it has none."""
         return None
 
+    def about_data(self, data_dir: Any = None) -> list[str]:
+        """Return lines that describe its data set, none if it has none."""
+        return []
+
     @property
     def title(self) -> str:
         """A description of the problem."""

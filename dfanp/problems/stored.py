@@ -37,6 +37,9 @@ class OfDataset:
     def dataset(self, data_dir=None):
         return dfanp.load(self.data, data_dir)
 
+    def about_data(self, data_dir=None):
+        return [dfanp.problems.datasets.title(self.data)]
+
     def images(self, dataset):
         """Return the Dataset for training and test."""
         return dataset.hold_out() if self.held_out else dataset

@@ -23,6 +23,7 @@ from ..runs.run import rows_of, training_on
 from ..runs.store import Result, key_of
 from ..training import TEST_BATCH
 from .executors import cancelled
+from .plan import RUNNING, Beat, name_of
 from .progress import read_progress, write_final, write_progress
 
 SAVE_AFTER = 5.0  # minimum of seconds of training between two checkpoints of a job
@@ -44,7 +45,7 @@ class Job(NamedTuple):
     @property
     def name(self):
         """The name of its files."""
-        return key_of({"job": list(self.keys)})
+        return name_of(self.keys)
 
 
 class Outcome(NamedTuple):
@@ -167,7 +168,7 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=(
         definitions: the plugins of the main process (``plugins.loaded``).
     """
     folder = Path(folder)
-    marker = folder / "progress" / f"{job.name}.running"
+    marker = folder / "progress" / f"{job.name}{RUNNING}"
     try:
         if (folder / "stop").exists() or cancelled():
             return Outcome(job, "stopped")
@@ -176,7 +177,7 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=(
         plugins.load_all(definitions)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", KernelWarning)  # it is in the notes of the Outcome
-            return _train(job, folder, threads, data_dir, keep)
+            return _train(job, folder, threads, data_dir, keep, Beat(marker))
     except MemoryError as error:
         state = "divided" if len(job.keys) > 1 else "failed"
         return Outcome(job, state, error=f"too large for the memory ({first_line(error)})")
@@ -188,7 +189,7 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=(
             marker.unlink(missing_ok=True)
 
 
-def _train(job, folder, threads, data_dir, keep):
+def _train(job, folder, threads, data_dir, keep, beat):
     first, single = job.settings[0], len(job.settings) == 1
     first.agreed(_dataset(first.data, data_dir))
     bare = type(first)(lr=1.0, plugins=first.plugins, **{name: getattr(first, name) for name in first.of_problem})
@@ -210,6 +211,7 @@ def _train(job, folder, threads, data_dir, keep):
         cost = saved - began
 
     while training.epoch < first.epochs and not training.diverged:
+        beat(training.epoch)
         record = training.run_epoch()
         seconds += record.seconds
         for each, row in zip(rows, rows_of(record, training), strict=True):
