@@ -108,6 +108,7 @@ class View:
         self.at, self.first, self.began = self.past, self.past, time.monotonic()
         self.names = varied_of(sweep.settings)
         self.next, self.wait = self.began + FIRST, FIRST
+        self.jobs, self.said = [], None
         self.bar, self.lock, self.over = None, threading.RLock(), threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -165,14 +166,15 @@ class View:
                 if not (self.bar or self.sweep.stopping) and now >= self.next and self.done < self.runs:
                     self.wait = min(MOST, max(FIRST, 0.5 * (now - self.began)))
                     self.next = now + self.wait
-                    self.say(
-                        f"{self.done}/{self.runs} runs  {self.at}/{self.epochs} epochs{self.left(now)}  now {self.now(200)}"
-                    )
+                    where, doing = f"{self.done}/{self.runs} runs  {self.at}/{self.epochs} epochs", self.now(200)
+                    if (where, doing) != self.said:
+                        self.said = where, doing
+                        self.say(f"{where}{self.left(now)}  now {doing}")
 
     def left(self, now):
         """Return the time left in words, "" before it can be told."""
         steps = self.at - self.first
-        if steps * ENOUGH < self.epochs - self.first:
+        if steps <= 0 or steps * ENOUGH < self.epochs - self.first:
             return ""
         return f"  {duration((self.epochs - self.at) * (now - self.began) / steps)} left"
 
@@ -196,9 +198,7 @@ class View:
 
     def now(self, room):
         """Return what runs now, in words: the jobs that fit into some characters, and the number of others."""
-        texts = [
-            f"{self.described(job)} {epochs}/{job.settings[0].epochs}" for job, epochs in getattr(self, "jobs", ())
-        ]
+        texts = [f"{self.described(job)} {epochs}/{job.settings[0].epochs}" for job, epochs in self.jobs]
         if not texts:
             return "starting" if self.done < self.runs else "done"
         shown = texts[:1]

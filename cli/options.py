@@ -43,7 +43,7 @@ class PositiveNumber(click.ParamType):
 class Widths(click.ParamType):
     """Widths of layers, such as 512, 512-256 or 512,256; a subclass may name other whole numbers."""
 
-    name = "widths"
+    name, many = "widths", True
 
     def __init__(self, least, most):
         self.least, self.most = least, most

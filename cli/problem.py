@@ -11,6 +11,7 @@ import click
 from dfanp.problems import PROBLEMS
 from dfanp.problems.fields import settings_of
 
+from .configured import config, hidden_settings
 from .derived import lists_of, options_of
 from .options import options, plugin, usage_errors
 from .running import checked_files, run_options, train
@@ -71,7 +72,8 @@ def command_of(variants):
         f"See also: dfanp tune {kind.name}, dfanp report, dfanp represent, dfanp export, dfanp plot.",
     )
     rate = settings_of(kind)["lr"].default
-    given = options(*options_of(kind, **{} if rate is MISSING else {"lr": f"{rate:g}"}), plugin, *run_options)
+    rates = {} if rate is MISSING else {"lr": f"{rate:g}"}
+    given = options(*options_of(kind, **rates), config, plugin, *run_options)
     made = click.command(kind.name, help="\n\n".join(parts), context_settings={"show_default": True})
     return made(given(lambda **given: run(kind, **given)))
 
@@ -90,7 +92,9 @@ def run(kind, out, threads, plot, as_json, quiet, data_dir=None, **given):
         for name, values in lists.items():
             if len(values) > 1:
                 raise ValueError(f"{given[name]!r} is {len(values)} values of {name}; use `dfanp tune {kind.name}`")
-        settings = made(kind, **{"lr": 1.0} | {name: values[0] for name, values in lists.items()})
+        settings = made(
+            kind, **{"lr": 1.0} | {name: values[0] for name, values in (lists | hidden_settings()).items()}
+        )
     dataset = settings.dataset(data_dir)
     if dataset is not None:
         say_data(settings.data, given.get("data") == "auto", say)

@@ -46,7 +46,7 @@ def good(text):
 
 def status(text):
     """Return a run's status in its style."""
-    return text if text in ("done", "") else bad(text)
+    return text if text in ("done", "running", "waiting", "") else bad(text)
 
 
 def width():

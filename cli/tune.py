@@ -12,6 +12,7 @@ import click
 
 from dfanp.measures import LAST
 
+from .configured import config, problem_in
 from .derived import GENERAL, command_for, flags, lists_of, options_of, type_of
 from .helping import LazyGroup
 from .live import header
@@ -79,13 +80,34 @@ def summaries(words, silent):
     return {name: summary(kind) for name, kind in problems(words[1:], silent).items()}
 
 
+class FromFile(LazyGroup):
+    """A group whose commands may be named by a file of settings that says which problem it has."""
+
+    def resolve_command(self, ctx, args):
+        if args[0].endswith((".toml", ".json")) and not ctx.resilient_parsing:
+            args = [problem_in(args[0]), "--config", *args]
+        return super().resolve_command(ctx, args)
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=FromFile,
     load=lambda name: command(PROBLEMS[name]) if name in PROBLEMS else None,
     summaries=summaries,
 )
 def tune():
-    """Find the best setting on a grid; the sweep survives interrupts, crashes and a full disk."""
+    """Find the best setting on a grid; the sweep survives interrupts, crashes and a full disk.
+
+    A TOML file may hold the whole command, its options as keys: `dfanp tune FILE.toml`.
+
+    \b
+    Example of a file:
+      problem = "parity"
+      method = ["bp", "dfa"]
+      lr = "log:1e-4:1e-2:5"
+      hidden = [[512], [256, 256]]
+      repeats = 3
+      out = "tuned"
+    """
 
 
 def command(kind):
@@ -107,7 +129,15 @@ def command_of(variants):
     )
     lists = options_of(kind, grid=True, without=("repeats",), lr=f"five around the one of `dfanp {kind.name}`")
     given = options(
-        *lists, plugin, repeats, *[score] * ("held_out" in settings_of(kind)), last, halving, evaluate, *OPTIONS
+        *lists,
+        config,
+        plugin,
+        repeats,
+        *[score] * ("held_out" in settings_of(kind)),
+        last,
+        halving,
+        evaluate,
+        *OPTIONS,
     )
     made = click.command(kind.name, help="\n\n".join(parts), context_settings={"show_default": True})
     return made(given(lambda **given: sweep(kind, **given)))
