@@ -235,7 +235,7 @@ def head_of(sweep, base, lists, seeds, out, data_dir):
     }
     return [
         *header(sweep, out, base.about, several, fixed),
-        *(f"data      {line}" for line in base.about_data(data_dir)),
+        *(f"{subject:10}{text}" for subject, text in base.about_data(data_dir)),
     ]
 
 

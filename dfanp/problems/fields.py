@@ -37,6 +37,7 @@ def setting(default: Any = MISSING, help: str | None = None, **more: Any) -> Any
         unset: the default in words, if ``TrainingSettings.decided`` determines it.
         metavar: name of the value in the help.
         swept: False if a sweep has a single value of it.
+        positional: whether it is the path that a command takes as its argument, not an option.
     """
     unknown = more.keys() - {each.name for each in fields(Setting)} | more.keys() & {"name", "types"}
     if unknown:
@@ -63,6 +64,7 @@ class Setting:
     unset: str | None = None
     metavar: str | None = None
     swept: bool = True
+    positional: bool = False
     _check = cast(Any, None)  # of a value, by the type
 
     @property

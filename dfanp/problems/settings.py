@@ -4,6 +4,7 @@ A problem is one file: its examples (see ``dfanp.problems``), and a subclass of 
 them. ``dfanp.register`` adds its commands.
 """
 
+from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
 
@@ -195,8 +196,12 @@ class TrainingSettings:
         """Return the ``Dataset`` of the problem, loaded, or None if it has none."""
         return None
 
-    def about_data(self, data_dir: Any = None) -> list[str]:
-        """Return lines that describe its data set, none if it has none."""
+    def loading(self) -> tuple[Any, ...]:
+        """Return a function and its arguments without the last one, the folder: it returns ``dataset``, loaded once."""
+        return (lambda folder: None,)
+
+    def about_data(self, data_dir: Any = None) -> Sequence[tuple[str, str]]:
+        """Return lines that describe its data set, (subject, text); none if it has none."""
         return []
 
     @property

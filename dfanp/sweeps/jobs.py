@@ -15,7 +15,6 @@ from ..backend import Backend, first_line
 from ..baselines import BASELINES
 from ..errors import RecordError
 from ..kernels import KernelWarning
-from ..problems import load
 from ..problems.folders import named_folder
 from ..problems.parity import PROBE_SIZE
 from ..runs.history import is_diverged
@@ -77,19 +76,13 @@ def resolved(settings, data_dir=None):
     for each in settings:
         if each.repeats != 1:
             raise ValueError(f"a run of a sweep has one seed, got repeats = {each.repeats}")
-        found.append(
-            replace(each.agreed(_dataset(each.data, data_dir)), kernels=_kernels_of(each.device, each.kernels))
-        )
+        found.append(replace(each.agreed(_dataset(each, data_dir)), kernels=_kernels_of(each.device, each.kernels)))
     return found
 
 
-def _dataset(name, data_dir):
-    return None if name is None else _loaded(name, named_folder(data_dir))
-
-
-@lru_cache
-def _loaded(name, folder):
-    return load(name, folder)
+def _dataset(settings, data_dir):
+    load, *own = settings.loading()
+    return load(*own, named_folder(data_dir))
 
 
 @lru_cache
@@ -108,7 +101,7 @@ def jobs_of(settings, data_dir=None):
         alike.setdefault(replace(each, lr=1.0, seed=0), []).append(each)
     jobs = []
     for shape, runs in alike.items():
-        most = most_joined(shape, shape.features(_dataset(shape.data, data_dir)))
+        most = most_joined(shape, shape.features(_dataset(shape, data_dir)))
         if shape.device == "cpu":  # a GPU has a single worker, whose jobs should fill it
             most = min(most, ceil(len(unique) / JOBS_AT_LEAST))
         size = ceil(len(runs) / ceil(len(runs) / most))
@@ -152,7 +145,7 @@ def most_joined(settings, features):
 def _problem(settings, data_dir, threads):
     """Return the problem of `settings`, shared by the runs of this process."""
     backend = Backend(settings.device, threads, settings.kernels)
-    return settings.problem(_dataset(settings.data, data_dir), backend)
+    return settings.problem(_dataset(settings, data_dir), backend)
 
 
 def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=((), ())):
@@ -191,7 +184,7 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=(
 
 def _train(job, folder, threads, data_dir, keep, beat):
     first, single = job.settings[0], len(job.settings) == 1
-    first.agreed(_dataset(first.data, data_dir))
+    first.agreed(_dataset(first, data_dir))
     bare = type(first)(lr=1.0, plugins=first.plugins, **{name: getattr(first, name) for name in first.of_problem})
     problem = _problem(bare, data_dir, 1 if first.kernels == "numpy" else threads)
     seeds, rates = (tuple(getattr(each, name) for each in job.settings) for name in ("seed", "lr"))

@@ -14,7 +14,6 @@ from ..errors import RecordError
 from ..files.lines import loads
 from ..files.locks import is_locked
 from ..files.whole import write_whole
-from ..runs.folder import canonical
 from ..runs.store import key_of
 
 PLAN, RUNNING = "plan.json", ".running"
