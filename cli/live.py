@@ -45,7 +45,7 @@ def header(sweep, out, what="", lists=None, fixed=None):
     kernels = ", ".join(dict.fromkeys(f"{each.device}, {each.kernels} kernels" for each in sweep.settings))
     lines.append(f"training  {many(jobs, 'job')} on {sweep.cluster or where}, {kernels}")
     if getattr(first, "held_out", False):
-        lines.append("          tested on training images that are held out")
+        lines.append("          tested on training examples that are held out")
     lines.append(
         f"folder    {out}"
         + (f" ({done} of {many(runs, 'run')} {'is' if done == 1 else 'are'} there already)" if done else "")

@@ -70,8 +70,11 @@ class Setting:
     @property
     def type(self) -> Any:
         """The type of its values: the first of bool, int, float, str and tuple that its annotation has."""
-        own = [get_origin(each) or each for each in self.types]
-        return next((each for each in (bool, int, float, str, tuple) if each in own), None)
+        return next((each for each in (bool, int, float, str, tuple) if each in self._origins), None)
+
+    @property
+    def _origins(self):
+        return [get_origin(each) or each for each in self.types]
 
     @property
     def listed(self) -> bool:
@@ -94,6 +97,11 @@ class Setting:
         return " or None" if NoneType in self.types else ""
 
     def _whole(self, value):
+        if tuple in self._origins and isinstance(value, (tuple, list)):
+            many = self._many(value)
+            if len(set(many)) < len(many):
+                raise ValueError(f"{self.name} must be distinct whole numbers, got {shown(value)}")
+            return many[0] if len(many) == 1 else many
         return whole(self.name, value, self.least, self.most, self._other)
 
     def _number(self, value):

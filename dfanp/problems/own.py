@@ -377,3 +377,21 @@ def scaling(values, scale):
     # The deviation of equal numbers may be the rounding of their mean.
     std = np.where(std > 1e-12 * np.maximum(1, np.abs(mean)), std, 1.0)
     return np.broadcast_to(mean, (D,)).copy(), np.broadcast_to(std, (D,)).copy()
+
+
+def unscaled(network, problem):
+    """Return an MLP with biases that takes the inputs of the data, and answers in their units: the scaling is in its weights.
+
+    Args:
+        network: an MLP without replicas, trained on `problem`, an ``Own``; it is not changed.
+    """
+    last, host = len(network.sizes) - 2, network.backend.to_host
+    arrays = {name: np.asarray(host(theta), np.float64) for name, theta in network.parameters.items()}
+    arrays = {f"b{l}": np.zeros(width) for l, width in enumerate(network.sizes[1:])} | arrays
+    arrays["b0"] = arrays["b0"] - (problem.shift / problem.spread) @ arrays["W0"]
+    arrays["W0"] = arrays["W0"] / problem.spread[:, None]
+    arrays[f"W{last}"] = arrays[f"W{last}"] * problem.target_spread
+    arrays[f"b{last}"] = arrays[f"b{last}"] * problem.target_spread + problem.target_shift
+    made = dfanp.MLP(network.sizes, network.activation, True, network.dtype, 0, network.backend)
+    made.load({name: array.astype(network.dtype) for name, array in arrays.items()})
+    return made

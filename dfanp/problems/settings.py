@@ -90,7 +90,9 @@ class TrainingSettings:
     )
     weight_decay: float = setting(0.0, "Factor of the L2 penalty.", least=0, most=1e6)
     layers: str = setting("all", "Train all layers, or only the output layer.", names=("all", "output"))
-    seed: int = setting(0, "Seed of the weights, of B and of each epoch's data.", least=0)
+    seed: int | tuple[int, ...] = setting(
+        0, "Seed of the weights, of B and of each epoch's data; or several, such as 0,3,7.", least=0, metavar="SEEDS"
+    )
     repeats: int = setting(1, "Train this many seeds (seed, seed + 1, …) in one loop.", least=1, most=10_000)
     nudge: float = setting(
         0.0,
@@ -153,8 +155,9 @@ class TrainingSettings:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seeds that are trained together."""
-        return tuple(range(self.seed, self.seed + self.repeats))
+        """The seeds that are trained together: each `seed`, and those after it, `repeats` in all."""
+        first = self.seed if isinstance(self.seed, tuple) else (self.seed,)
+        return tuple(dict.fromkeys(one + i for one in first for i in range(self.repeats)))
 
     def config(self) -> dict[str, Any]:
         """Return the settings as a dict of JSON values, the name of the problem first; unused ones are omitted."""

@@ -148,7 +148,7 @@ def counted(run):
         rows.append([name, *(element("td", cell, class_="number") for cell in cells)])
     right, seeds = np.trace(counts) / counts.sum(), len(run.seed_reports)
     pooled = "one seed" if seeds == 1 else f"{seeds} seeds pooled"
-    more = f" (the first of {run.settings.repeats})" if seeds < run.settings.repeats - len(run.diverged) else ""
+    more = f" (the first of {len(run.settings.seeds)})" if seeds < len(run.settings.seeds) - len(run.diverged) else ""
     caption = f"{run.label}: {counts.sum()} test examples of epoch {run.seed_reports[0].epoch}, {pooled}{more}; {right:.4f} are right"
     made = table(caption, ["true", *(f"predicted {name}" for name in names)], rows)
     return [made, *against_the_log(run)]

@@ -138,7 +138,7 @@ def results(runs):
         if lost:
             status.text += f" ({', '.join(lost[:5])}{', …' if lost[5:] else ''})"
         figures = (element("td", plus_minus(*each, 4), class_="number") for each in values)
-        body.append([run.label, status, f"{run.settings.repeats}", *figures, duration(run.seconds)])
+        body.append([run.label, status, f"{len(run.settings.seeds)}", *figures, duration(run.seconds)])
     note = (
         "After the last epoch: the mean over the seeds that have not diverged and, if there are several, the half-width of its "
         "95 % interval (Student's t). Training accuracy is measured during the epoch, on each example before its update."
@@ -210,7 +210,7 @@ def courses(runs, measure):
     """Return number of the run -> epochs, means and half-widths of a measure, for the runs that have it."""
     found = {}
     for number, run in enumerate(runs):
-        lost = run.diverged if len(run.diverged) < run.settings.repeats else ()  # means are over the other seeds
+        lost = run.diverged if len(run.diverged) < len(run.settings.seeds) else ()  # means are over the other seeds
         course = curve([row for row in run.rows if row["seed"] not in lost], measure)
         if course[0]:
             found[number] = course

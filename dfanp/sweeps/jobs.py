@@ -74,8 +74,8 @@ def resolved(settings, data_dir=None):
     """
     found = []
     for each in settings:
-        if each.repeats != 1:
-            raise ValueError(f"a run of a sweep has one seed, got repeats = {each.repeats}")
+        if len(each.seeds) != 1:
+            raise ValueError(f"a run of a sweep has one seed, got seeds {', '.join(map(str, each.seeds))}")
         found.append(replace(each.agreed(_dataset(each, data_dir)), kernels=_kernels_of(each.device, each.kernels)))
     return found
 
