@@ -12,6 +12,7 @@ from .pages import decimal, element, figure, table
 
 UNITS = 12  # hidden units whose weights are shown
 FULL = 0.995  # quantile of the absolute weights that is drawn in full colour
+MOST_CLASSES = 30  # in a table
 MOST_DISKS = 10  # along a side, in a table
 RIGHT = "Lines mark the right answer. Equal shares mean that the network does not count odd digits at all."
 
@@ -140,8 +141,10 @@ def confusion(runs, numbers):
 
 def counted(run):
     """Return the table of true and predicted classes, pooled over the seeds, and a comparison with the log."""
-    names = getattr(run.seed_reports[0].problem, "classes", ("0", "1"))
     counts = sum(seed_report.predictions.counts() for seed_report in run.seed_reports)
+    names = getattr(run.seed_reports[0].problem, "classes", None) or tuple(map(str, range(len(counts))))
+    if len(names) > MOST_CLASSES:
+        return [element("p", f"{run.label}: a table of its {len(names)} classes would be too large.", class_="note")]
     rows = []
     for name, row in zip(names, counts, strict=True):
         cells = [f"{many} ({many / max(1, row.sum()):.1%})".replace("%", " %") for many in row]

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import RecordError
 from ..files.whole import write_whole
 from ..measures import LAST, RESERVED, title_of
+from ..runs.history import main_measure
 from ..sweeps.grids import varied
 from ..version import __version__
 from .figures import key, lines
@@ -101,12 +102,13 @@ def problem_of(runs):
 
 def outcome_of(run):
     """Return the outcome of a run in one sentence."""
-    mean, half = run.last()
+    measure = f"test_{main_measure(run.rows)}"
+    mean, half = run.last(measure)
     if mean is None:
         return f"{run.settings.headline}; {run.status}."
     seeds = len(run.sound)
     over = f"{seeds} seeds, 95 % interval" if seeds > 1 else "one seed"
-    return f"{run.settings.headline}; test accuracy {plus_minus(mean, half)} after epoch {run.epoch} ({over})."
+    return f"{run.settings.headline}; {title_of(measure).lower()} {plus_minus(mean, half)} after epoch {run.epoch} ({over})."
 
 
 def plus_minus(mean, half, digits=3):
