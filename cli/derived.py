@@ -11,7 +11,7 @@ from dfanp.problems.fields import settings_of
 from dfanp.problems.settings import TrainingSettings
 
 from .names import Name, Parsed, Word
-from .options import DataSet, Grid, PositiveNumber, Real, Whole, Widths, data_dir, option
+from .options import DataSet, Grid, Place, PositiveNumber, Real, Whole, Widths, data_dir, option
 
 GENERAL = settings_of(TrainingSettings)
 
@@ -52,6 +52,8 @@ def option_of(each, grid=False, unset=None):
         grid: whether it accepts a list of values, if a sweep may have several.
         unset: replaces that of the Setting.
     """
+    if each.positional:
+        return click.argument(each.name, type=Place(), metavar=each.name.upper())
     help_, unset, names = each.help, unset or each.unset, flags(each.name)
     help_ = f"{help_.removesuffix('.')}; auto: {each.auto}." if each.auto else help_
     more = {"help": f"{help_}  [default: {unset}]" if unset else help_, "callback": CALLBACKS.get(each.name)}
@@ -61,7 +63,9 @@ def option_of(each, grid=False, unset=None):
         name = each.name.replace("_", "-")
         return option(f"--{name}/--no-{name}", default=each.default, **more)
     type_, metavar = type_of(each), each.metavar
-    if grid and each.listed:
+    if each.name == "seed" and not grid:
+        type_ = Grid(type_)
+    elif grid and each.listed:
         type_, metavar = Grid(type_, "/" if each.type is tuple else ","), "LIST"
     return option(*names, type=type_, metavar=metavar, **default_of(each, unset), **more)
 
@@ -112,7 +116,12 @@ def options_of(kind, grid=False, without=(), **unset):
     asked = [each for name, each in settings_for(kind).items() if each.help and name not in without]
     asked.sort(key=lambda each: (not each.swept, group(each.name)))
     return [
-        one for each in asked for one in (option_of(each, grid, unset.get(each.name)), *BESIDE.get(each.name, []))
+        one
+        for each in asked
+        for one in (
+            option_of(each, grid, unset.get(each.name)),
+            *([] if each.positional else BESIDE.get(each.name, [])),
+        )
     ]
 
 
@@ -121,16 +130,19 @@ def lists_of(kind, options, grid=False):
     every = settings_for(kind)
     several = {name for name, each in every.items() if grid and each.listed}
     given = {name: value for name, value in options.items() if name in every}
+    if not grid and isinstance(given.get("seed"), tuple):  # the seeds of one run
+        given["seed"] = given["seed"] if len(given["seed"]) > 1 else given["seed"][0]
     return {n: [] if value is None else list(value) if n in several else [value] for n, value in given.items()}
 
 
 def command_for(settings):
     """Return the command that trains one or several seeds by `settings`, without options that keep their default."""
-    words = ["dfanp", settings.name]
-    for name, each in settings_for(type(settings)).items():
+    every = settings_for(type(settings))
+    words = ["dfanp", settings.name, *(getattr(settings, name) for name, each in every.items() if each.positional)]
+    for name, each in every.items():
         value = getattr(settings, name, each.default)
         said = name in ("lr", "data")  # what the command takes without the option is not the default of the setting
-        if not each.help or name in ("device", "kernels") or (value == each.default and not said):
+        if not each.help or each.positional or name in ("device", "kernels") or (value == each.default and not said):
             continue
         flag = f"--{ALIASES.get(name, name).replace('_', '-')}"
         if each.type is bool and not each.words:

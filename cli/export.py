@@ -20,6 +20,9 @@ def export(run, out, seed, data_dir):
     \b
     Example: dfanp export runs/dfa --out dfa.npz
 
+    Of a run of `dfanp train` the network takes the columns of the data as they are, and answers in the units of the label:
+    the scaling of the training is in the first and the last layer.
+
     The arrays are those of torch.nn.Sequential(Linear, activation, Linear, …): "0.weight", "2.weight", …
 
     Files: reads RUN; writes FILE completely or not at all.
@@ -36,8 +39,8 @@ def export(run, out, seed, data_dir):
     with usage_errors():
         interchange.checked_path(out)
         saved = SavedRun(run, data_dir)
-        seed = saved.settings.seed if seed is None else seed
-        network = saved.final(seed)
+        seed = saved.seeds[0] if seed is None else seed
+        network = saved.portable(seed)
         if seed not in saved.alive:
             others = f"; --seed {saved.alive[0]} has not" if saved.alive else ""
             raise DfanpError(f"{run}: seed {seed} has diverged: there are no weights to export{others}")

@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 
 WIDEST = 100  # longer lines are hard to read
 NARROW = 60  # in a narrower terminal, an option and its help are on separate lines
+WHOLE = 1000  # characters of a summary: it continues on further lines where click would cut it
 UNBROKEN = "\u2011"  # a non-breaking hyphen, for names and options
 
 
@@ -114,9 +115,7 @@ class Group(click.Group):
         return found
 
     def parse_args(self, ctx, args):
-        if not args and not ctx.resilient_parsing:
-            ctx.fail(f"no command given: expected one of {', '.join(self.list_commands(ctx))}")
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, args or ["--help"] * (not ctx.resilient_parsing))
 
     def resolve_command(self, ctx, args):
         names = self.names_for(ctx, args)
@@ -129,6 +128,11 @@ class Group(click.Group):
     def names_for(self, ctx, args):
         """Return the names of the commands that are available for the words of a command line."""
         return self.list_commands(ctx)
+
+    def format_commands(self, ctx, formatter):
+        whole = lambda name: self.get_command(ctx, name).get_short_help_str(WHOLE)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, whole(name)) for name in self.list_commands(ctx)])
 
 
 class LazyGroup(Group):

@@ -70,8 +70,24 @@ def summaries(words, silent):
     return {name: problem.summary(kind) for name, kind in found.items()} | COMMANDS
 
 
+class Commands(LazyGroup):
+    """The commands; `dfanp train` with a saved run (its folder or config.json) trains it again, whatever its problem."""
+
+    def resolve_command(self, ctx, args):
+        if args[0] == "train" and len(args) > 1 and not ctx.resilient_parsing and is_run(args[1]):
+            from .configured import problem_in
+
+            args = [problem_in(args[1]), "--config", *args[1:]]
+        return super().resolve_command(ctx, args)
+
+
+def is_run(word):
+    """Whether a word is the folder of a run, or a file of its settings."""
+    return word.endswith(".json") or os.path.isfile(os.path.join(word, "config.json"))
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=Commands,
     load=load,
     summaries=summaries,
     context_settings={"help_option_names": ["-h", "--help"]},

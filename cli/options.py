@@ -41,9 +41,9 @@ class PositiveNumber(click.ParamType):
 
 
 class Widths(click.ParamType):
-    """Widths of layers, such as 512 or 512,256; a subclass may name other whole numbers."""
+    """Widths of layers, such as 512, 512-256 or 512,256; a subclass may name other whole numbers."""
 
-    name = "widths"
+    name, many = "widths", True
 
     def __init__(self, least, most):
         self.least, self.most = least, most
@@ -52,11 +52,11 @@ class Widths(click.ParamType):
         if isinstance(value, tuple):
             return value
         with contextlib.suppress(ValueError):
-            widths = tuple(int(part) for part in value.split(","))
+            widths = tuple(int(part) for part in value.split("-" if "-" in value.strip("-") else ","))
             if min(widths) >= self.least and max(widths) <= self.most:
                 return widths
         within = f"from {self.least} to {limit(self.most)}"
-        self.fail(f"{value!r} is not a list of {self.name} {within}, such as 512 or 512,256", param, ctx)
+        self.fail(f"{value!r} is not a list of {self.name} {within}, such as 512, 512-256 or 512,256", param, ctx)
 
 
 @contextlib.contextmanager
@@ -170,7 +170,11 @@ threads = lambda help: option("--threads", type=THREADS, help=help)
 
 
 class Grid(click.ParamType):
-    """One or more values of another type: a value, a list, or (of numbers) a range."""
+    """One or more values of another type: a value, a list, or (of numbers) a range.
+
+    Values of widths are separated by slashes, or if layers are separated by hyphens, also by commas: 256/512 and
+    128-64,256 are two networks each, 256,512 is one.
+    """
 
     def __init__(self, of, separator=","):
         self.of, self.separator, self.name = of, separator, "list"
@@ -182,6 +186,8 @@ class Grid(click.ParamType):
 
         try:
             if self.separator != "," or isinstance(self.of, click.Choice):  # names have no ranges
+                if self.separator == "/" and "-" in value:
+                    value = value.replace(",", "/")
                 return tuple(dict.fromkeys(self.of.convert(part, param, ctx) for part in value.split(self.separator)))
             return values(str(value), lambda part: self.of.convert(part, param, ctx))
         except ValueError as error:

@@ -11,6 +11,7 @@ import click
 from dfanp.problems import PROBLEMS
 from dfanp.problems.fields import settings_of
 
+from .configured import config, hidden_settings
 from .derived import lists_of, options_of
 from .options import options, plugin, usage_errors
 from .running import checked_files, run_options, train
@@ -20,6 +21,7 @@ Files: --out saves a run in DIR: config.json (its settings, the SHA-256 of its d
 per epoch and seed), timings.jsonl and checkpoint.npz. The same command resumes it, and ends with the same bytes as if
 it had never stopped; a larger --epochs continues it. Fewer epochs than it has, or other settings, are refused."""
 DATA = " MNIST is read from --data-dir or from the cache (see `dfanp data`)."
+NO_MNIST = "          (no MNIST found: `dfanp data fetch mnist` downloads it, --data-dir names a folder that has it)"
 REST = """
 Output: a table with one row per seed, and with --repeats the mean and its 95 % interval; with --json one object:
 config, environment, runs, summary. On stderr the data, the learning rate, the device and the progress.
@@ -66,12 +68,13 @@ def command_of(variants):
     parts = (
         inspect.cleandoc(kind.__doc__),
         examples(kind, f"dfanp {kind.name}"),
-        FILES.strip() + DATA * ("data" in settings_of(kind)),
+        FILES.strip() + DATA * ("data" in settings_of(kind) and not settings_of(kind)["data"].positional),
         REST.strip(),
         f"See also: dfanp tune {kind.name}, dfanp report, dfanp represent, dfanp export, dfanp plot.",
     )
     rate = settings_of(kind)["lr"].default
-    given = options(*options_of(kind, **{} if rate is MISSING else {"lr": f"{rate:g}"}), plugin, *run_options)
+    rates = {} if rate is MISSING else {"lr": f"{rate:g}"}
+    given = options(*options_of(kind, **rates), config, plugin, *run_options)
     made = click.command(kind.name, help="\n\n".join(parts), context_settings={"show_default": True})
     return made(given(lambda **given: run(kind, **given)))
 
@@ -90,10 +93,14 @@ def run(kind, out, threads, plot, as_json, quiet, data_dir=None, **given):
         for name, values in lists.items():
             if len(values) > 1:
                 raise ValueError(f"{given[name]!r} is {len(values)} values of {name}; use `dfanp tune {kind.name}`")
-        settings = made(kind, **{"lr": 1.0} | {name: values[0] for name, values in lists.items()})
+        settings = made(
+            kind, **{"lr": 1.0} | {name: values[0] for name, values in (lists | hidden_settings()).items()}
+        )
     dataset = settings.dataset(data_dir)
-    if dataset is not None:
-        say_data(settings.data, given.get("data") == "auto", say)
+    for subject, text in settings.about_data(data_dir):
+        say(f"{subject:10}{text}")
+    if given.get("data") == "auto" and settings.data == "digits":
+        say(NO_MNIST)
     source = "given"
     if not lists.get("lr"):
         with usage_errors():
@@ -101,14 +108,3 @@ def run(kind, out, threads, plot, as_json, quiet, data_dir=None, **given):
             settings = replace(settings, lr=lr)
     say(f"lr        {settings.lr:g} ({source})")
     return train(settings, out, threads, dataset, plot, as_json, quiet)
-
-
-def say_data(name, chosen, say):
-    """Report the data set; if it was chosen automatically, also how to get MNIST."""
-    from dfanp.problems import datasets
-
-    say(f"data      {datasets.TITLES.get(name, name)}")
-    if chosen and name == "digits":
-        say(
-            "          (no MNIST found: `dfanp data fetch mnist` downloads it, --data-dir names a folder that has it)"
-        )

@@ -50,7 +50,7 @@ def results(folder, where, group_by, compare, sort, top, last, form, as_csv, as_
     """Show the runs of a sweep, with the settings that differ.
 
     DIR is a folder made by --out of `dfanp tune`, `dfanp figure`, `dfanp published` or `dfanp reproduce`, also while
-    that command runs. Runs that were tested on held-out training images have a validation accuracy in place of a test
+    that command runs: then runs without a result are running (with the epochs that they have finished) or waiting. Runs that were tested on held-out training images have a validation accuracy in place of a test
     accuracy.
 
     Intervals are of the mean over seeds. Where a row of --group-by has runs that differ in more than the seed, the
@@ -78,6 +78,7 @@ def results(folder, where, group_by, compare, sort, top, last, form, as_csv, as_
     from dfanp.problems.settings import complete
     from dfanp.runs.store import Store
     from dfanp.sweeps.grids import varied
+    from dfanp.sweeps.plan import read_plan
 
     forms = {name for name, asked in ((form, form), ("csv", as_csv), ("json", as_json)) if asked}
     if len(forms) > 1:
@@ -88,6 +89,15 @@ def results(folder, where, group_by, compare, sort, top, last, form, as_csv, as_
         empty = (EPOCHS, accuracy_of({}), SCORE, SECONDS)
         for config, why in store.failures.values():
             rows.append({"config": complete(config), **dict.fromkeys(empty), STATUS: f"failed: {why}"})
+        there = store.results.keys() | store.failures.keys()
+        planned = read_plan(folder)
+        named = accuracy_of(planned[0].config if planned else {})
+        measure = next((name for row in rows for name in row if name.endswith((" accuracy", " loss"))), named)
+        for each in planned:
+            if each.key not in there:
+                state = "waiting" if each.epochs is None else "running"
+                row = {EPOCHS: each.epochs or 0, measure: None, SCORE: None, SECONDS: None, STATUS: state}
+                rows.append({"config": complete(each.config), **row})
     known = list(dict.fromkeys(name for row in rows for name in row["config"]))
     every, wanted = rows, filters(where, known)
     rows = [row for row in every if all(row["config"].get(name) in values for name, values in wanted.items())]
@@ -172,7 +182,10 @@ def groups(rows, names):
     from dfanp.analysis.intervals import mean_interval
 
     found, parts = [], parts_of(rows, names)
-    pooled = averaged(parts, names)
+    pooled, open_ = (
+        averaged(parts, names),
+        [one for one in ("running", "waiting") if any(row[STATUS] == one for row in rows)],
+    )
     for part in parts:
         scores = list(by_seed(part).values())
         mean, half = mean_interval(scores) if scores else (None, None)
@@ -180,7 +193,8 @@ def groups(rows, names):
         config = {name: part[0]["config"].get(name) for name in names}
         row = {"config": config, "runs": len(part), "seeds": len(scores), SCORE: mean, HALF: half}
         row |= {"averaged over": ", ".join(pooled)} if pooled else {}
-        found.append(row | {"diverged": ended.count("diverged"), "failed": ended.count("failed")})
+        row |= {"diverged": ended.count("diverged"), "failed": ended.count("failed")}
+        found.append(row | {state: ended.count(state) for state in open_})
     return found
 
 

@@ -104,7 +104,7 @@ def follow(run, quiet):
         for _ in run.epochs():
             check_interrupted()
     elif moves(sys.stderr):
-        with bar(epochs - first, "epoch", "test accuracy 0.0000") as shown:
+        with bar(epochs, "epoch", "test accuracy 0.0000", first) as shown:
             for _, rows in run.epochs():
                 check_interrupted()
                 shown.update(1, measures_of(rows))
@@ -172,7 +172,8 @@ def summary(run):
         values = [history.last(train), history.last(test), history.mean(test), *map(history.last, more)]
         body.append([seed, len(history.measured), *map(decimals, values), status("done" if ended == "ok" else ended)])
     short = {"accuracy": "acc"}.get(kind, kind)
-    head = ("seed", "epochs", f"train {short}", f"test {short}", f"mean of last {measures.LAST}", *more, "status")
+    averaged = min(measures.LAST, max((row[1] for row in body), default=0)) or measures.LAST
+    head = ("seed", "epochs", f"train {short}", f"test {short}", f"mean of last {averaged}", *more, "status")
     lines = table(head, body)
     mean, half = final_accuracy(run, test)
     if half is not None:

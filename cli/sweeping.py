@@ -1,15 +1,8 @@
 """Shared by the commands that run sweeps: options, progress, interrupts."""
 
-import math
-import sys
-import time
-
-import click
-
+from .live import View, header
 from .main import Interrupted, check_interrupted, hush_if_gone
 from .options import Place, Whole, as_json, option, quiet, threads
-from .terminal import bar as bar_of
-from .terminal import moves
 
 OPTIONS = (
     option(
@@ -31,66 +24,44 @@ OPTIONS = (
 )
 
 
-def follow(sweep, out, quiet):
-    """Run the pending jobs of a Sweep, printing its progress; return whether a job failed.
+def follow(sweep, out, quiet, head=()):
+    """Run the pending jobs of a Sweep, showing its progress; return whether a job failed.
 
     The first Ctrl-C (or SIGTERM, or SIGHUP) stops after the running epochs and saves them; the second stops at once.
+
+    Args:
+        head: lines that are printed first.
 
     Raises:
         Interrupted: the user stopped it.
     """
     from dfanp.system import signals
 
-    def say(text):
-        if not quiet:
-            click.echo(text, err=True)
+    view = View(sweep, quiet)
 
     def interrupt(signum, frame):
         hush_if_gone()
         if sweep.stopping:
             raise KeyboardInterrupt
         sweep.stop()
-        say("stopping after the running epochs (Ctrl-C again: at once)")
+        view.say("stopping after the running epochs (Ctrl-C again: at once)")
 
-    saved = f"the finished runs are in {out}: the same command resumes there"
+    for line in head or (header(sweep, out) if view.done < view.runs else ()):
+        view.say(line)
+    failed = False
     try:
-        with signals.handled(interrupt):
+        with signals.handled(interrupt), view:
             check_interrupted()
-            failed = run_pending(sweep, out, quiet, say)
+            for outcome in sweep.outcomes():
+                view.ended(outcome)
+                failed = failed or outcome.state == "failed"
     except KeyboardInterrupt:
-        raise Interrupted(saved) from None
+        raise Interrupted(saved(view, out)) from None
     if sweep.stopping:
-        raise Interrupted(saved)
+        raise Interrupted(saved(view, out))
     return failed
 
 
-def run_pending(sweep, out, quiet, say):
-    """Do the work of ``follow``, apart from signals."""
-    total, pending = sum(len(job.keys) for job in sweep.jobs), sweep.pending
-    done, failed, began = total - sum(len(job.keys) for job in pending), False, time.monotonic()
-    first, last_printed = done, -math.inf
-    if first and pending:
-        say(f"{first} of {total} runs are in {out} already")
-    bar = bar_of(total, "runs") if not quiet and moves(sys.stderr) else None
-    try:
-        if bar:
-            bar.update(done)
-        for outcome in sweep.outcomes():
-            if outcome.state == "stopped":
-                continue
-            if outcome.state == "divided":
-                say(f"{len(outcome.job.keys)} runs at once are {outcome.error}: trained as two halves")
-                continue
-            done, failed = done + len(outcome.job.keys), failed or outcome.state == "failed"
-            left = (time.monotonic() - began) * (total - done) / (done - first)
-            now, over = time.monotonic(), done == total or outcome.state == "failed"
-            if bar:
-                bar.update(len(outcome.job.keys))
-            elif over or now - last_printed >= 1:
-                last_printed = now
-                what = f"failed: {outcome.error}" if outcome.state == "failed" else "done"
-                say(f"{done}/{total} runs  {what}  {left:.0f} s left")
-    finally:
-        if bar:
-            click.echo(err=True)
-    return failed
+def saved(view, out):
+    """Return what a View says of an interrupted sweep."""
+    return f"{view.so_far()} and in {out}: the same command resumes there"

@@ -7,6 +7,7 @@ FORCE_COLOR turns them on for a stream that is not a terminal.
 import os
 import shutil
 import sys
+import time
 
 import click
 
@@ -45,7 +46,7 @@ def good(text):
 
 def status(text):
     """Return a run's status in its style."""
-    return text if text in ("done", "") else bad(text)
+    return text if text in ("done", "running", "waiting", "") else bad(text)
 
 
 def width():
@@ -67,11 +68,12 @@ def wrapped(text):
     return text if available is None else click.wrap_text(text, available, subsequent_indent="  ")
 
 
-def bar(length, label, item=""):
-    """Return a progress bar on stderr that fits its terminal.
+def bar(length, label, item="", done=0):
+    """Return a progress bar on stderr that fits its terminal, a ``Bar``.
 
     Args:
         item: the longest text that will be shown beside the bar.
+        done: the position at its start, of work that is resumed.
     """
     available = shutil.get_terminal_size().columns - 1
     needed = len(f"{label}  {length}/{length}") + (len(item) + 2 if item else 0)
@@ -84,4 +86,35 @@ def bar(length, label, item=""):
         more |= {"bar_template": "%(label)s  %(info)s", "show_eta": left >= 0, "width": 1}
         if available < needed:
             more.pop("item_show_func", None)
-    return click.progressbar(length=length, file=sys.stderr, show_pos=True, label=label, **more)
+    return Bar(click.progressbar(length=length, file=sys.stderr, show_pos=True, label=label, **more), done)
+
+
+class Bar:
+    """A bar of click that may begin at a position: what was done before does not count for the time left."""
+
+    def __init__(self, shown, done=0):
+        self.shown, self.done, self.began = shown, done, time.time()
+        shown.pos = done
+
+    def __enter__(self):
+        self.shown.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        self.shown.__exit__(*exception)
+
+    def update(self, steps, item=None):
+        """Move on by some steps, and show a text beside the bar."""
+        now, pos = time.time(), self.shown.pos + steps
+        # click takes the time of a step to be (now - start) / position.
+        self.shown.start = now - (now - self.began) * pos / max(1, pos - self.done)
+        self.shown.update(steps, item)
+        if not steps:  # click draws only what has moved
+            self.shown.current_item = item
+            self.shown.render_progress()
+
+    def above(self, text):
+        """Print a line above the bar."""
+        click.echo(f"\r\x1b[2K{text}", err=True)
+        self.shown._last_line = None  # so that it is drawn again, although it has not changed
+        self.shown.render_progress()

@@ -12,8 +12,10 @@ import click
 
 from dfanp.measures import LAST
 
+from .configured import config, problem_in
 from .derived import GENERAL, command_for, flags, lists_of, options_of, type_of
 from .helping import LazyGroup
+from .live import header
 from .names import Name
 from .options import Whole, drawing, option, options, plugin, usage_errors
 from .problem import PROBLEMS, examples, problems, settings_of
@@ -27,8 +29,9 @@ EVALUATED = "evaluated"  # the folder in --out with the runs of fresh seeds
 AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)  # multiples of the default rate: the grid without --lr
 LISTS = """
 A LIST is one value, several (--lr 0.001,0.01), or a range start:stop:count, both ends included (--epochs 1:5:5;
-logarithmic: --lr log:1e-4:1e-1:8). Widths of several layers are separated by commas, and the values of --hidden
-therefore by slashes: --hidden 256/512,512. For each combination of the other settings the best learning rate is found,
+logarithmic: --lr log:1e-4:1e-1:8). The layers of a network are separated by hyphens: --hidden 256,512-512 has two
+networks, of one and of two layers. Without hyphens --hidden 256,512 is one network of two layers, as in `dfanp
+parity`, and 256/512 two of one layer; what was understood is printed first. For each combination of the other settings the best learning rate is found,
 by the mean accuracy of the last epochs; with five seeds or more by the lower end of the 95 % interval of that mean.
 """
 REST = """
@@ -77,13 +80,34 @@ def summaries(words, silent):
     return {name: summary(kind) for name, kind in problems(words[1:], silent).items()}
 
 
+class FromFile(LazyGroup):
+    """A group whose commands may be named by a file of settings that says which problem it has."""
+
+    def resolve_command(self, ctx, args):
+        if args[0].endswith((".toml", ".json")) and not ctx.resilient_parsing:
+            args = [problem_in(args[0]), "--config", *args]
+        return super().resolve_command(ctx, args)
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=FromFile,
     load=lambda name: command(PROBLEMS[name]) if name in PROBLEMS else None,
     summaries=summaries,
 )
 def tune():
-    """Find the best setting on a grid; the sweep survives interrupts, crashes and a full disk."""
+    """Find the best setting on a grid; the sweep survives interrupts, crashes and a full disk.
+
+    A TOML file may hold the whole command, its options as keys: `dfanp tune FILE.toml`.
+
+    \b
+    Example of a file:
+      problem = "parity"
+      method = ["bp", "dfa"]
+      lr = "log:1e-4:1e-2:5"
+      hidden = [[512], [256, 256]]
+      repeats = 3
+      out = "tuned"
+    """
 
 
 def command(kind):
@@ -105,7 +129,15 @@ def command_of(variants):
     )
     lists = options_of(kind, grid=True, without=("repeats",), lr=f"five around the one of `dfanp {kind.name}`")
     given = options(
-        *lists, plugin, repeats, *[score] * ("held_out" in settings_of(kind)), last, halving, evaluate, *OPTIONS
+        *lists,
+        config,
+        plugin,
+        repeats,
+        *[score] * ("held_out" in settings_of(kind)),
+        last,
+        halving,
+        evaluate,
+        *OPTIONS,
     )
     made = click.command(kind.name, help="\n\n".join(parts), context_settings={"show_default": True})
     return made(given(lambda **given: sweep(kind, **given)))
@@ -151,16 +183,21 @@ def run(
             for each in grids.product(one, seed=seeds)
         ]
         rungs = tuning.halving(settings, halving, last, make) if halving else iter([make(settings)])
-    for sweep in rungs:
+    for stage, sweep in enumerate(rungs):
         with sweep:
-            failed = follow(sweep, out, quiet) or failed
+            head = head_of(sweep, base, lists, seeds, out, data_dir) if stage == 0 else []
+            if halving:
+                which = f"the best one in {halving} of each setting" if stage else "all rates"
+                head += [f"stage {stage + 1}   {which}, {sweep.settings[0].epochs} epochs each"]
+            failed = follow(sweep, out, quiet, head) or failed
             results, lost = sweep.results(), list(failures_of(sweep).values())
     best = summary_of(results, last)
     count = (repeats if repeats > 1 else 0) if evaluate is None else evaluate
     fresh = [fresh_seeds(each, seeds, count or repeats, out) for each in best]
     if count and any(fresh):
         with make([one for some in fresh for one in some], Path(out) / EVALUATED) as sweep:
-            failed = follow(sweep, out, quiet) or failed
+            head = [f"the best with {count} fresh seed{'s' * (count > 1)} each"] if sweep.pending else ()
+            failed = follow(sweep, out, quiet, head) or failed
             lost += failures_of(sweep).values()
             evaluated = {result.key: result for result in sweep.results()}
         for each, some in zip(best, fresh, strict=True):
@@ -182,6 +219,24 @@ def run(
             with drawing(plot):
                 plots.draw_rates(found, plot, tuning.measure_of(results), last)
     return 1 if failed or any(each["diverged"] for each in best) or lost else 0
+
+
+def head_of(sweep, base, lists, seeds, out, data_dir):
+    """Return the lines that say what a sweep of the settings `base` over `lists` is, and which data it has."""
+    from dfanp.settings import settings_of
+
+    own = settings_of(type(base))
+    rates = dict.fromkeys(each.lr for each in sweep.settings)
+    told = {name: v for name, v in lists.items() if own[name].help and own[name].swept}
+    told |= {"lr": list(rates), "seed": seeds}
+    several = {name: values for name, values in told.items() if len(values) > 1}
+    fixed = {
+        name: v[0] for name, v in told.items() if name not in several and (name == "lr" or v[0] != own[name].default)
+    }
+    return [
+        *header(sweep, out, base.about, several, fixed),
+        *(f"{subject:10}{text}" for subject, text in base.about_data(data_dir)),
+    ]
 
 
 def rounded(rate):

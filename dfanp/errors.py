@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 LONGEST = 100  # characters of a wrong value in a message
+NEAR = 0.65  # least similarity of a name that is suggested (difflib's ratio)
+NEAR_SHORT = 0.5  # of one with two letters, one of which is right
 
 
 class DfanpError(Exception):
@@ -51,9 +53,16 @@ def shown(value: Any) -> str:
 
 
 def nearest(name: object, names: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest of `names`, or an empty string."""
-    close = difflib.get_close_matches(str(name)[:LONGEST].lower(), list(names), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """Return ``"; did you mean 'x'?"`` for the closest of `names`, or an empty string if none is near.
+
+    Dashes before an option do not count. The beginning of a name, three letters or more, is near.
+    """
+    bare = {each.lstrip("-") or each: each for each in names}
+    word = str(name)[:LONGEST].lower()
+    word = word.lstrip("-") or word
+    close = difflib.get_close_matches(word, list(bare), n=1, cutoff=NEAR if len(word) > 2 else NEAR_SHORT)
+    close = close or [each for each in bare if len(word) >= 3 and each.startswith(word)]
+    return f"; did you mean {bare[close[0]]!r}?" if close else ""
 
 
 def by_name(what: str, name: Any, table: Mapping[str, T]) -> T:

@@ -59,7 +59,7 @@ def graph():
 
 
 def test_the_ground_floor_is_the_textbook_and_what_all_stand_on():
-    assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", *GROUND_FLOOR}
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", "__main__", *GROUND_FLOOR}
 
 
 def test_no_imports_run_in_a_circle_neither_of_modules_nor_of_packages(graph):

@@ -13,16 +13,18 @@ class Predictions(NamedTuple):
     """The classes that a network predicts for a test set.
 
     Attributes:
-        true, predicted: 0 or 1 for each example, (n,).
+        true, predicted: the number of the class of each example, (n,).
         groups: ``groups`` of the problem, name -> whole numbers (n,) or (n, k): "digits" of parity, those in each
             example; "disks" of the synthetic problem, the number of each point's disk.
         close: number of predictions that depend on rounding: kernels that sum in another order may change them.
+        classes: number of classes.
     """
 
     true: np.ndarray
     predicted: np.ndarray
     groups: dict = {}
     close: int = 0
+    classes: int = 2
 
     @property
     def digits(self):
@@ -50,12 +52,15 @@ class Predictions(NamedTuple):
         return 1 - float(self.wrong.mean())
 
     def counts(self):
-        """Return the confusion matrix, (2, 2): true classes by row, predicted classes by column."""
-        return np.bincount(2 * self.true + self.predicted, minlength=4).reshape(2, 2)
+        """Return the confusion matrix, (K, K): true classes by row, predicted classes by column."""
+        K = self.classes
+        return np.bincount(K * self.true + self.predicted, minlength=K * K).reshape(K, K)
 
 
 def predictions(network, problem, X, y):
-    """Return the Predictions of a network for examples (X, y) of its problem, which has one output: the logit of 1.
+    """Return the Predictions of a network for examples (X, y) of its problem.
+
+    It has one output, the logit of 1, or an output for each class, of which the largest is predicted.
 
     Args:
         network: without replicas.
@@ -63,23 +68,25 @@ def predictions(network, problem, X, y):
         X, y: as its ``test`` returns them.
 
     Raises:
-        ValueError: the problem has another loss, or more outputs.
+        ValueError: the problem has no classes.
     """
     loss = losses.get(problem.loss)
-    if loss is not losses.bce or problem.outputs != 1:
+    several = loss.correct is losses.same_class and problem.outputs > 1
+    if loss.correct is None:
+        raise ValueError("its labels are numbers, not classes that could be confused")
+    if not several and (loss is not losses.bce or problem.outputs != 1):
         raise ValueError(f"predictions need one output under 'bce', got {problem.outputs} under {loss.name!r}")
     host, n = problem.backend.to_host, X.shape[-2]
     passes = (network.forward(X[..., at : min(at + BATCH, n), :]) for at in range(0, n, BATCH))
-    below, logits = (
-        np.concatenate(part) for part in zip(*((host(h[-2]), host(h[-1])[:, 0]) for h in passes), strict=True)
-    )
-    true, predicted, close = (
-        (host(y)[:, 0] > 0.5).astype(int),
-        (logits > 0).astype(int),
-        in_doubt(network, below, logits),
-    )
+    below, logits = (np.concatenate(part) for part in zip(*((host(h[-2]), host(h[-1])) for h in passes), strict=True))
     groups = problem.groups(X) if hasattr(problem, "groups") else {}
-    return Predictions(true, predicted, groups, close)
+    if several:
+        second, first = np.partition(logits, -2, axis=1)[:, -2:].T
+        true, predicted = host(y).argmax(axis=1), logits.argmax(axis=1)
+        return Predictions(true, predicted, groups, in_doubt(network, below, first - second), problem.outputs)
+    logits = logits[:, 0]
+    true, predicted = (host(y)[:, 0] > 0.5).astype(int), (logits > 0).astype(int)
+    return Predictions(true, predicted, groups, in_doubt(network, below, logits))
 
 
 def in_doubt(network, below, logits):
@@ -89,7 +96,7 @@ def in_doubt(network, below, logits):
     |h| |W|.
 
     Args:
-        below, logits: (n, H) and (n,): the last two of ``network.forward``.
+        below, logits: (n, H) and (n,): the last two of ``network.forward``; of several logits the difference of two.
     """
     last = np.asarray(network.backend.to_host(network.W[-1]), float)
     with np.errstate(over="ignore", invalid="ignore"):  # for weights that no training produces

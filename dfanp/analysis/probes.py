@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import losses
 from ..errors import by_name
 from ..inputs import StackedDigits
 from ..network import MLP
@@ -69,7 +70,8 @@ def of_place(
 def of_layer(network: MLP, problem: Any, layer: int, seed: int = 0, samples: int = 10_000) -> Represented:
     """Return the Represented test examples in hidden layer `layer`, h[layer] (from 1).
 
-    Labels are ``target``, the target class, and for parity ``digit``, the digit in the first place.
+    Labels are ``target``, the target class, and for parity ``digit``, the digit in the first place; for regression
+    whether the first target is above its median. Fewer than 40 test examples are taken together with those of training.
 
     Raises:
         ValueError: the layer does not exist.
@@ -77,13 +79,19 @@ def of_layer(network: MLP, problem: Any, layer: int, seed: int = 0, samples: int
     if not 1 <= layer <= len(network.sizes) - 2:
         raise ValueError(f"layer must be from 1 to {len(network.sizes) - 2}, the hidden ones, got {layer}")
     X, y = problem.test(seed, 1)
+    if X.shape[-2] < LEAST and not isinstance(X, StackedDigits):
+        more = problem.train(seed, 1)
+        X, y = (problem.backend.xp.concat([part, own], axis=0) for part, own in zip((X, y), more, strict=True))
     samples, host, parts = min(samples, X.shape[-2]), network.backend.to_host, []
     for start in range(0, samples, 1000):
         stop = min(start + 1000, samples)
         with np.errstate(over="ignore", invalid="ignore"):  # as above
             parts.append(np.asarray(host(network.forward(X[start:stop, :])[layer]), float))
     y = host(y)[:samples]
-    labels = {"target": (y[:, 0] > 0.5).astype(int) if y.shape[1] == 1 else y.argmax(axis=1)}
+    if losses.get(problem.loss).correct is None:
+        labels = {"above the median": (y[:, 0] > np.median(y[:, 0])).astype(int)}
+    else:
+        labels = {"target": (y[:, 0] > 0.5).astype(int) if y.shape[1] == 1 else y.argmax(axis=1)}
     if isinstance(X, StackedDigits):
         labels["digit"] = problem.dataset.test.labels[host(X.picks)[:samples, 0]].astype(int)
     return Represented(np.concatenate(parts), labels)

@@ -106,6 +106,23 @@ class FolderLock:
                 self.file.unlink(missing_ok=True)
 
 
+def is_locked(path: str | Path) -> bool:
+    """Whether a process holds the lock of a folder (False where the file system has no locks)."""
+    try:
+        descriptor = os.open(Path(path) / LOCK, os.O_RDWR)
+    except OSError:  # there is no such file, unless it is locked or was left by a kill
+        return False
+    try:
+        if lock(descriptor):
+            unlock(descriptor)
+            return False
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
 def goes_without(path, error):
     """Warn that a folder has no lock."""
     unnoticed = "so another process that writes here would not be detected"

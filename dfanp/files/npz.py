@@ -6,9 +6,10 @@ import zipfile
 
 import numpy as np
 
-from ..errors import RecordError, first_line
+from ..errors import DataError, RecordError, first_line
 
 LARGEST_HEADER = 10_000  # bytes
+DEFLATE_LIMIT = 1032  # maximal number of bytes to which deflate expands one (zlib's technical notes)
 
 
 def read_header(member, name):
@@ -71,3 +72,36 @@ def read_array(member, name, like, corrupt):
     if len(content) != like.nbytes:
         raise RecordError(corrupt % f"{name} holds {len(content)} bytes, not {like.nbytes}")
     return np.frombuffer(bytearray(content), dtype).reshape(shape)
+
+
+def read_arrays(path):
+    """Return name -> array of an npz file of a user, in its order; no more bytes are read than the file can hold.
+
+    Raises:
+        DataError: it is not an npz file, is damaged, or has an array of Python objects.
+    """
+    arrays = {}
+    try:
+        limit = DEFLATE_LIMIT * path.stat().st_size
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                name = info.filename.removesuffix(".npy")
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ValueError(f"{name} is compressed in an unknown way")
+                with archive.open(info) as member:
+                    shape, dtype, fortran = read_header(member, name)
+                    size = size_of(shape, dtype)
+                    if size > min(limit, info.file_size):
+                        raise ValueError(f"{name} claims {size} bytes, more than the file can hold")
+                    content = member.read(size + 1)
+                if len(content) != size:
+                    raise ValueError(f"{name} holds {len(content)} bytes, not {size}")
+                arrays[name] = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # as in ``read_checkpoint``
+        objects = "; arrays of Python objects are not read" if "object" in str(error) else ""
+        raise DataError(f"{path}: is not a sound .npz file ({first_line(error)}{objects})") from None
+    return arrays

@@ -27,6 +27,7 @@ from ..system.lazy import names_of
 from .arrays import Arrays
 from .classes import Classes, ClassesSettings
 from .fields import settings_of
+from .own import OwnSettings
 from .parity import Parity, ParitySettings
 from .settings import TrainingSettings
 from .synthetic import Synthetic, SyntheticSettings
@@ -59,5 +60,5 @@ class Problems(Registry):
 PROBLEMS = Problems(
     "problem",
     lambda thing: isinstance(thing, type) and issubclass(thing, TrainingSettings),
-    (ParitySettings, SyntheticSettings, ClassesSettings, TeacherSettings),
+    (ParitySettings, SyntheticSettings, ClassesSettings, TeacherSettings, OwnSettings),
 )

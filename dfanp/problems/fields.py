@@ -37,6 +37,7 @@ def setting(default: Any = MISSING, help: str | None = None, **more: Any) -> Any
         unset: the default in words, if ``TrainingSettings.decided`` determines it.
         metavar: name of the value in the help.
         swept: False if a sweep has a single value of it.
+        positional: whether it is the path that a command takes as its argument, not an option.
     """
     unknown = more.keys() - {each.name for each in fields(Setting)} | more.keys() & {"name", "types"}
     if unknown:
@@ -63,13 +64,17 @@ class Setting:
     unset: str | None = None
     metavar: str | None = None
     swept: bool = True
+    positional: bool = False
     _check = cast(Any, None)  # of a value, by the type
 
     @property
     def type(self) -> Any:
         """The type of its values: the first of bool, int, float, str and tuple that its annotation has."""
-        own = [get_origin(each) or each for each in self.types]
-        return next((each for each in (bool, int, float, str, tuple) if each in own), None)
+        return next((each for each in (bool, int, float, str, tuple) if each in self._origins), None)
+
+    @property
+    def _origins(self):
+        return [get_origin(each) or each for each in self.types]
 
     @property
     def listed(self) -> bool:
@@ -92,6 +97,11 @@ class Setting:
         return " or None" if NoneType in self.types else ""
 
     def _whole(self, value):
+        if tuple in self._origins and isinstance(value, (tuple, list)):
+            many = self._many(value)
+            if len(set(many)) < len(many):
+                raise ValueError(f"{self.name} must be distinct whole numbers, got {shown(value)}")
+            return many[0] if len(many) == 1 else many
         return whole(self.name, value, self.least, self.most, self._other)
 
     def _number(self, value):

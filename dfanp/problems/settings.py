@@ -4,6 +4,7 @@ A problem is one file: its examples (see ``dfanp.problems``), and a subclass of 
 them. ``dfanp.register`` adds its commands.
 """
 
+from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
 
@@ -96,7 +97,9 @@ class TrainingSettings:
     )
     weight_decay: float = setting(0.0, "Factor of the L2 penalty.", least=0, most=1e6)
     layers: str = setting("all", "Train all layers, or only the output layer.", names=("all", "output"))
-    seed: int = setting(0, "Seed of the weights, of B and of each epoch's data.", least=0)
+    seed: int | tuple[int, ...] = setting(
+        0, "Seed of the weights, of B and of each epoch's data; or several, such as 0,3,7.", least=0, metavar="SEEDS"
+    )
     repeats: int = setting(1, "Train this many seeds (seed, seed + 1, …) in one loop.", least=1, most=10_000)
     nudge: float = setting(
         0.0,
@@ -164,8 +167,9 @@ class TrainingSettings:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seeds that are trained together."""
-        return tuple(range(self.seed, self.seed + self.repeats))
+        """The seeds that are trained together: each `seed`, and those after it, `repeats` in all."""
+        first = self.seed if isinstance(self.seed, tuple) else (self.seed,)
+        return tuple(dict.fromkeys(one + i for one in first for i in range(self.repeats)))
 
     def config(self) -> dict[str, Any]:
         """Return the settings as a dict of JSON values, the name of the problem first; unused ones are omitted."""
@@ -206,6 +210,14 @@ class TrainingSettings:
     def dataset(self, data_dir: Any = None) -> "Dataset | None":
         """Return the ``Dataset`` of the problem, loaded, or None if it has none."""
         return None
+
+    def loading(self) -> tuple[Any, ...]:
+        """Return a function and its arguments without the last one, the folder: it returns ``dataset``, loaded once."""
+        return (lambda folder: None,)
+
+    def about_data(self, data_dir: Any = None) -> Sequence[tuple[str, str]]:
+        """Return lines that describe its data set, (subject, text); none if it has none."""
+        return []
 
     @property
     def title(self) -> str:

@@ -1,6 +1,7 @@
 """The additional settings of problems with a stored data set."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import dfanp
 
@@ -19,6 +20,11 @@ def data_set(default):
     )
 
 
+@lru_cache
+def _loaded(name, folder):
+    return dfanp.load(name, folder)
+
+
 class OfDataset:
     """A base, before ``TrainingSettings``, for settings with these fields:
 
@@ -34,8 +40,14 @@ class OfDataset:
             "data": [dfanp.problems.datasets.resolve(name, data_dir) for name in found.get("data", ["auto"])]
         }
 
+    def loading(self):
+        return _loaded, self.data
+
     def dataset(self, data_dir=None):
         return dfanp.load(self.data, data_dir)
+
+    def about_data(self, data_dir=None):
+        return [("data", dfanp.problems.datasets.title(self.data))]
 
     def images(self, dataset):
         """Return the Dataset for training and test."""

@@ -12,6 +12,7 @@ from .pages import decimal, element, figure, table
 
 UNITS = 12  # hidden units whose weights are shown
 FULL = 0.995  # quantile of the absolute weights that is drawn in full colour
+MOST_CLASSES = 30  # in a table
 MOST_DISKS = 10  # along a side, in a table
 RIGHT = "Lines mark the right answer. Equal shares mean that the network does not count odd digits at all."
 
@@ -140,15 +141,17 @@ def confusion(runs, numbers):
 
 def counted(run):
     """Return the table of true and predicted classes, pooled over the seeds, and a comparison with the log."""
-    names = getattr(run.seed_reports[0].problem, "classes", ("0", "1"))
     counts = sum(seed_report.predictions.counts() for seed_report in run.seed_reports)
+    names = getattr(run.seed_reports[0].problem, "classes", None) or tuple(map(str, range(len(counts))))
+    if len(names) > MOST_CLASSES:
+        return [element("p", f"{run.label}: a table of its {len(names)} classes would be too large.", class_="note")]
     rows = []
     for name, row in zip(names, counts, strict=True):
         cells = [f"{many} ({many / max(1, row.sum()):.1%})".replace("%", " %") for many in row]
         rows.append([name, *(element("td", cell, class_="number") for cell in cells)])
     right, seeds = np.trace(counts) / counts.sum(), len(run.seed_reports)
     pooled = "one seed" if seeds == 1 else f"{seeds} seeds pooled"
-    more = f" (the first of {run.settings.repeats})" if seeds < run.settings.repeats - len(run.diverged) else ""
+    more = f" (the first of {len(run.settings.seeds)})" if seeds < len(run.settings.seeds) - len(run.diverged) else ""
     caption = f"{run.label}: {counts.sum()} test examples of epoch {run.seed_reports[0].epoch}, {pooled}{more}; {right:.4f} are right"
     made = table(caption, ["true", *(f"predicted {name}" for name in names)], rows)
     return [made, *against_the_log(run)]

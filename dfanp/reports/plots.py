@@ -279,9 +279,11 @@ def scatter(axis, points, labels):
         margin = np.where(low == high, 1.0, 0.0)  # points on a line are drawn in the middle
         axis.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
     else:
-        for number, marker in enumerate("o^"):
-            own = points[classes == number]
-            axis.plot(own[:, 0], own[:, 1], marker, color=colours[number], markersize=3, alpha=0.7, linestyle="none")
+        several = int(np.max(classes)) > 1
+        for number in range(int(np.max(classes)) + 1):
+            own, marker = points[classes == number], STYLES[number % len(STYLES)][0] if several else "o^"[number]
+            colour = f"C{number % 10}" if several else colours[number]
+            axis.plot(own[:, 0], own[:, 1], marker, color=colour, markersize=3, alpha=0.7, linestyle="none")
     axis.set(xticks=[], yticks=[])
 
 

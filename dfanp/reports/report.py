@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import RecordError
 from ..files.whole import write_whole
 from ..measures import LAST, RESERVED, title_of
+from ..runs.history import main_measure
 from ..sweeps.grids import varied
 from ..version import __version__
 from .figures import key, lines
@@ -101,12 +102,13 @@ def problem_of(runs):
 
 def outcome_of(run):
     """Return the outcome of a run in one sentence."""
-    mean, half = run.last()
+    measure = f"test_{main_measure(run.rows)}"
+    mean, half = run.last(measure)
     if mean is None:
         return f"{run.settings.headline}; {run.status}."
     seeds = len(run.sound)
     over = f"{seeds} seeds, 95 % interval" if seeds > 1 else "one seed"
-    return f"{run.settings.headline}; test accuracy {plus_minus(mean, half)} after epoch {run.epoch} ({over})."
+    return f"{run.settings.headline}; {title_of(measure).lower()} {plus_minus(mean, half)} after epoch {run.epoch} ({over})."
 
 
 def plus_minus(mean, half, digits=3):
@@ -123,7 +125,7 @@ def results(runs):
         "status",
         "seeds",
         "test accuracy",
-        f"mean of last {LAST}",
+        f"mean of last {min(LAST, max((run.epoch for run in runs), default=0)) or LAST}",
         "training accuracy",
         "test loss",
         *(title_of(name).lower() for name in own_measures(runs)),
@@ -138,7 +140,7 @@ def results(runs):
         if lost:
             status.text += f" ({', '.join(lost[:5])}{', …' if lost[5:] else ''})"
         figures = (element("td", plus_minus(*each, 4), class_="number") for each in values)
-        body.append([run.label, status, f"{run.settings.repeats}", *figures, duration(run.seconds)])
+        body.append([run.label, status, f"{len(run.settings.seeds)}", *figures, duration(run.seconds)])
     note = (
         "After the last epoch: the mean over the seeds that have not diverged and, if there are several, the half-width of its "
         "95 % interval (Student's t). Training accuracy is measured during the epoch, on each example before its update."
@@ -210,7 +212,7 @@ def courses(runs, measure):
     """Return number of the run -> epochs, means and half-widths of a measure, for the runs that have it."""
     found = {}
     for number, run in enumerate(runs):
-        lost = run.diverged if len(run.diverged) < run.settings.repeats else ()  # means are over the other seeds
+        lost = run.diverged if len(run.diverged) < len(run.settings.seeds) else ()  # means are over the other seeds
         course = curve([row for row in run.rows if row["seed"] not in lost], measure)
         if course[0]:
             found[number] = course

@@ -82,7 +82,7 @@ class RunReport:
     @property
     def status(self):
         """How it ended, as text."""
-        lost, seeds = self.diverged, self.settings.repeats
+        lost, seeds = self.diverged, len(self.settings.seeds)
         whole = "finished" if self.epoch >= self.settings.epochs else f"stopped at epoch {self.epoch}"
         if len(lost) == seeds:
             return "diverged" if seeds == 1 else f"all {seeds} seeds diverged"

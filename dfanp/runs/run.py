@@ -43,7 +43,7 @@ def build(settings: TrainingSettings, backend: Backend | None = None, dataset: D
     plugins.require(settings.plugins)
     backend = backend or Backend(settings.device, kernels=settings.kernels)
     # A single run has no replica axis; with one, its numbers would be the same.
-    seed = settings.seed if settings.repeats == 1 else settings.seeds
+    seed = settings.seeds if len(settings.seeds) > 1 else settings.seeds[0]
     return training_on(settings.problem(dataset or settings.dataset(), backend), settings, seed, settings.lr)
 
 

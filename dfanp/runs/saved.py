@@ -8,6 +8,7 @@ from ..analysis import probes
 from ..errors import RecordError
 from ..files.npz import read_checkpoint
 from ..network import MLP
+from ..problems.own import Own, unscaled
 from ..settings import ParitySettings, from_config
 from .folder import read_config
 from .run import build, restored
@@ -72,6 +73,12 @@ class SavedRun:
         own = lambda array: array[place] if len(self.seeds) > 1 else array
         network.load({name: own(self.arrays[f"parameters/{name}"]) for name in network.parameters})
         return network
+
+    def portable(self, seed: int) -> MLP:
+        """Return ``final`` for use outside dfanp: if the data were scaled for training, it takes them as they are."""
+        network = self.final(seed)
+        problem = self.settings.problem(self.dataset, network.backend)
+        return unscaled(network, problem) if isinstance(problem, Own) and type(network) is MLP else network
 
     def drawn(self, seed: int) -> MLP:
         """Return the network of a seed with the weights last drawn: ``initial``, unless its Training redraws them."""

@@ -3,6 +3,7 @@
     store.jsonl       one line per finished run: its key, config, status and records; appended, never changed
     timings.jsonl     the seconds of each run; in a file of their own, so that equal sweeps have equal stores
     failures.jsonl    one line per failed run: shown in tables, and tried again at the next start
+    plan.json         which runs the last start has, to list those without a result (see dfanp.sweeps.plan)
     progress/         checkpoints from which unfinished runs resume, one per job (see dfanp.sweeps.progress)
     checkpoints/      the final arrays of each run, KEY.npz, if requested
     .lock             while a process writes to the folder
@@ -146,6 +147,7 @@ class Store(Locked):
 
 NAMES = (
     "store.jsonl",
+    "plan.json",
     "timings.jsonl",
     "failures.jsonl",
     "progress",

@@ -15,7 +15,6 @@ from ..backend import Backend, first_line
 from ..baselines import BASELINES
 from ..errors import RecordError
 from ..kernels import KernelWarning
-from ..problems import load
 from ..problems.folders import named_folder
 from ..problems.parity import PROBE_SIZE
 from ..runs.history import is_diverged
@@ -23,6 +22,7 @@ from ..runs.run import rows_of, training_on
 from ..runs.store import Result, key_of
 from ..training import TEST_BATCH
 from .executors import cancelled
+from .plan import RUNNING, Beat, name_of
 from .progress import read_progress, write_final, write_progress
 
 SAVE_AFTER = 5.0  # minimum of seconds of training between two checkpoints of a job
@@ -44,7 +44,7 @@ class Job(NamedTuple):
     @property
     def name(self):
         """The name of its files."""
-        return key_of({"job": list(self.keys)})
+        return name_of(self.keys)
 
 
 class Outcome(NamedTuple):
@@ -74,21 +74,15 @@ def resolved(settings, data_dir=None):
     """
     found = []
     for each in settings:
-        if each.repeats != 1:
-            raise ValueError(f"a run of a sweep has one seed, got repeats = {each.repeats}")
-        found.append(
-            replace(each.agreed(_dataset(each.data, data_dir)), kernels=_kernels_of(each.device, each.kernels))
-        )
+        if len(each.seeds) != 1:
+            raise ValueError(f"a run of a sweep has one seed, got seeds {', '.join(map(str, each.seeds))}")
+        found.append(replace(each.agreed(_dataset(each, data_dir)), kernels=_kernels_of(each.device, each.kernels)))
     return found
 
 
-def _dataset(name, data_dir):
-    return None if name is None else _loaded(name, named_folder(data_dir))
-
-
-@lru_cache
-def _loaded(name, folder):
-    return load(name, folder)
+def _dataset(settings, data_dir):
+    load, *own = settings.loading()
+    return load(*own, named_folder(data_dir))
 
 
 @lru_cache
@@ -107,7 +101,7 @@ def jobs_of(settings, data_dir=None):
         alike.setdefault(replace(each, lr=1.0, seed=0), []).append(each)
     jobs = []
     for shape, runs in alike.items():
-        most = most_joined(shape, shape.features(_dataset(shape.data, data_dir)))
+        most = most_joined(shape, shape.features(_dataset(shape, data_dir)))
         if shape.device == "cpu":  # a GPU has a single worker, whose jobs should fill it
             most = min(most, ceil(len(unique) / JOBS_AT_LEAST))
         size = ceil(len(runs) / ceil(len(runs) / most))
@@ -151,7 +145,7 @@ def most_joined(settings, features):
 def _problem(settings, data_dir, threads):
     """Return the problem of `settings`, shared by the runs of this process."""
     backend = Backend(settings.device, threads, settings.kernels)
-    return settings.problem(_dataset(settings.data, data_dir), backend)
+    return settings.problem(_dataset(settings, data_dir), backend)
 
 
 def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=((), ())):
@@ -167,7 +161,7 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=(
         definitions: the plugins of the main process (``plugins.loaded``).
     """
     folder = Path(folder)
-    marker = folder / "progress" / f"{job.name}.running"
+    marker = folder / "progress" / f"{job.name}{RUNNING}"
     try:
         if (folder / "stop").exists() or cancelled():
             return Outcome(job, "stopped")
@@ -176,7 +170,7 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=(
         plugins.load_all(definitions)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", KernelWarning)  # it is in the notes of the Outcome
-            return _train(job, folder, threads, data_dir, keep)
+            return _train(job, folder, threads, data_dir, keep, Beat(marker))
     except MemoryError as error:
         state = "divided" if len(job.keys) > 1 else "failed"
         return Outcome(job, state, error=f"too large for the memory ({first_line(error)})")
@@ -188,9 +182,9 @@ def train(job, folder, threads=1, data_dir=None, keep=frozenset(), definitions=(
             marker.unlink(missing_ok=True)
 
 
-def _train(job, folder, threads, data_dir, keep):
+def _train(job, folder, threads, data_dir, keep, beat):
     first, single = job.settings[0], len(job.settings) == 1
-    first.agreed(_dataset(first.data, data_dir))
+    first.agreed(_dataset(first, data_dir))
     bare = type(first)(lr=1.0, plugins=first.plugins, **{name: getattr(first, name) for name in first.of_problem})
     problem = _problem(bare, data_dir, 1 if first.kernels == "numpy" else threads)
     seeds, rates = (tuple(getattr(each, name) for each in job.settings) for name in ("seed", "lr"))
@@ -210,6 +204,7 @@ def _train(job, folder, threads, data_dir, keep):
         cost = saved - began
 
     while training.epoch < first.epochs and not training.diverged:
+        beat(training.epoch)
         record = training.run_epoch()
         seconds += record.seconds
         for each, row in zip(rows, rows_of(record, training), strict=True):

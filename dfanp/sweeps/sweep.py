@@ -23,6 +23,7 @@ from ..problems.settings import TrainingSettings
 from ..runs.store import Result, Store, key_of
 from ..system import signals
 from .jobs import Job, Outcome, halves, jobs_of, resolved, train
+from .plan import running, write_plan
 
 
 class Sweep:
@@ -63,6 +64,7 @@ class Sweep:
         self.settings = resolved(settings, data_dir)
         self.jobs, self.workers, self.cluster = jobs_of(self.settings, data_dir), workers, cluster
         self.data_dir, self.path = data_dir, Path(path).absolute()
+        self._by_name = {job.name: job for job in self.jobs}
         wanted = self.settings if keep is True else resolved(keep or [], data_dir)
         self.keep = frozenset(key_of(each.config()) for each in wanted)
         self.threads = threads or min(default_threads(), max(1, usable_cores() // (workers or 1)))
@@ -71,6 +73,7 @@ class Sweep:
             for name in ("progress", "checkpoints") if keep else ("progress",):
                 (self.path / name).mkdir(exist_ok=True)
             (self.path / "stop").unlink(missing_ok=True)
+            write_plan(self.path, self.jobs)
             for stale in [*self.path.glob("*/*.partial"), *self.path.glob("progress/*.running")]:
                 stale.unlink(missing_ok=True)
         except BaseException:
@@ -102,6 +105,11 @@ class Sweep:
         saved = lambda key: key not in self.keep or self.store.checkpoint(key).exists()
         lacks = lambda key: key not in self.store.results or not saved(key)
         return [job for job in self.jobs if any(map(lacks, job.keys))]
+
+    def running(self) -> list[tuple[Job, int]]:
+        """Return the Jobs that run now, each with the number of epochs that it has finished; any thread may ask."""
+        now = running(self.path)
+        return [(self._by_name[name], epochs) for name, epochs in now.items() if name in self._by_name]
 
     def results(self) -> list[Result]:
         """Return the Results so far, in the order of the settings."""
@@ -138,6 +146,7 @@ class Sweep:
                     ended.add(outcome.job.name)
                     if outcome.state == "divided":
                         divided += halves(outcome.job)
+                        self._by_name |= {half.name: half for half in divided}
                     yield self._keep(outcome)
             except Crash as crash:
                 left = [job for job in batch if job.name not in ended]

@@ -12,11 +12,11 @@ interval says more about luck: two seeds may be close together by chance.
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..analysis.intervals import mean_interval, paired_differences
 from ..measures import LAST
-from ..problems.settings import TrainingSettings
+from ..problems.settings import TrainingSettings, complete
 from ..runs.history import main_measure
 from ..runs.store import Result, key_of
 from .grids import varied
@@ -97,11 +97,19 @@ def candidates(results: Iterable[Result], last: int = LAST, measure: str | None 
 
 
 def grouped(found: Iterable[Candidate], names: Sequence[str]) -> dict[tuple[str, ...], list[Candidate]]:
-    """Return the Candidates by the values of their settings `names`: tuple -> list."""
+    """Return the Candidates by the values of their settings `names`, as texts: tuple -> list."""
     groups: dict[tuple[str, ...], list[Candidate]] = {}
     for each in found:
-        groups.setdefault(tuple(str(each.config.get(name)) for name in names), []).append(each)
+        config = complete(each.config)
+        groups.setdefault(tuple(as_text(config.get(name)) for name in names), []).append(each)
     return groups
+
+
+def as_text(value: Any) -> str:
+    """Return the value of a setting as text; widths of layers as 256-512, None as a dash."""
+    if isinstance(value, (list, tuple)):
+        return "-".join(map(str, value))
+    return "-" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def axes(found: Iterable[Candidate]) -> list[str]:

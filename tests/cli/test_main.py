@@ -36,6 +36,11 @@ def test_installed_as_a_command():
     assert out.returncode == 0 and out.stdout.startswith("dfanp ")
 
 
+def test_python_m_is_the_command():
+    out = subprocess.run([sys.executable, "-m", "dfanp", "--version"], capture_output=True, text=True)
+    assert out.returncode == 0 and out.stdout == f"dfanp {version('dfanp')}\n"
+
+
 @pytest.mark.parametrize("kind", [ValueError, OverflowError, KeyError])
 def test_a_value_that_a_command_cannot_compute_with_is_one_line(dfanp, monkeypatch, tmp_path, kind):
 

@@ -51,10 +51,24 @@ def test_the_nearest_is_suggested(dfanp, tmp_path, monkeypatch, line, meant):
 
 
 @pytest.mark.parametrize("line", ["", "tune", "bench", "data"])
-def test_a_group_alone_names_its_commands(dfanp, line):
+def test_a_group_alone_shows_its_help(dfanp, line):
     result = dfanp(*line.split())
-    assert result.code == 2 and result.err.startswith("dfanp: no command given: expected one of ")
-    assert result.err.count("\n") == 1
+    assert result.code == 0 and result.err == "" and result.out == dfanp(*line.split(), "--help").out
+
+
+@pytest.mark.parametrize(
+    "line", ["train2x", "foo", "parity --learning-rate 3", "parity --foo", "parity --method xyz"]
+)
+def test_what_is_not_near_is_not_suggested(dfanp, line):
+    result = dfanp(*line.split())
+    assert result.code == 2 and "did you mean" not in result.err
+
+
+def test_the_beginning_of_a_name_and_two_letters_in_the_wrong_order_are_near():
+    from dfanp.errors import nearest
+
+    assert "'rmsprop'" in nearest("rms", ["sgd", "rmsprop"]) and "'sgd'" in nearest("sdg", ["sgd", "rmsprop"])
+    assert "'--method'" in nearest("--metod", ["--method", "--bias"]) and nearest("-", ["--method"]) == ""
 
 
 @pytest.fixture

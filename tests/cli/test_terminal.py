@@ -77,6 +77,15 @@ def test_a_run_stays_within_its_terminal(terminal, columns):
     assert any(line.startswith("seed: 0") for line in lines) is (columns == NARROW)
 
 
+def test_the_bar_of_a_resumed_run_counts_all_epochs(terminal, tmp_path):
+    longer = [*RUN, "--out", tmp_path / "run"]
+    assert terminal(*longer)[0] == 0
+    longer[longer.index("--epochs") + 1] = "5"
+    code, shown = terminal(*longer)
+    bars = [line for line in drawn(shown) if line.startswith("epoch  ")]
+    assert code == 0 and "3/5" in bars[0] and "5/5" in bars[-1] and "mean of last 5" in shown
+
+
 def test_a_dumb_terminal_has_lines(terminal):
     code, shown = terminal(*RUN, TERM="dumb")
     assert code == 0 and "\x1b" not in shown and "\r" not in shown and "epoch   2/3  test accuracy" in shown
@@ -118,6 +127,8 @@ def test_help_fits_its_terminal(dfanp, monkeypatch, columns):
         ]  # a word is left whole
         assert result.code == 0 and not long, path
         assert not any(line.endswith("-") for line in lines), path  # a name broken at its hyphen
+        cut = [line for line in lines[2:] if line.endswith("...") and "[ARGS]" not in line]
+        assert not cut, path
         assert "[bp|" not in result.out and "RANGE" not in result.out
 
 

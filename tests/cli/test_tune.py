@@ -40,7 +40,7 @@ def test_finds_the_best_rate_of_each_group(dfanp, tmp_path):
     assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
     again = dfanp(*args, "--out", tmp_path / "a", "--json")
     printed = json.loads(again.out)
-    assert again.err == "" and not printed["failed"]
+    assert "(12 of 12 runs are there already)" in again.err and not printed["failed"]
     best = {each["setting"]["opt"]: each for each in printed["best"]}
     assert best["rmsprop"]["lr"] in (0.01, 0.1, 1) and best["rmsprop"]["rates"] == 3 and best["rmsprop"]["seeds"] == 2
     assert best["rmsprop"]["score"] > 0.8
@@ -194,20 +194,20 @@ def test_ctrl_c_ends_after_the_epoch_and_the_same_command_goes_on(process, dfanp
         "--keep",
     )
     running = process(*args, "--out", tmp_path / "parts", start_new_session=True)
-    for line in running.stderr:
-        if line.startswith("1/5"):
-            os.killpg(running.pid, sent)
-            break
+    store = tmp_path / "parts" / "store.jsonl"
+    while not (store.exists() and store.read_bytes()):
+        assert running.poll() is None
+    os.killpg(running.pid, sent)
     err = running.stderr.read()
     assert running.wait(60) == 130
     assert "stopping after the running epochs" in err and "Traceback" not in err
+    there = len(store.read_bytes().splitlines())
     assert err.splitlines()[-1] == (
-        f"dfanp: interrupted; the finished runs are in {tmp_path / 'parts'}: the same command resumes there"
+        f"dfanp: interrupted; {there} of 5 runs are finished and in {tmp_path / 'parts'}: the same command resumes there"
     )
-    there = len((tmp_path / "parts" / "store.jsonl").read_bytes().splitlines())
     assert 1 <= there < 5
     again = dfanp(*args, "--out", tmp_path / "parts")
-    assert again.code == 0 and f"{there} of 5 runs are in" in again.err
+    assert again.code == 0 and f"({there} of 5 runs {'is' if there == 1 else 'are'} there already)" in again.err
     assert dfanp(*args, "--out", tmp_path / "whole").code == 0
     lines = [sorted((tmp_path / name / "store.jsonl").read_bytes().splitlines()) for name in ("parts", "whole")]
     assert lines[0] == lines[1]
@@ -221,7 +221,8 @@ def test_the_second_ctrl_c_stops_at_once_and_loses_nothing(process, dfanp, tmp_p
     while not list(tmp_path.glob("parts/progress/*.running")):
         assert running.poll() is None
     os.killpg(running.pid, sent)
-    assert running.stderr.readline().startswith("stopping")
+    while not running.stderr.readline().startswith("stopping"):
+        assert running.poll() is None
     os.killpg(running.pid, sent)
     err = running.stderr.read()
     assert running.wait(20) == 130 and "Traceback" not in err and "the same command resumes" in err
