@@ -133,6 +133,14 @@ class MLP:
         """Return f'(a) of h[l], from ``forward``."""
         return self.activation.df(self.backend.xp, h[l])
 
+    def to_input(self, h, signal):
+        """Return the derivative of a loss with respect to the input, (n, D), given that with respect to h[1], `signal`.
+
+        A class that overrides a method of the forward pass defines this, too, if its networks are to be attacked
+        (``analysis.attacks``).
+        """
+        return (signal * self.slope(h, 1)) @ self.parameters["W0"].mT
+
     def is_plain(self, X):
         """Whether a kernel may compute ``forward`` on X from the activation and W, as ``MLP`` does.
 

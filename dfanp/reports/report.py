@@ -13,6 +13,7 @@ from ..files.whole import write_whole
 from ..measures import LAST, RESERVED, title_of
 from ..sweeps.grids import varied
 from ..version import __version__
+from . import attacks
 from .figures import key, lines
 from .networks import confusion, weights
 from .pages import decimal, element, figure, page, table
@@ -70,6 +71,8 @@ def html(runs, title=None):
         "Weights": weights(runs, numbers),
         "Confusion": confusion(runs, numbers),
     }
+    if any(run.attack for run in runs):
+        sections["Attacks"] = attacks.section(runs, numbers)
     title = title or problem_of(runs)
     links = (element("li", element("a", name, href=f"#{name.lower()}")) for name in sections)
     return page(
