@@ -5,7 +5,19 @@ import sys
 
 import click
 
-from .options import Grid, Place, PositiveNumber, Whole, as_json, data_dir, drawing, option, plugin, quiet, usage_errors
+from .options import (
+    Grid,
+    Place,
+    PositiveNumber,
+    Whole,
+    as_json,
+    data_dir,
+    drawing,
+    option,
+    plugin,
+    quiet,
+    usage_errors,
+)
 from .terminal import echo, table
 
 
@@ -49,6 +61,7 @@ def attack(runs, epsilons, steps, samples, plot, data_dir, as_json, quiet):
 
     See also: dfanp report, dfanp represent.
     """
+    from dfanp.analysis.attacks import checked_epsilons
     from dfanp.reports import attacks as pictures
     from dfanp.reports import plots
     from dfanp.reports.run_report import labels
@@ -56,8 +69,6 @@ def attack(runs, epsilons, steps, samples, plot, data_dir, as_json, quiet):
 
     with usage_errors():
         plot = plot and plots.checked_file(plot)
-        from dfanp.analysis.attacks import checked_epsilons
-
         checked_epsilons(epsilons)
     folders = dict(zip(labels(runs), runs, strict=True))
     say = (lambda text: None) if quiet else lambda text: click.echo(text, err=True)
@@ -86,7 +97,9 @@ def show(found):
     cell = lambda values: "-" if None in values else shown(*mean_interval(values))
     head = ["run", "attack", *(f"ε = {epsilon:g}" for epsilon in (0, *record["epsilons"]))]
     body = [
-        [name, title, *map(cell, columns)] for name, each in found.items() for title, columns in attacked.rows(each).items()
+        [name, title, *map(cell, columns)]
+        for name, each in found.items()
+        for title, columns in attacked.rows(each).items()
     ]
     echo("\n".join(table(head, body)))
     counts = ", ".join(f"{name} {len(each['seeds'])}" for name, each in found.items())
@@ -97,7 +110,9 @@ def show(found):
         for attack, title in {"fgsm": "FGSM", "pgd": "PGD"}.items():
             pairs = attacked.differences(found[other], found[first], attack)
             if pairs:
-                body.append([f"{other} - {first}", title, *(shown(mean, half) for mean, half, _ in pairs), pairs[0][2]])
+                body.append(
+                    [f"{other} - {first}", title, *(shown(mean, half) for mean, half, _ in pairs), pairs[0][2]]
+                )
     if body:
         echo("\n" + "\n".join(table(["paired difference", *head[1:], "seeds"], body)))
     for name, each in found.items():
@@ -115,4 +130,6 @@ def controls(name, record):
         echo(f"{name}: {at} at most (chance {record['chance']:.3f})")
     vanished = max(one["vanished"] for one in record["seeds"])
     if vanished:
-        echo(f"{name}: the gradient of up to {100 * vanished:.1f} % of the examples is exactly 0; no attack moves these")
+        echo(
+            f"{name}: the gradient of up to {100 * vanished:.1f} % of the examples is exactly 0; no attack moves these"
+        )

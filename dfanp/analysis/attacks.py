@@ -72,10 +72,11 @@ def input_gradient(network: MLP, loss: Loss, X: Any, y: Any) -> Any:
             ``to_input``.
     """
     check_class(network)
+    check_examples(network, X, y)
     xp, h, signal = network.backend.xp, network.forward(X), None
     delta = e = loss.error(xp, h[-1], y)
     for l in reversed(range(1, len(network.W))):
-        signal = rules.bp.signal(At(xp, network.W[l], None, h[l], delta, e, y, l))
+        signal = delta @ network.W[l].mT
         delta = signal * network.slope(h, l) if l > 1 else None
     return e @ network.W[0].mT if signal is None else network.to_input(h, signal)
 
@@ -91,6 +92,9 @@ def transported(
         B: the feedback matrices, that of the input (which training does not use) first; not read by a rule without B.
         draws: see ``rules.gradients``.
     """
+    if rule.signal is None:
+        raise ValueError(f"the rule {rule.name!r} has no signal, so it sends nothing to the input")
+    check_examples(network, X, y)
     xp, h = network.backend.xp, network.forward(X)
     delta = e = loss.error(xp, h[-1], y)
     for l in reversed(range(len(network.W))):
@@ -106,7 +110,21 @@ def check_class(network):
     by = provider(kind, "to_input")
     for name in FORWARD:
         if not issubclass(by, provider(kind, name)):
-            raise ValueError(f"{kind.__name__} has its own {name}(), so it must define its input gradient: to_input()")
+            raise ValueError(
+                f"{kind.__name__} has its own {name}(), so it must define its input gradient: to_input()"
+            )
+
+
+def check_examples(network, X, y):
+    """Raise a ValueError unless X and y are finite arrays that fit the network and each other."""
+    n, real = getattr(X, "shape", (0,))[0], lambda a: getattr(getattr(a, "dtype", None), "kind", "f") in "fiub"
+    for name, a, shape in (("X", X, (n, network.sizes[0])), ("y", y, (n, network.sizes[-1]))):
+        if tuple(getattr(a, "shape", ())) != shape or not n or not real(a):
+            raise ValueError(
+                f"{name} must be an array of real numbers of shape (n, {shape[1]}), with one n of X and y, got {shown(a)}"
+            )
+        if not bool(network.backend.xp.all(network.backend.xp.isfinite(a))):
+            raise ValueError(f"{name} must be finite")
 
 
 def fgsm(gradient: Callable[[Any], Any], u: np.ndarray, epsilon: float) -> np.ndarray:
@@ -231,37 +249,40 @@ def checked_epsilons(epsilons):
 def attacked(target: Target, epsilons: Sequence[float], steps: int, others: Mapping[str, Target] | None) -> Attacked:
     """Return the Attacked of a Target; ``others`` that do not take its examples are left out."""
     others = {name: each for name, each in (others or {}).items() if each.takes(target)}
-    n, vanished = len(target.u), 0
-    own = target.rule.signal is not None and target.rule is not rules.bp
-    names = [name for name in ATTACKS if own or not name.startswith("own")]
-    right = {name: np.zeros(len(epsilons)) for name in names}
-    passed = {name: np.zeros(len(epsilons)) for name in others}
+    right: dict[str, np.ndarray] = {}
+    passed, n, vanished = {name: np.zeros(len(epsilons)) for name in others}, len(target.u), 0
     for start in range(0, n, CHUNK):
         u, y = target.u[start : start + CHUNK], target.y[start : start + CHUNK]
-        g = {"true": target.true(u, y), "own": target.own(u, y) if own else None}
-        vanished += int((g["true"] == 0).all(axis=1).sum())
+        vanished += int((target.true(u, y) == 0).all(axis=1).sum())
         for place, epsilon in enumerate(epsilons):
-            rng = streams(target.seed).attack(start, place)
-            made = {
-                "fgsm": fgsm(lambda _: g["true"], u, epsilon),
-                "pgd": pgd(lambda moved: target.true(moved, y), u, epsilon, rng, steps),
-                "random": random_signs(u, epsilon, rng),
-            }
-            if own:
-                made["own fgsm"] = fgsm(lambda _: g["own"], u, epsilon)
-                made["own pgd"] = pgd(lambda moved: target.own(moved, y), u, epsilon, rng, steps)
-            for name, moved in made.items():
-                right[name][place] += target.correct(moved, y)
+            moved = examples(target, u, y, epsilon, steps, streams(target.seed).attack(start, place))
+            for name, each in moved.items():
+                right.setdefault(name, np.zeros(len(epsilons)))[place] += target.correct(each, y)
             for name, other in others.items():
-                passed[name][place] += other.correct(made["fgsm"], y)
+                passed[name][place] += other.correct(moved["fgsm"], y)
     share = lambda counts: [round(float(count) / n, 6) for count in counts]
     return Attacked(
         target.seed,
         target.correct(target.u, target.y) / n,
-        {name: share(right[name]) for name in names},
+        {name: share(right[name]) for name in ATTACKS if name in right},
         {name: share(counts) for name, counts in passed.items()},
         vanished / n,
     )
+
+
+def examples(
+    target: Target, u: np.ndarray, y: np.ndarray, epsilon: float, steps: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Return attack -> the inputs that it makes of u (n, D) with targets y (n, d_L), for the attacks that the rule has."""
+    true, own = (lambda moved: target.true(moved, y)), (lambda moved: target.own(moved, y))
+    made = {
+        "fgsm": fgsm(true, u, epsilon),
+        "pgd": pgd(true, u, epsilon, rng, steps),
+        "random": random_signs(u, epsilon, rng),
+    }
+    if target.rule.signal is not None and target.rule is not rules.bp:
+        made |= {"own fgsm": fgsm(own, u, epsilon), "own pgd": pgd(own, u, epsilon, rng, steps)}
+    return made
 
 
 def targets(training: Any, samples: int = SAMPLES) -> list[Target]:
@@ -275,7 +296,9 @@ def targets(training: Any, samples: int = SAMPLES) -> list[Target]:
     if training.loss.correct is None:
         raise ValueError("an attack needs classes: the loss of this problem has no accuracy")
     if not isinstance(scale, tuple) or len(scale) != 2 or not all(map(is_number, scale)) or not scale[0] > 0:
-        raise ValueError("an attack needs inputs with limits, such as pixels: this problem does not say its scale to [0, 1]")
+        raise ValueError(
+            "an attack needs inputs with limits, such as pixels: this problem does not say its scale to [0, 1]"
+        )
     backend, found = Backend("cpu", kernels="numpy"), []
     host = lambda array: np.asarray(training.backend.to_host(array), np.float64)
     seeds = training.seed if isinstance(training.seed, tuple) else (training.seed,) * (net.replicas or 1)

@@ -40,7 +40,9 @@ def draw(records, path, title):
                     label = f"{label_of(name)}: {ATTACKS[attack]}"
                     axis.plot(epsilons, means, style[0] + dashes, color=colour, markersize=4, label=label)
                     if halves is not None:
-                        axis.fill_between(epsilons, means - halves, means + halves, color=colour, alpha=0.15, linewidth=0)
+                        axis.fill_between(
+                            epsilons, means - halves, means + halves, color=colour, alpha=0.15, linewidth=0
+                        )
         chances = {record["chance"] for record in records.values()}
         for chance in chances:
             axis.axhline(chance, color="0.6", linewidth=1, linestyle=":")

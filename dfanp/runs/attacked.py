@@ -9,7 +9,7 @@ import numpy as np
 
 from ..analysis import attacks
 from ..analysis.intervals import mean_interval, paired_differences
-from ..checks import is_number, is_whole
+from ..checks import is_number, is_whole, whole
 from ..errors import RecordError
 from ..files.whole import failures, write_whole
 from .saved import SavedRun
@@ -44,6 +44,7 @@ def attacked(
         ValueError: an argument is out of range, or a problem has no inputs that can be attacked.
     """
     epsilons, runs, found = attacks.checked_epsilons(epsilons), {}, {}
+    whole("steps", steps, most=attacks.MOST_STEPS)
     for name, folder in folders.items():
         if (Path(folder) / "store.jsonl").exists():
             raise RecordError(f"{folder}: is a sweep; an attack is on single runs")
@@ -67,8 +68,7 @@ def attacked(
             after = [each for each in targets if each > seed] or [each for each in targets if each < seed]
             if after:
                 others[name] = targets[after[0]]
-            one = attacks.attacked(target, epsilons, attacks.whole("steps", steps, most=attacks.MOST_STEPS), others)
-            rows.append(one._asdict())
+            rows.append(attacks.attacked(target, epsilons, steps, others)._asdict())
         y = next(iter(targets.values())).y
         found[name] = {
             "schema": SCHEMA,
@@ -126,7 +126,9 @@ def is_record(record):
     epsilons, seeds = record.get("epsilons"), record["seeds"]
     share = lambda value: is_number(value) and 0 <= value <= 1
     good = isinstance(epsilons, list) and 0 < len(epsilons) <= 100 and all(share(e) and e > 0 for e in epsilons)
-    if not good or not all(is_whole(record.get(name)) and record[name] >= 0 for name in ("epoch", "samples", "steps")):
+    if not good or not all(
+        is_whole(record.get(name)) and record[name] >= 0 for name in ("epoch", "samples", "steps")
+    ):
         return False
     shares = lambda row: isinstance(row, list) and len(row) == len(epsilons) and all(map(share, row))
     table = lambda of: isinstance(of, dict) and all(map(shares, of.values()))
@@ -140,7 +142,9 @@ def is_record(record):
         and set(one["accuracy"]) == set(seeds[0]["accuracy"])
         and table(one.get("transfer"))
     )
-    return 0 < len(seeds) <= 10_000 and share(record.get("chance")) and is_attacked_first(seeds) and all(map(row, seeds))
+    return (
+        0 < len(seeds) <= 10_000 and share(record.get("chance")) and is_attacked_first(seeds) and all(map(row, seeds))
+    )
 
 
 def is_attacked_first(seeds):

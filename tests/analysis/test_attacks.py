@@ -8,7 +8,11 @@ from dfanp import activations, baselines, losses, rules
 from dfanp.analysis import attacks
 
 CPU = dfanp.Backend("cpu", threads=1, kernels="numpy")
-TARGETS = {"bce": np.array([[1.0], [0], [1]]), "cross-entropy": np.eye(3)[[2, 0, 1]], "mse": np.array([[0.3], [-1], [2]])}
+TARGETS = {
+    "bce": np.array([[1.0], [0], [1]]),
+    "cross-entropy": np.eye(3)[[2, 0, 1]],
+    "mse": np.array([[0.3], [-1], [2]]),
+}
 
 
 def numeric(network, loss, X, y, step=1e-6):
@@ -44,7 +48,11 @@ def test_lazy_networks_have_their_input_gradient_too(rng, name):
 
 def test_the_rule_plays_no_part_in_the_true_gradient_and_all_in_its_own(rng):
     """Fixed points: BP sends the true gradient, FA does with B = W.T, and DFA is FA where the next layer is the output."""
-    network, loss, y = dfanp.MLP((6, 5, 4, 3), "tanh", True, "float64", 0, CPU), losses.cross_entropy, TARGETS["cross-entropy"]
+    network, loss, y = (
+        dfanp.MLP((6, 5, 4, 3), "tanh", True, "float64", 0, CPU),
+        losses.cross_entropy,
+        TARGETS["cross-entropy"],
+    )
     X = rng.normal(size=(3, 6))
     true = attacks.input_gradient(network, loss, X, y)
     own = lambda rule, B: attacks.transported(rules.get(rule), network, B, loss, X, y)
@@ -55,7 +63,8 @@ def test_the_rule_plays_no_part_in_the_true_gradient_and_all_in_its_own(rng):
     np.testing.assert_allclose(own("dfa", B), e @ B[0])
     shallow = dfanp.MLP((6, 3), dtype="float64", backend=CPU)
     np.testing.assert_allclose(
-        attacks.transported(rules.dfa, shallow, B[:1], loss, X, y), attacks.transported(rules.fa, shallow, B[:1], loss, X, y)
+        attacks.transported(rules.dfa, shallow, B[:1], loss, X, y),
+        attacks.transported(rules.fa, shallow, B[:1], loss, X, y),
     )
 
 

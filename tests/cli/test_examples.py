@@ -34,6 +34,7 @@ SMALL = {
     "plot": "",
     "report": "",
     "represent": "--samples 80",
+    "attack": "--samples 20 --steps 2",
     "export": "",
     "figure": "--quick --workers 1",
     "reproduce": "--quick --workers 1",
