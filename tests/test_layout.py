@@ -20,6 +20,7 @@ GROUND_FLOOR = [
     "training",
     "alignment",
     "baselines",
+    "convolution",
     "backend",
     "streams",
     "inputs",

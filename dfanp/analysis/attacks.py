@@ -77,7 +77,7 @@ def input_gradient(network: MLP, loss: Loss, X: Any, y: Any) -> Any:
     delta = e = loss.error(xp, h[-1], y)
     for l in reversed(range(1, len(network.W))):
         signal = delta @ network.W[l].mT
-        delta = signal * network.slope(h, l) if l > 1 else None
+        delta = network.delta(h, l, signal) if l > 1 else None
     return e @ network.W[0].mT if signal is None else network.to_input(h, signal)
 
 
@@ -100,7 +100,7 @@ def transported(
     for l in reversed(range(len(network.W))):
         at = At(xp, network.W[l], B[l] if B else None, h[l], delta, e, y, l, draws, loss)
         signal = of_shape(xp, rule.signal(at), h[l].shape, rule, "signal")
-        delta = signal * network.slope(h, l) if l else signal
+        delta = network.delta(h, l, signal) if l else signal
     return delta
 
 
@@ -202,7 +202,7 @@ class Attacked(NamedTuple):
         seed: of the network.
         clean: accuracy without an attack.
         accuracy: attack -> accuracy at each ε. The attacks are those of ATTACKS; those through the rule's own feedback are
-            missing under "bp", where they are the true ones, and for a rule without a signal.
+            missing under "bp", where they are the true ones, for a rule without a signal, and below a convolution.
         transfer: name of another network -> its accuracy on the examples that FGSM made for this one, at each ε.
         vanished: share of the examples whose true gradient is exactly zero: no attack can move these. A rounding of the
             error of very large logits does this, as do units that are all inactive.
@@ -270,6 +270,11 @@ def attacked(target: Target, epsilons: Sequence[float], steps: int, others: Mapp
     )
 
 
+def sends_to_input(rule, network):
+    """Whether a rule has a signal of its own for the input of a network: of dense layers, that is, and not by BP."""
+    return rule.signal is not None and rule is not rules.bp and provider(type(network), "to_input") is MLP
+
+
 def examples(
     target: Target, u: np.ndarray, y: np.ndarray, epsilon: float, steps: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
@@ -280,7 +285,7 @@ def examples(
         "pgd": pgd(true, u, epsilon, rng, steps),
         "random": random_signs(u, epsilon, rng),
     }
-    if target.rule.signal is not None and target.rule is not rules.bp:
+    if sends_to_input(target.rule, target.network):
         made |= {"own fgsm": fgsm(own, u, epsilon), "own pgd": pgd(own, u, epsilon, rng, steps)}
     return made
 
@@ -312,7 +317,7 @@ def targets(training: Any, samples: int = SAMPLES) -> list[Target]:
         X, y = problem.test(seed, training.data_of(max(1, training.epoch))[1])
         X, y = (host(dense(each[:samples, :])) for each in (X, y))
         B, shape = [], training.rule.feedback_shape
-        if shape is not None and training.rule.signal is not None:
+        if shape is not None and sends_to_input(training.rule, network):
             shapes = [shape(net.sizes, l) for l in (*range(1, len(net.sizes) - 1), 0)]
             B = [training.feedback.draw(shapes, seed)[-1], *map(own, training.B)]
         draws = lambda l, seed=seed: Draws(seed, training.state.step + 1, l, backend, "float64")

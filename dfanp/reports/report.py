@@ -234,7 +234,7 @@ def in_words(runs, series):
 
 def alignment(runs, numbers):
     """Return the section of the cosines in the logs, one figure per kind and layer."""
-    parts, layers = [], max(len(run.settings.hidden) for run in runs)
+    parts, layers = [], max(run.settings.hidden_layers for run in runs)
     for kind, title in COSINES.items():
         for layer in range(
             layers

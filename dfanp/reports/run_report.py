@@ -190,7 +190,7 @@ def labels(folders):
 
 def checked_rows(rows, settings, path):
     """Return `rows`; a RecordError names the first invalid line."""
-    layers = len(settings.hidden)
+    layers = settings.hidden_layers
     lengths = (
         None,
         (0, layers + 1),

@@ -108,7 +108,7 @@ class SavedRun:
 
     def _weights(self):
         """Return the size of the weights of all seeds in bytes."""
-        sizes = (self.settings.features(self.dataset), *self.settings.hidden, 1)
+        sizes = (*self.settings.widths(self.settings.features(self.dataset)), 1)
         itemsize = 8 if self.settings.dtype == "float64" else 4
         return len(self.seeds) * itemsize * sum(below * width for below, width in pairwise(sizes))
 

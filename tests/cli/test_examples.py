@@ -24,11 +24,13 @@ BENCH = "--data digits --rounds 1"
 SMALL = {
     "parity": PARITY,
     "classes": PARITY,
+    "conv": f"{PARITY} --filters 2",
     "synthetic": "--epochs 2 --test-points 50 --hidden 8",
     "teacher": "--epochs 2 --inputs 10 --test-size 20",
     "tune teacher": "--epochs 2 --inputs 10 --test-size 20 --workers 1",
     "tune parity": f"{PARITY} --workers 1",
     "tune synthetic": "--epochs 2 --n 20 --d 5 --test-points 20 --hidden 4 --workers 1",
+    "tune conv": f"{PARITY} --filters 2 --workers 1",
     "tune classes": f"{PARITY} --workers 1",
     "results": "",
     "plot": "",
