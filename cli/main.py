@@ -22,6 +22,7 @@ COMMANDS = {  # in the order of the help, after those of the problems, with thei
     "plot": "Draw runs and sweeps.",
     "report": "Write an HTML report about runs.",
     "represent": "Probe what a hidden layer represents.",
+    "attack": "Attack runs with adversarial examples.",
     "export": "Export the weights of a run, with PyTorch's names.",
     "figure": "Train and draw figures of the thesis.",
     "reproduce": "Train and draw all figures, with a table of results.",

@@ -152,6 +152,11 @@ class Features(MLP):
         a = self.projection(h)
         return a + self.parameters["b0"][..., None, :] if "b0" in self.parameters else a
 
+    def to_input(self, h, signal):
+        if self.kind != "fourier":
+            return super().to_input(h, signal)
+        return -(signal * self.backend.xp.sin(self.preactivation(0, h[0]))) @ self.parameters["W0"].mT
+
 
 class NTK(MLP):
     """A linear layer behind a fixed random gate: a relu network whose units never switch.
@@ -191,6 +196,13 @@ class NTK(MLP):
 
     def hidden(self, layer, h):
         return self.backend.kernels.product(h, self.parameters["W0"]) * self.slope([h], 1)
+
+    def to_input(self, h, signal):
+        found, gate = super().to_input(h, signal), self.slope(h, 1)
+        if self.gate is not sigmoid:  # a step has no slope
+            return found
+        a = self.backend.kernels.product(h[0], self.parameters["W0"])
+        return found + (signal * a * gate * (1 - gate)) @ self.parameters["G0"].mT
 
     def slope(self, h, l):
         X, gated = self._gated  # read once: another thread may be computing other examples

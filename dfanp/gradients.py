@@ -264,7 +264,7 @@ def gradients(rule, network, B, h, e, y=None, first=0, draws=None, loss=None):
             at = At(xp, W[l], B[l - 1] if B else None, h[l], delta, e, y, l, draws, loss)
             if rule.feedback_gradient is not None:
                 found[f"B{l - 1}"] = of_shape(xp, rule.feedback_gradient(at), at.B.shape, rule, "feedback_gradient")
-            delta = of_shape(xp, rule.signal(at), h[l].shape, rule, "signal") * network.slope(h, l)
+            delta = network.delta(h, l, of_shape(xp, rule.signal(at), h[l].shape, rule, "signal"))
     return found
 
 

@@ -24,7 +24,7 @@ from .streams import checked_seeds, per_replica, streams
 DTYPES = ("float32", "float64")
 
 
-FORWARD = ("forward", "preactivation", "hidden", "slope", "W")  # what defines the forward pass of an MLP
+FORWARD = ("forward", "preactivation", "hidden", "slope", "delta", "W")  # what defines an MLP, forwards and backwards
 
 
 class MLP:
@@ -137,6 +137,18 @@ class MLP:
     def slope(self, h, l):
         """Return f'(a) of h[l], from ``forward``."""
         return self.activation.df(self.backend.xp, h[l])
+
+    def delta(self, h, l, signal):
+        """Return delta of hidden layer l, the signal times f'(a), from the signal of h[l], of its shape."""
+        return signal * self.slope(h, l)
+
+    def to_input(self, h, signal):
+        """Return the derivative of a loss with respect to the input, (n, D), given that with respect to h[1], `signal`.
+
+        A class that overrides a method of the forward pass defines this, too, if its networks are to be attacked
+        (``analysis.attacks``).
+        """
+        return self.delta(h, 1, signal) @ self.parameters["W0"].mT
 
     def is_plain(self, X):
         """Whether a kernel may compute ``forward`` on X from the activation and W, as ``MLP`` does.

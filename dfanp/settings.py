@@ -5,13 +5,22 @@ from typing import Any, TypeVar
 
 from . import plugins
 from .errors import RecordError
-from .problems import PROBLEMS, ClassesSettings, OwnSettings, ParitySettings, SyntheticSettings, TeacherSettings
+from .problems import (
+    PROBLEMS,
+    ClassesSettings,
+    ConvSettings,
+    OwnSettings,
+    ParitySettings,
+    SyntheticSettings,
+    TeacherSettings,
+)
 from .problems.fields import setting, settings_of
 from .problems.settings import TrainingSettings, present
 
 __all__ = [
     "PROBLEMS",
     "ClassesSettings",
+    "ConvSettings",
     "OwnSettings",
     "ParitySettings",
     "SyntheticSettings",

@@ -20,6 +20,7 @@ from .errors import shown
 # In the order of their spawn keys. Never reorder: the numbers are part of what "the same seed" means.
 NAMES = (
     "weights", "biases", "feedback", "train", "test", "probe", "points", "labels", "gate", "features", "rule", "nudge",
+    "attack",
 )  # fmt: skip
 KEYS = {name: number for number, name in enumerate(NAMES)}
 
@@ -64,6 +65,10 @@ class streams:
     def nudge(self, l: int) -> np.random.Generator:
         """Return the generator by which the initial weights of layer l are moved."""
         return self._stream("nudge", l)
+
+    def attack(self, start: int, place: int) -> np.random.Generator:
+        """Return the generator of attacks on the test examples from `start` on, at the ε at `place`."""
+        return self._stream("attack", start, place)
 
     def _stream(self, name, *more):
         sequence = np.random.SeedSequence(self.seed, spawn_key=(KEYS[name], *more))

@@ -160,7 +160,8 @@ class Training:
             checked_seeds(feedback.seed, network.replicas or 0)
         self.align, self.measures = truth("align", align), tuple(measures)
         self.schedule, self._factor = schedule, schedules.of(schedule)
-        self.first = 0 if layers == "all" and "W0" not in network.fixed else len(network.sizes) - 2
+        trained = [l for l in range(len(network.sizes) - 1) if f"W{l}" not in network.fixed]
+        self.first = trained[0] if layers == "all" and trained else len(network.sizes) - 2
         self.loss, self.backend = losses.get(problem.loss), network.backend
         shapes = rules.feedback_shapes(self.rule, network.sizes)
         drawn = feedback.draw(shapes, self.seed)

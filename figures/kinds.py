@@ -270,6 +270,25 @@ def rules(record):
     return figure
 
 
+def convolution(record):
+    """Test accuracy with frozen and with trained filters by rule, and the cosines of the gradients of conv and dense layer."""
+    series = {each["label"]: each for each in record["series"]}
+    rules_ = list(dict.fromkeys(label.partition(",")[0] for label in series))
+    figure, axes = panels(2, most=2)
+    for number, filters in enumerate(("frozen", "trained")):
+        points(axes[0], number, 2, rules_, [finals(series[f"{rule}, {filters}"]) for rule in rules_], f"{filters} filters")
+    axes[0].set_ylabel("test accuracy at the end")
+    others = [rule for rule in rules_ if rule != "BP"]
+    for number, layer in enumerate(("convolution", "dense layer")):
+        of = lambda rule, number=number: [run[-1][number] for run in series[f"{rule}, trained"]["cosines"] if run]
+        points(axes[1], 2 + number, 4, others, list(map(of, others)), f"cosine, {layer}")
+    axes[1].axhline(0, color="0.6", linewidth=1, linestyle=(0, (1, 3)))
+    axes[1].set_ylabel("cosine of the gradient with BP's, filters trained")
+    axes[1].set_ylim(-1, 1)
+    legend(figure, axes)
+    return figure
+
+
 def published(record):
     """Test error over the epochs, on a logarithmic axis, one panel per group; crosses are the published numbers."""
     groups, cells = by_panel(record), {}
@@ -314,4 +333,5 @@ KINDS = {
     "along": along,
     "readouts": readouts,
     "rules": rules,
+    "convolution": convolution,
 }

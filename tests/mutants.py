@@ -49,7 +49,8 @@ def of_rules():
     yield from change(file, '        found[f"W{l}"] = h[l].mT @ delta\n        if network', "delta -> (2 * delta)")
     yield from change(file, "= xp.sum(delta, axis=-2)\n        if l > first", "sum -> mean", shapes=(DEEP,))
     yield from change(file, "found, delta = {}, e\n", "e\n -> 2 * e\n")
-    yield from change(file, " * network.slope(h, l)\n", " * network.slope(h, l) -> ", "\n ->  ** 2\n")
+    product = "return signal * self.slope(h, l)\n"
+    yield from change("network.py", product, " * self.slope(h, l) -> ", "\n ->  ** 2\n")
     at = "at = At(xp, W[l], B[l - 1] if B else None, h[l], delta, e, y, l, draws, loss)"
     yield from change(file, at, "W[l] -> -W[l]", rule="bp")
     yield from change(file, at, "B[l - 1] if -> 2 * B[l - 1] if", " e, ->  2 * e,")

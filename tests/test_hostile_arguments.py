@@ -25,7 +25,7 @@ from dfanp import (
     rules,
     streams,
 )
-from dfanp.analysis import intervals
+from dfanp.analysis import attacks, intervals
 from dfanp.experiments.published import PublishedTraining
 from dfanp.registry import REGISTRIES
 from dfanp.sweeps import grids
@@ -52,6 +52,12 @@ def fitted():
 
 def features():
     return estimator.RandomFeatures(4, random_state=0).fit(X)
+
+
+def small():
+    """Return a Training that can be attacked."""
+    digits = dfanp.Classes(dfanp.load("digits"), 8, 4, backend=CPU)
+    return dfanp.Training(dfanp.MLP((64, 3, 10), backend=CPU), digits, "dfa", dfanp.SGD(0.1), batch_size=4)
 
 
 def registered(thing):
@@ -135,6 +141,8 @@ CALLS = {
     ),
     "baselines.NTK": (lambda **of: baselines.NTK(**of, backend=CPU), dict(sizes=(3, 4, 1), gate="step", dtype="float64", seed=0)),
     "intervals.mean_interval": (intervals.mean_interval, dict(values=np.array([1.0, 2.0, 4.0]), confidence=0.9)),
+    "attacks.input_gradient": (lambda **of: attacks.input_gradient(network(), losses.bce, **of), dict(X=X, y=Y[:, None].astype(float))),
+    "attacks.measured": (lambda **of: [each.accuracy["pgd"] for each in attacks.measured(small(), **of)], dict(epsilons=(0.1,), steps=2, samples=4)),
     "grids.values": (lambda text: grids.values(text, float), dict(text="1,2")),
     "activations.get": (activations.get, dict(activation="relu")),
     "losses.get": (losses.get, dict(loss="bce")),
@@ -275,7 +283,9 @@ def test_arrays_of_another_form_are_as_good(name, form, tmp_path):
     for argument, value in given.items():
         if isinstance(value, np.ndarray):
             answer = outcome(call, given | {argument: AS_GOOD[form](value)})
-            if form == "byte-swapped" and name == "MLP.forward":  # which takes the network's dtype, and no other
+            if (
+                form == "byte-swapped" and name in ("MLP.forward", "attacks.input_gradient") and argument == "X"
+            ):  # which takes the network's dtype, and no other
                 assert isinstance(answer, ValueError) and "X must have the network's dtype" in str(answer)
                 continue
             assert not isinstance(answer, Exception), f"{argument}: {answer}"

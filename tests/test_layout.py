@@ -21,6 +21,7 @@ GROUND_FLOOR = [
     "training",
     "alignment",
     "baselines",
+    "convolution",
     "backend",
     "streams",
     "inputs",

@@ -99,6 +99,7 @@ class Experiment:
         measures: the measures of each epoch in the record.
         last: whether to record only the last epoch.
         keep: whether to save the final weights, for `analyse`.
+        study: whether it is left out of `dfanp reproduce`.
         analyse: ``analyse(series, mode, scale, checkpoint, dataset)`` returns further contents of the record, name ->
             list; ``checkpoint(settings)`` is the file of a run's final arrays.
     """
@@ -111,6 +112,7 @@ class Experiment:
     measures: tuple = ("test_accuracy",)
     last: bool = False
     keep: bool = False
+    study: bool = False
     analyse: Callable | None = field(default=None, compare=False)
 
 
@@ -182,6 +184,8 @@ def record(experiment, mode, series, results):
 def of_rows(rows, measure, last):
     """Return a measure over the epochs of one run, rounded to the precision of a figure; None where it diverged."""
     rows = rows[-1:] if last else rows
+    if measure == "cosines":  # of the gradients of all layers, lowest first
+        return [[rounded(c) for c in row["alignment"]["gradient"]] for row in rows if row.get("alignment")]
     if measure == "alignment":
         pick = lambda kind: [
             rounded(row["alignment"][kind][0]) for row in rows if row.get("alignment") and row["alignment"][kind]

@@ -93,8 +93,8 @@ def series_of(experiment, mode, scale, data_dir):
 
 def work(settings):
     """Return the approximate number of operations of a run."""
-    widths = (15, *settings.hidden, 1) if settings.name == "synthetic" else (150 * settings.k, *settings.hidden, 1)
-    examples = settings.n if settings.name == "synthetic" else settings.train_size
+    widths = (15 if settings.name == "synthetic" else 150 * getattr(settings, "k", 5), *settings.hidden, 1)
+    examples = settings.n if settings.name == "synthetic" else settings.train_size or 60_000
     return settings.epochs * examples * sum(map(prod, pairwise(widths)))
 
 

@@ -26,6 +26,7 @@ from ..registry import Registry
 from ..system.lazy import names_of
 from .arrays import Arrays
 from .classes import Classes, ClassesSettings
+from .conv import ConvSettings
 from .fields import settings_of
 from .own import OwnSettings
 from .parity import Parity, ParitySettings
@@ -60,5 +61,5 @@ class Problems(Registry):
 PROBLEMS = Problems(
     "problem",
     lambda thing: isinstance(thing, type) and issubclass(thing, TrainingSettings),
-    (ParitySettings, SyntheticSettings, ClassesSettings, TeacherSettings, OwnSettings),
+    (ParitySettings, SyntheticSettings, ClassesSettings, ConvSettings, TeacherSettings, OwnSettings),
 )

@@ -255,6 +255,20 @@ class TrainingSettings:
         more = {"measures": self.measures_of_updates(*parts), "schedule": self.schedule}
         return dfanp.Training(*parts, layers=self.layers, align=self.align, **more)
 
+    def network(self, problem: Any, seed: Any) -> Any:
+        """Return the initial network of a rule, for a seed or R of them."""
+        sizes = (*self.widths(problem.features), problem.outputs)
+        return dfanp.MLP(sizes, self.activation, self.bias, self.dtype, seed, problem.backend)
+
+    @property
+    def hidden_layers(self) -> int:
+        """The number of hidden layers of its networks."""
+        return len(self.hidden)
+
+    def widths(self, features: int) -> tuple[int, ...]:
+        """Return the widths of its dense layers, that of the inputs of the lowest first, without the output."""
+        return (features, *self.hidden)
+
     def measures_of_updates(self, network, problem, rule, *rest):
         """Return the Measures that the setting `updates` asks for."""
         if not self.updates:

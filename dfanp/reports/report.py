@@ -14,6 +14,7 @@ from ..measures import LAST, RESERVED, title_of
 from ..runs.history import main_measure
 from ..sweeps.grids import varied
 from ..version import __version__
+from . import attacks
 from .figures import key, lines
 from .networks import confusion, weights
 from .pages import decimal, element, figure, page, table
@@ -71,6 +72,8 @@ def html(runs, title=None):
         "Weights": weights(runs, numbers),
         "Confusion": confusion(runs, numbers),
     }
+    if any(run.attack for run in runs):
+        sections["Attacks"] = attacks.section(runs, numbers)
     title = title or problem_of(runs)
     links = (element("li", element("a", name, href=f"#{name.lower()}")) for name in sections)
     return page(
@@ -233,7 +236,7 @@ def in_words(runs, series):
 
 def alignment(runs, numbers):
     """Return the section of the cosines in the logs, one figure per kind and layer."""
-    parts, layers = [], max(len(run.settings.hidden) for run in runs)
+    parts, layers = [], max(run.settings.hidden_layers for run in runs)
     for kind, title in COSINES.items():
         for layer in range(
             layers

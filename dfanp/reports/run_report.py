@@ -14,6 +14,7 @@ from ..errors import DataError, DfanpError, RecordError
 from ..files.lines import parse_lines, read_lines
 from ..files.whole import failures
 from ..network import MLP
+from ..runs import attacked
 from ..runs.folder import read_config
 from ..runs.history import History, by_seed, layers_of
 from ..runs.saved import SavedRun
@@ -54,6 +55,7 @@ class RunReport:
         seconds: total of all logged epochs, or None.
         seed_reports: a SeedReport for each seed that is shown.
         missing: why there are none, or None.
+        attack: the record of an attack (``runs.attacked``), or None.
     """
 
     label: str
@@ -63,6 +65,7 @@ class RunReport:
     seconds: float | None
     seed_reports: list = field(default_factory=list)
     missing: str | None = None
+    attack: dict | None = None
 
     @cached_property
     def histories(self):
@@ -132,6 +135,7 @@ def read_one(path, label, data_dir):
                 f"{path / 'log.jsonl'}: line {number} has a number beyond {LARGEST:g}, too large for a page"
             )
     run = RunReport(label, settings, found["environment"], whole_epochs(rows, settings.seeds), total_seconds(path))
+    run.attack = attacked.read(path)
     try:
         run.seed_reports = seed_reports(SavedRun(path, data_dir))
         if not run.seed_reports:
@@ -186,7 +190,7 @@ def labels(folders):
 
 def checked_rows(rows, settings, path):
     """Return `rows`; a RecordError names the first invalid line."""
-    layers = len(settings.hidden)
+    layers = settings.hidden_layers
     lengths = (
         None,
         (0, layers + 1),

@@ -51,14 +51,14 @@ def training_on(problem, settings, seed, lr):
     """Return the Training that `settings` describe on `problem`, with this seed and learning rate, or R of each."""
     kind, hyperparameters = optimizers.parse(settings.opt)
     optimizer = kind(lr, weight_decay=settings.weight_decay, **hyperparameters)
-    sizes = (problem.features, *settings.hidden, problem.outputs)
     if settings.method in baselines.BASELINES:
+        sizes = (problem.features, *settings.hidden, problem.outputs)
         scale = getattr(problem, "scale", (1.0, 0.0))
         check_lazy(settings)
         make = baselines.get(settings.method).network
         network, rule = make(sizes, settings.dtype, seed, problem.backend, *scale), "bp"
     else:
-        network = MLP(sizes, settings.activation, settings.bias, settings.dtype, seed, problem.backend)
+        network = settings.network(problem, seed)
         rule = by_name("method", settings.method, dict.fromkeys(baselines.methods(), settings.method))
     if settings.nudge:
         network.load(nudged(network, settings.nudge))

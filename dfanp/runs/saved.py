@@ -10,6 +10,7 @@ from ..files.npz import read_checkpoint
 from ..network import MLP
 from ..problems.own import Own, unscaled
 from ..settings import ParitySettings, from_config
+from ..training import Training
 from .folder import read_config
 from .run import build, restored
 from .store import Store
@@ -21,6 +22,7 @@ class SavedRun:
     Args:
         path: of either.
         data_dir: see ``problems.load``.
+        on_host: whether to compute with NumPy, whatever device and kernels the run was trained on.
 
     Attributes:
         settings: of ``dfanp.settings``.
@@ -35,13 +37,15 @@ class SavedRun:
         DataError: its data are missing.
     """
 
-    def __init__(self, path: str | Path, data_dir: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path, data_dir: str | Path | None = None, on_host: bool = False) -> None:
         path = Path(path)
         if path.suffix == ".npz":
             self.checkpoint, self.settings = path, from_config(from_sweep(path), path)
         else:
             self.checkpoint = path / "checkpoint.npz"
             self.settings = from_config(read_config(path)["config"], path / "config.json")
+        if on_host:
+            self.settings = replace(self.settings, device="cpu", kernels="numpy")
         self.seeds, self.title = self.settings.seeds, f"{self.settings.title}: {self.settings.method.upper()}"
         self.dataset = self.settings.dataset(data_dir)
         self.settings.agreed(self.dataset)
@@ -80,6 +84,12 @@ class SavedRun:
         problem = self.settings.problem(self.dataset, network.backend)
         return unscaled(network, problem) if isinstance(problem, Own) and type(network) is MLP else network
 
+    def trained(self) -> Training:
+        """Return the Training of all seeds, as it was after the epoch of the checkpoint."""
+        training = build(self.settings, dataset=self.dataset)
+        training.continue_from(self.arrays)
+        return training
+
     def drawn(self, seed: int) -> MLP:
         """Return the network of a seed with the weights last drawn: ``initial``, unless its Training redraws them."""
         training = build(self._solo(seed), dataset=self.dataset)
@@ -105,7 +115,7 @@ class SavedRun:
 
     def _weights(self):
         """Return the size of the weights of all seeds in bytes."""
-        sizes = (self.settings.features(self.dataset), *self.settings.hidden, 1)
+        sizes = (*self.settings.widths(self.settings.features(self.dataset)), 1)
         itemsize = 8 if self.settings.dtype == "float64" else 4
         return len(self.seeds) * itemsize * sum(below * width for below, width in pairwise(sizes))
 

@@ -124,7 +124,7 @@ def halves(job):
 def most_joined(settings, features):
     """Return the maximal number of runs with these settings in a job; on a GPU, as many as its free memory holds."""
     number = 4 if settings.dtype == "float32" else 8
-    size = number * sum(a * b for a, b in pairwise((features, *settings.hidden, 1)))
+    size = number * sum(a * b for a, b in pairwise((*settings.widths(features), 1)))
     if settings.device != "cpu":
         # Weights, gradient, state and temporaries of an update; the largest batch; the examples of this epoch and the
         # next.
