@@ -28,13 +28,16 @@ def candidates(data, epochs):
 
     activation, rate = "relu" if data == "digits" else "tanh", RATES[data]
     shared = {
+        "alpha": 0.0,
+        "tol": 0.0,
+        "n_iter_no_change": epochs,
         "activation": activation,
         "batch_size": 128,
         "learning_rate_init": rate,
         "max_iter": epochs,
     }
     ours = {f"DFAClassifier, {rule}": DFAClassifier(SIZES[data], rule=rule, **shared) for rule in RULES}
-    return ours | {PEER: MLPClassifier(SIZES[data], alpha=0.0, tol=0.0, n_iter_no_change=epochs, **shared)}
+    return ours | {PEER: MLPClassifier(SIZES[data], **shared)}
 
 
 def fit_ours(settings):

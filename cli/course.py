@@ -15,7 +15,7 @@ def course(out):
     \b
     Examples:
       dfanp course --out course.ipynb
-      dfanp course | less
+      dfanp course > course.md
 
     Output: the text, Markdown; or one line about the file written.
 

@@ -66,3 +66,14 @@ def test_correct_counts_as_a_person_would():
     z, one_hot = np.array([[1.0, 3.0, 2.0], [5.0, 1.0, 1.0]]), np.eye(3)[[1, 2]]
     assert softmax.correct(np, z, one_hot).tolist() == [True, False]
     assert losses.get("mse").correct is None  # regression has no right and wrong
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_the_weighted_error_is_the_derivative_of_the_weighted_mean(rng, name):
+    z, y, w = rng.standard_normal((6, 3)), targets(rng, name, (6, 3)), rng.random(6) + 0.5
+    loss = losses.weighted(losses.get(name), w)
+    np.testing.assert_allclose(loss.per_example(np, z, y), w * losses.get(name).per_example(np, z, y))
+    for v in rng.standard_normal((3, 6, 3)):
+        up, down = (loss.per_example(np, z + sign * 1e-6 * v, y).mean() for sign in (1, -1))
+        assert (up - down) / 2e-6 == pytest.approx((loss.error(np, z, y) * v).sum(), rel=1e-6, abs=1e-9)
+    assert losses.LOSSES.built_in(loss) is None  # so that no kernel replaces it

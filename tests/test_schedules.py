@@ -1,6 +1,7 @@
 """Learning-rate schedules: against PyTorch's, on every tier, and across a resumed run."""
 
 import json
+import shlex
 import warnings
 from dataclasses import replace
 
@@ -128,7 +129,8 @@ def test_what_has_no_schedule_is_recorded_as_before():
 def test_the_command_line_has_it(capsys):
     from dfanp_cli.main import run
 
-    words = "parity --data digits --k 1 --train-size 40 --batch-size 20 --test-size 20 --hidden 4 --epochs 2 --lr 0.01 --quiet --json".split()
+    given = "--data digits --k 1 --train-size 40 --batch-size 20 --test-size 20 --hidden 4 --epochs 2 --lr 0.01 --quiet --json"
+    words = ["parity", *shlex.split(given)]
     assert run([*words, "--schedule", "linear"]) == 0
     assert json.loads(capsys.readouterr().out)["config"]["schedule"] == "linear:epochs=2"
     assert run([*words, "--schedule", "cosin"]) == 2 and "did you mean 'cosine'" in capsys.readouterr().err

@@ -267,3 +267,39 @@ def test_arguments_that_do_not_fit(make_training, tiny):
         dfanp.Training(network, problem, "bp", dfanp.SGD(0.1), "uniform", batch_size=16)
     with pytest.raises(TypeError, match="optimizer must be one of dfanp's"):
         dfanp.Training(network, problem, "bp", "sgd", batch_size=16)
+
+
+WEIGHTS = np.random.default_rng(0).random(40) + 0.1
+
+
+def weighted_training(rule, weights=WEIGHTS, seed=0, backend=None, batch_size=40, X=None, **more):
+    rng = np.random.default_rng(1)
+    drawn, y = rng.normal(size=(40, 5)), (rng.random((40, 1)) < 0.5).astype(float)
+    problem = dfanp.Arrays(drawn if X is None else X, y, dtype="float64", backend=backend, weights=weights)
+    network = dfanp.MLP((5, 4, 3, 1), "tanh", True, "float64", seed, backend)
+    return dfanp.Training(network, problem, rule, dfanp.SGD(0.5), batch_size=batch_size, **more)
+
+
+@pytest.mark.parametrize("rule", dfanp.rules.RULES)
+def test_weights_change_what_every_rule_learns_from_the_output(rule):
+    plain, weighed, alike = (weighted_training(rule, w) for w in (None, WEIGHTS, np.full(40, 3.0)))
+    losses = [next(training.epochs(1)).train_loss for training in (plain, weighed, alike)]
+    assert losses[0] == pytest.approx(losses[2]) and losses[0] != pytest.approx(losses[1], rel=1e-3)
+    found = [np.concatenate([a.ravel() for a in each.network.parameters.values()]) for each in (plain, weighed, alike)]
+    np.testing.assert_allclose(found[0], found[2], atol=1e-12)
+    assert abs(found[0] - found[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize("rule", ["bp", "fa", "dfa"])
+def test_weighted_replicas_are_their_solo_runs(rule):
+    joint = weighted_training(rule, seed=(0, 1), batch_size=16)
+    records = list(joint.epochs(2))
+    for r in (0, 1):
+        solo = weighted_training(rule, seed=r, batch_size=16)
+        assert [each.train_loss for each in solo.epochs(2)] == pytest.approx([record.train_loss[r] for record in records])
+        np.testing.assert_allclose(joint.network.W[0][r], solo.network.W[0], atol=1e-12)
+
+
+def test_weights_on_another_device(strict_backend):
+    here, there = weighted_training("dfa", batch_size=16), weighted_training("dfa", batch_size=16, backend=strict_backend)
+    assert [r.train_loss for r in here.epochs(2)] == pytest.approx([r.train_loss for r in there.epochs(2)])

@@ -50,6 +50,7 @@ SMALL = {
     "bench kills": "--kills 1",
     "bench sweeps": f"{BENCH} --tiny 21 --runs 2 --epochs 1 --workers 1",
     "completion": "",
+    "course": "",
 }
 MADE = ("runs/dfa", "runs/bp", "runs/sign", "tuned")  # folders that examples read and earlier ones wrote
 

@@ -63,3 +63,19 @@ def test_arrays_given_are_not_changed_and_may_be_read_only():
     frozen.flags.writeable = False
     list(dfanp.Training(dfanp.MLP((2, 1)), dfanp.Arrays(frozen, Y), "bp", dfanp.SGD(0.1), batch_size=2).epochs(2))
     assert np.array_equal(frozen, X)
+
+
+@pytest.mark.parametrize("seed", [0, (0, 1)])
+def test_weights_are_in_the_order_of_the_epoch(seed):
+    w = np.arange(1.0, 7.0)
+    problem = dfanp.Arrays(X, X[:, 0] / 10, loss="mse", weights=w)
+    found, (inputs, _) = problem.weights(seed, 3), problem.train(seed, 3)
+    np.testing.assert_allclose(found, (inputs[..., 0] / 2 + 1) / w.mean(), rtol=1e-6)
+    assert dfanp.Arrays(X, Y).weights(seed, 3) is None
+
+
+@pytest.mark.parametrize("weights", [[1.0], np.zeros(6), -np.ones(6), np.full(6, np.nan), "six", np.full(6, 1j)], ids=str)
+def test_bad_weights_are_named(weights):
+    with pytest.raises(ValueError, match="^weights must"):
+        dfanp.Arrays(X, Y, weights=weights)
+    assert np.isfinite(dfanp.Arrays(X, Y, weights=np.full(6, 1e308)).weights(0, 1)).all()
