@@ -17,7 +17,7 @@ from ..problems.settings import complete
 from ..runs.store import Result
 from ..sweeps import tuning
 from ..sweeps.grids import varied
-from .plots import STYLES, chance_of, drawing, label_of, legend_height, new_figure, save
+from .plots import STYLES, chance_of, drawing, label_of, legend_height, log_axis, new_figure, save
 
 EPOCH, FOLDER = "epoch", "folder"
 COLUMNS = 3  # of panels, side by side
@@ -253,7 +253,7 @@ def described(axis, chart, values, title):
         axis.set_xticks(range(len(values)), [label_of(tuning.as_text(value)) for value in values])
         axis.set_xlim(-0.5, len(values) - 0.5)
     elif min(values) > 0 and max(values) >= DECADES * min(values):
-        axis.set_xscale("log")
+        log_axis(axis, values)
 
 
 def averaged_over(chart, last):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..problems import synthetic
 from .pages import LIGHT, decimal, element
-from .plots import STYLES, drawing, figure_with_axis
+from .plots import STYLES, drawing, figure_with_axis, log_axis
 
 WIDTH = 4.6  # inches: on a phone a point is about a pixel
 FEW = 30  # epochs; longer lines have fewer markers
@@ -99,12 +99,13 @@ def against_rates(series, ylabel, accuracy):
         series: number of the line -> (rates, means, halves, NaN for a single seed).
     """
     with panel() as (figure, axis):
-        axis.set(xlabel="learning rate", ylabel=ylabel, xscale="log")
+        axis.set(xlabel="learning rate", ylabel=ylabel)
         for number, (rates, means, halves) in series.items():
             colour, style = style_of(number)
             aside = 1.02 ** (number - (len(series) - 1) / 2)
             at = [rate * aside for rate in rates]
             axis.errorbar(at, means, np.nan_to_num(halves), fmt=style, color=colour, markersize=4, capsize=2)
+        log_axis(axis, [rate for rates, *_ in series.values() for rate in rates])
         low = min((float(np.min(means)) for _, means, _ in series.values()), default=0)
         high = max((float(np.max(means)) for _, means, _ in series.values()), default=1)
         margin = 0.05 * (high - low or 1)

@@ -146,6 +146,7 @@ def run_figure(rows, title, chance=0.5):
     return figure
 
 
+MOST_TICKS = 7  # of a logarithmic axis, at its values
 LONG = 38  # characters of a legend's text, from which on it is smaller
 STYLES = ("o-", "s--", "^:", "D-.", "v-", "P--", "X:", "*-.")  # distinguishable without colours
 
@@ -187,7 +188,7 @@ def rates_figure(candidates, measure, last, title=None, size=None):
             rates, means, [each.half or 0 for each in group], fmt=style, capsize=2, markersize=4, label=title
         )
     chance = chance_of(each.config.get("problem") for each in candidates)
-    axis.set_xscale("log")
+    log_axis(axis, [each.config["lr"] for group in groups.values() for each in group])
     axis.set_xlabel("learning rate")
     axis.set_ylabel(f"{title_of(measure).lower()}, mean of the last {min(last, longest)} epochs")
     finish(figure, axis, [each.mean for group in groups.values() for each in group], names, measure, chance)
@@ -263,6 +264,18 @@ def figure_with_axis(width=6.4, height=4.2, title=None):
     axis = figure.subplots()
     axis.spines[["top", "right"]].set_visible(False)
     return figure, axis
+
+
+def log_axis(axis, values):
+    """Make the x axis logarithmic, with its ticks at the values if they are few; no others are labelled."""
+    from matplotlib.ticker import NullFormatter, NullLocator
+
+    values = sorted(set(values))
+    axis.set_xscale("log")
+    if len(values) <= MOST_TICKS:
+        axis.set_xticks(values, [f"{value:.3g}" for value in values])
+        axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def legend_height(lines, panels=1):

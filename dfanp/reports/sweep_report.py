@@ -16,6 +16,7 @@ from .pages import decimal, element, figure, table
 from .plots import chance_of, curve
 
 MOST = 12  # settings in a figure, the best ones
+MOST_BANDS = 6  # lines with intervals: the bands of more cover each other
 MOST_FAILED = 20  # messages
 
 
@@ -152,7 +153,13 @@ def best(sweep, names, order):
             else ["–", "–", "0"]
         )
         number = (element("td", cell, class_="number") for cell in cells)
-        body.append([line.label, *number, "; ".join(remarks) or ("" if top else "all diverged")])
+        body.append(
+            [
+                line.label,
+                *number,
+                element("td", "; ".join(remarks) or ("" if top else "all diverged"), class_="remark"),
+            ]
+        )
     head = [", ".join(names) or "setting", "best lr", "score", "seeds", "remarks"]
     note = f"The score is the {scored(sweep)}; ± is the half-width of its 95 % interval over the seeds (Student's t)."
     return [
@@ -205,6 +212,8 @@ def curves(sweep, order, total, numbers):
                 series[number] = found
     if not series:
         return [element("p", "All runs diverged.")]
+    if len(series) > MOST_BANDS:
+        series = {number: (epochs, means, None) for number, (epochs, means, _) in series.items()}
     kind = "accuracy" if sweep.measure.endswith("accuracy") else "loss"
     chance = chance_of(result.config.get("problem") for result in sweep.results)
     title = f"{title_of(sweep.measure)} over the epochs, at the best rate of each setting"
