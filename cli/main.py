@@ -20,7 +20,7 @@ COMMANDS = {  # in the order of the help, after those of the problems, with thei
     "tune": "Find the best settings: sweeps that survive interrupts.",
     "results": "Show the results of a sweep.",
     "plot": "Draw runs and sweeps.",
-    "report": "Write an HTML report about runs.",
+    "report": "Write an HTML report about runs and sweeps.",
     "represent": "Probe what a hidden layer represents.",
     "attack": "Attack runs with adversarial examples.",
     "export": "Export the weights of a run, with PyTorch's names.",

@@ -6,37 +6,80 @@ import click
 
 from dfanp.measures import LAST
 
-from .names import Name
+from .names import Name, Setting
 from .options import Place, Whole, drawing, option, plugin, usage_errors
+
+AXES = ("auto", "epoch")
+
+
+class Axis(Setting):
+    """A setting, or one of AXES."""
+
+    def convert(self, value, param, ctx):
+        return value
+
+
+class Size(click.ParamType):
+    """Width and height in inches, such as 6.4x4.2."""
+
+    name = "size"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):
+            return value
+        try:
+            width, height = map(float, value.lower().split("x"))
+            if 1 <= width <= 100 and 1 <= height <= 100:
+                return width, height
+        except ValueError:
+            pass
+        self.fail(f"{value!r} is not a width and a height in inches from 1 to 100, such as 6.4x4.2", param, ctx)
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=Place("dir"))
-@option("--out", required=True, type=Place("file"), metavar="FILE", help="The picture: a .png, .svg or .pdf.")
+@option("--out", type=Place("file"), default="plot.png", metavar="FILE", help="The picture: a .png, .svg or .pdf.")
 @option(
     "--x",
-    type=Name(["auto", "epoch", "lr"]),
+    type=Axis("name"),
     default="auto",
-    help="Draw over the epochs (at the best rate of each setting), or against the learning rate; auto: the rate, "
-    "if there are several.",
+    metavar="NAME",
+    help="Draw over the epochs (epoch), or against this setting; auto: for one sweep with several learning rates "
+    "against these (lr), else over the epochs.",
 )
-@option("--last", type=Whole(min=1), default=LAST, help="Number of last epochs whose mean is drawn against the rate.")
+@option(
+    "--hue",
+    type=Setting("names"),
+    metavar="NAMES",
+    help="One line for each combination of these settings, or of folder.  [default: all that differ]",
+)
+@option("--facet", type=Setting("names"), metavar="NAMES", help="One panel for each combination of these settings.")
+@option(
+    "--last", type=Whole(min=1), default=LAST, help="Number of last epochs whose mean is drawn against a setting."
+)
 @option(
     "--measure",
     type=Name(table="measures.MEASURES"),
-    default="test_accuracy",
-    help="Measure to draw: an accuracy, a loss, or one that a plugin registers.",
+    help="Measure to draw: an accuracy, a loss, or one that a plugin registers.  [default: test_accuracy, of a "
+    "regression test_loss]",
 )
+@option("--title", metavar="TEXT", help="Title of the picture.")
+@option("--size", type=Size(), metavar="WxH", help="Width and height in inches, such as 6.4x4.2.")
 @plugin
-def plot(folders, out, x, last, measure):
-    """Draw runs and sweeps: means over the seeds with 95 % intervals, one curve per setting.
+def plot(folders, out, x, hue, facet, last, measure, title, size):
+    """Draw runs and sweeps: means over the seeds with 95 % intervals, one line per setting.
 
-    DIR... are folders made by --out of `dfanp parity`, `dfanp synthetic` or `dfanp tune`; runs may be unfinished.
+    DIR... are folders made by --out of `dfanp parity` and the other problems, or of `dfanp tune`; runs may be
+    unfinished. Several folders have a line each, with its name.
+
+    Where the learning rate is on no axis and no line, the best one of each setting is drawn. Other settings that are on
+    none are averaged over, and the command says so.
 
     \b
     Examples:
-      dfanp plot tuned --out rates.png
       dfanp plot runs/bp runs/dfa --out curves.svg
+      dfanp plot tuned --out rates.png
+      dfanp plot tuned --x hidden --hue method --facet opt --title "Width" --size 8x3 --out width.pdf
 
     Files: reads each DIR; writes the picture of --out.
 
@@ -45,34 +88,28 @@ def plot(folders, out, x, last, measure):
     See also: dfanp results, dfanp tune.
     """
     from dfanp import DfanpError
-    from dfanp.reports import plots
+    from dfanp.reports import charts, plots
+    from dfanp.reports.run_report import labels
     from dfanp.sweeps import tuning
-    from dfanp.sweeps.grids import varied
 
     with usage_errors():
         path = plots.checked_file(out)
-    results = [result for folder in folders for result in read(folder)]
-    if not results:
+    found = [(result, name) for folder, name in zip(folders, labels(folders), strict=True) for result in read(folder)]
+    if not found:
         raise DfanpError(f"{', '.join(folders)}: there is no finished run to draw")
-    if x == "auto":
-        x = "lr" if "lr" in varied([result.config for result in results]) else "epoch"
-    shown = tuning.candidates(results, last, measure) if x == "lr" else best_rates(results, last)
+    results, names = map(list, zip(*found, strict=True))
+    measure = measure or tuning.measure_of(results)
+    split = lambda text: None if text is None else [name.strip() for name in text.split(",")]
+    with usage_errors():
+        chart = charts.planned(results, names if len(folders) > 1 else None, x, split(hue), split(facet) or (), last)
     with drawing(path):
-        if x == "lr":
-            plots.draw_rates(shown, path, measure, last)
+        if chart.x == "lr" and hue is None and facet is None and len(folders) == 1:
+            plots.draw_rates(tuning.candidates(results, last, measure), path, measure, last, title, size)
         else:
-            plots.draw_curves(shown, path, measure)
+            charts.draw(chart, path, measure=measure, last=last, title=title, size=size)
+    if chart.averaged:
+        click.echo(f"averaged over {', '.join(chart.averaged)} (--hue and --facet keep settings apart)", err=True)
     click.echo(f"wrote {path}")
-
-
-def best_rates(results, last):
-    """Return the Results with the best rate of each group: curves of its other rates would hide it."""
-    from dfanp.sweeps import tuning
-
-    found = tuning.candidates(results, last)
-    groups = tuning.grouped(found, tuning.axes(found)).values()
-    configs = [each.config for group in groups for each in ([tuning.best(group)] if tuning.best(group) else group)]
-    return [result for result in results if {n: v for n, v in result.config.items() if n != "seed"} in configs]
 
 
 def read(folder):

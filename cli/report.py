@@ -1,4 +1,4 @@
-"""`dfanp report`: an HTML report about runs."""
+"""`dfanp report`: an HTML report about runs and sweeps."""
 
 import click
 
@@ -13,17 +13,18 @@ from .options import Place, data_dir, option, plugin, quiet, usage_errors
 @plugin
 @quiet
 def report(runs, out, title, data_dir, quiet):
-    """Write a self-contained HTML report about runs.
+    """Write a self-contained HTML report about runs and sweeps.
 
-    RUN... are folders made by --out of `dfanp parity` or `dfanp synthetic`; a run may be unfinished.
+    RUN... are folders made by --out of `dfanp parity` and the other problems, or of `dfanp tune`; they may be unfinished.
 
     The page has their settings, curves with 95 % intervals, alignment, first-layer weights as images, and confusion
-    matrices on their last test set. It loads nothing else, and is readable on a phone and in dark mode.
+    matrices on their last test set; of a sweep the best of each setting, scores against the learning rate, and curves. It loads nothing else, and is readable on a phone and in dark mode.
 
     \b
     Examples:
       dfanp report runs/dfa --out dfa.html
       dfanp report runs/bp runs/dfa --out report.html --title "BP and DFA"
+      dfanp report tuned --out tuned.html
 
     Files: reads each RUN; writes the page of --out.
 

@@ -46,6 +46,7 @@ class ClassesSettings(OfDataset, TrainingSettings):
 
     name = "classes"
     about = "the classes of images"
+    chance = 1 / LABELS
     examples = (
         "dfanp classes --method dfa --opt adam --hidden 800,800 --activation tanh",
         "dfanp classes --method kp --opt sgd --lr 0.3 --loss bce --activation sigmoid --align --repeats 3",

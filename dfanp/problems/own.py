@@ -91,7 +91,7 @@ class OwnSettings(OfDataset, TrainingSettings):
     examples = (
         "dfanp train iris.csv --label species --method dfa --opt adam --repeats 3 --out runs/iris",
         "dfanp train mine.npz --hidden 128-128 --epochs 50 --plot curves.png",
-        "dfanp train runs/iris/config.json --seed 5 --out runs/again  # a saved run again, of any problem",
+        "dfanp train runs/dfa --seed 5 --out runs/again  # a saved run again, of any problem, by its config.json",
         "dfanp tune train iris.csv --method bp,dfa --lr log:1e-4:1e-1:7 --repeats 3 --out tuned",
     )
 

@@ -37,6 +37,7 @@ class ParitySettings(OfDataset, TrainingSettings):
 
     name = "parity"
     about = "the parity of k digits"
+    chance = 0.5
     examples = (
         "dfanp parity --k 3 --method dfa --opt rmsprop",
         "dfanp parity --method bp --opt sgd --repeats 3 --align --plot curves.png",

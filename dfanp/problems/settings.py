@@ -132,6 +132,7 @@ class TrainingSettings:
     name: ClassVar[str]
     about: ClassVar[str] = "a problem"
     examples: ClassVar[tuple] = ()
+    chance: ClassVar[float | None] = None  # the accuracy of guessing, if it is known
     data: ClassVar[Any] = None  # the name of a data set, if the problem has one (see OfDataset)
 
     def __init_subclass__(cls, **more):

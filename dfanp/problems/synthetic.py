@@ -56,6 +56,7 @@ class SyntheticSettings(TrainingSettings):
 
     name = "synthetic"
     about = "disks in a plane"
+    chance = 0.5
     examples = (
         "dfanp synthetic --method bp --layers output  # a lazy network: only the output layer learns",
         "dfanp synthetic --method bp                  # all layers learn",

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..problems import synthetic
 from .pages import LIGHT, decimal, element
-from .plots import STYLES, drawing, figure_with_axis
+from .plots import STYLES, drawing, figure_with_axis, log_axis
 
 WIDTH = 4.6  # inches: on a phone a point is about a pixel
 FEW = 30  # epochs; longer lines have fewer markers
@@ -64,24 +64,25 @@ def panel(height=3.0):
         yield figure, axis
 
 
-def lines(series, ylabel, kind):
+def lines(series, ylabel, kind, chance=0.5):
     """Draw one line per run over the epochs, with its 95 % interval.
 
     Args:
         series: number of the run -> (epochs, means, halves or None), see ``plots.curve``.
         kind: "accuracy", "loss", "cosine" or "own", which determines the range of the axis.
+        chance: the accuracy of guessing, or None.
     """
     from matplotlib.ticker import MaxNLocator
 
-    low, high, log = heights(series, kind)
+    low, high, log = heights(series, kind, chance)
     with panel() as (figure, axis):
         axis.set(xlabel="epoch", ylabel=ylabel, yscale="log" if log else "linear", ylim=(low, high))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if log:
             axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axis.yaxis.set_minor_formatter(lambda *_: "")
-        if kind == "accuracy":
-            axis.axhline(0.5, color="black", alpha=0.5, linewidth=1, linestyle=":")
+        if kind == "accuracy" and chance is not None:
+            axis.axhline(chance, color="black", alpha=0.5, linewidth=1, linestyle=":")
         for number, (epochs, means, halves) in series.items():
             colour, style = style_of(number)
             axis.plot(epochs, means, style, color=colour, markersize=4, markevery=max(1, len(epochs) // FEW))
@@ -91,11 +92,32 @@ def lines(series, ylabel, kind):
     return figure
 
 
-def heights(series, kind):
+def against_rates(series, ylabel, accuracy):
+    """Draw the score of each setting against its learning rates, with its 95 % interval as a bar.
+
+    Args:
+        series: number of the line -> (rates, means, halves, NaN for a single seed).
+    """
+    with panel() as (figure, axis):
+        axis.set(xlabel="learning rate", ylabel=ylabel)
+        for number, (rates, means, halves) in series.items():
+            colour, style = style_of(number)
+            aside = 1.02 ** (number - (len(series) - 1) / 2)
+            at = [rate * aside for rate in rates]
+            axis.errorbar(at, means, np.nan_to_num(halves), fmt=style, color=colour, markersize=4, capsize=2)
+        log_axis(axis, [rate for rates, *_ in series.values() for rate in rates])
+        low = min((float(np.min(means)) for _, means, _ in series.values()), default=0)
+        high = max((float(np.max(means)) for _, means, _ in series.values()), default=1)
+        margin = 0.05 * (high - low or 1)
+        axis.set_ylim(max(0, low - margin), 1.0 if accuracy else high + margin)
+    return figure
+
+
+def heights(series, kind, chance=0.5):
     """Return the limits of the axis of ``lines``, and whether it is logarithmic."""
     low, high = (pick(pick(means) for _, means, _ in series.values()) for pick in (min, max))
     if kind == "accuracy":
-        return min(0.45, low - 0.02), 1.0, False
+        return max(-0.02, min((chance or 1) - 0.05, low - 0.02)), 1.0, False
     if kind == "loss" and 0 < low < high / 30:
         return low / 1.5, high * 1.5, True
     bands = [

@@ -13,8 +13,8 @@ from ..analysis.intervals import mean_interval
 from ..errors import DfanpError, first_line, nearest
 from ..files.whole import write_whole
 from ..measures import LAST, title_of
+from ..problems import PROBLEMS
 from ..runs.history import main_measure
-from ..sweeps.grids import varied
 from ..sweeps.tuning import at_edge, axes, best, grouped
 
 FORMATS = ("png", "svg", "pdf")
@@ -85,12 +85,13 @@ def curve(rows, measure):
     return epochs, np.array(means), np.array(halves)
 
 
-def draw_run(rows, title, path):
+def draw_run(rows, title, path, chance=0.5):
     """Draw accuracy (the loss of regression) over the epochs, and alignment if the rows have it, to `path` (png, svg or pdf).
 
     Args:
         rows: log lines (``dfanp.runs.folder.read_log``), of one or more seeds.
         title: of the picture.
+        chance: the accuracy of guessing, or None.
         path: see ``checked_file``. The file is written completely or not at all.
 
     Raises:
@@ -98,7 +99,7 @@ def draw_run(rows, title, path):
         OSError: it cannot be written.
     """
     with drawing(path):
-        save(run_figure(rows, title), Path(path))
+        save(run_figure(rows, title, chance), Path(path))
 
 
 def history_figure(rows, title, chance, path=None):
@@ -169,28 +170,34 @@ def run_figure(rows, title, chance=0.5):
     return figure
 
 
+MOST_TICKS = 7  # of a logarithmic axis, at its values
+LONG = 38  # characters of a legend's text, from which on it is smaller
 STYLES = ("o-", "s--", "^:", "D-.", "v-", "P--", "X:", "*-.")  # distinguishable without colours
 
 
-def draw_rates(candidates, path, measure="test_accuracy", last=LAST):
+def draw_rates(candidates, path, measure="test_accuracy", last=LAST, title=None, size=None):
     """Draw the mean score against the learning rate to `path`, one curve per setting, with intervals as bars.
 
     Args:
         candidates: of a sweep (``dfanp.sweeps.tuning``).
         path: see ``checked_file``.
         measure, last: of their scores, see ``tuning.score``.
+        title, size: of the picture, in inches.
 
     Raises:
         As ``draw_run``.
     """
     with drawing(path):
-        save(rates_figure(candidates, measure, last), Path(path))
+        save(rates_figure(candidates, measure, last, title, size), Path(path))
 
 
-def rates_figure(candidates, measure, last):
+def rates_figure(candidates, measure, last, title=None, size=None):
     """Return the figure of ``draw_rates``."""
-    figure, axis = figure_with_axis()
     names = axes(candidates)
+    figure, axis = figure_with_axis(
+        *(size or (6.4, 4.2 + legend_height(len(grouped(candidates, names))))), title=title
+    )
+    longest = max((each.config.get("epochs", last) for each in candidates), default=last)
     groups = grouped([each for each in candidates if each.mean is not None], names)
     for number, (values, group) in enumerate(groups.items()):
         group = sorted(group, key=lambda each: each.config["lr"])
@@ -204,48 +211,18 @@ def rates_figure(candidates, measure, last):
         axis.errorbar(
             rates, means, [each.half or 0 for each in group], fmt=style, capsize=2, markersize=4, label=title
         )
-    axis.set_xscale("log")
+    chance = chance_of(each.config.get("problem") for each in candidates)
+    log_axis(axis, [each.config["lr"] for group in groups.values() for each in group])
     axis.set_xlabel("learning rate")
-    axis.set_ylabel(f"{title_of(measure).lower()}, mean of the last {last} epochs")
-    finish(figure, axis, [each.mean for group in groups.values() for each in group], names, measure)
+    axis.set_ylabel(f"{title_of(measure).lower()}, mean of the last {min(last, longest)} epochs")
+    finish(figure, axis, [each.mean for group in groups.values() for each in group], names, measure, chance)
     return figure
 
 
-def draw_curves(results, path, measure="test_accuracy"):
-    """Draw a measure over the epochs to `path`: for each setting the mean over its seeds with its 95 % interval.
-
-    Args:
-        results: a list of ``dfanp.runs.store.Result``.
-        path: see ``checked_file``.
-
-    Raises:
-        As ``draw_run``.
-    """
-    with drawing(path):
-        save(curves_figure(results, measure), Path(path))
-
-
-def curves_figure(results, measure):
-    """Return the figure of ``draw_curves``."""
-    from matplotlib.ticker import MaxNLocator
-
-    figure, axis = figure_with_axis()
-    names = [name for name in varied([result.config for result in results]) if name not in ("seed", "data_sha256")]
-    together, heights = {}, []
-    for result in results:
-        together.setdefault(tuple(label_of(result.config.get(name)) for name in names), []).extend(result.rows)
-    for number, (values, rows) in enumerate(together.items()):
-        epochs, means, halves = curve(rows, lambda row: row.get(measure))
-        style = STYLES[number % len(STYLES)]
-        (line,) = axis.plot(epochs, means, style, markersize=3, label=", ".join(values) or title_of(measure).lower())
-        if halves is not None:
-            axis.fill_between(epochs, means - halves, means + halves, color=line.get_color(), alpha=0.2, linewidth=0)
-        heights.extend(means)
-    axis.set_xlabel("epoch")
-    axis.set_ylabel(title_of(measure).lower())
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    finish(figure, axis, heights, names, measure)
-    return figure
+def chance_of(problems):
+    """Return the accuracy of guessing, if all these problems (their names) have the same, else None."""
+    found = {PROBLEMS[name].chance if isinstance(name, str) and name in PROBLEMS else None for name in problems}
+    return found.pop() if len(found) == 1 else None
 
 
 def draw_maps(maps, path, title):
@@ -305,20 +282,44 @@ def new_figure(width, height, title=None):
     return figure
 
 
-def figure_with_axis():
-    """Return a Figure that needs no display, and its only axis."""
-    figure = new_figure(6.4, 4.2)
+def figure_with_axis(width=6.4, height=4.2, title=None):
+    """Return a Figure that needs no display, of a size in inches, and its only axis."""
+    figure = new_figure(width, height, title)
     axis = figure.subplots()
     axis.spines[["top", "right"]].set_visible(False)
     return figure, axis
 
 
-def finish(figure, axis, heights, names, measure):
+def log_axis(axis, values):
+    """Make the x axis logarithmic, with its ticks at the values if they are few; no others are labelled."""
+    from matplotlib.ticker import NullFormatter, NullLocator
+
+    values = sorted(set(values))
+    axis.set_xscale("log")
+    if len(values) <= MOST_TICKS:
+        axis.set_xticks(values, [f"{value:.3g}" for value in values])
+        axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def legend_height(lines, panels=1):
+    """Return by how many inches a figure is higher for a legend of so many lines."""
+    return 0.17 * max(0, -(-lines // (2 if panels == 1 else 4)) - 3)
+
+
+def finish(figure, axis, heights, names, measure, chance=0.5):
     """Add a legend outside the axis; for accuracies also set the range (from the means) and draw a line at chance."""
     if measure.endswith("accuracy"):
-        axis.set_ylim(min([0.45, *(height - 0.02 for height in heights)]), 1.0)
-        axis.axhline(0.5, color="0.6", linewidth=1, linestyle=":", label="chance")
-    style = {"frameon": False, "fontsize": 8, "title": ", ".join(names) or None, "title_fontsize": 8}
+        axis.set_ylim(max(-0.02, min([(chance or 1) - 0.05, *(height - 0.02 for height in heights)])), 1.0)
+        if chance is not None:
+            axis.axhline(chance, color="0.6", linewidth=1, linestyle=":", label="chance")
+    longest = max((len(text) for text in axis.get_legend_handles_labels()[1]), default=0)
+    style = {
+        "frameon": False,
+        "fontsize": 8 if longest < LONG else 6.5,
+        "title": ", ".join(names) or None,
+        "title_fontsize": 8,
+    }
     figure.legend(loc="outside lower center", ncols=2, **style)
 
 

@@ -4,6 +4,7 @@ The page is one file that loads nothing (``pages``), and derives from the folder
 equal bytes. This module has the sections that need only the records; ``networks`` has those that need the networks.
 """
 
+import re
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
@@ -14,12 +15,12 @@ from ..measures import LAST, RESERVED, title_of
 from ..runs.history import main_measure
 from ..sweeps.grids import varied
 from ..version import __version__
-from . import attacks
+from . import attacks, sweep_report
 from .figures import key, lines
 from .networks import confusion, weights
 from .pages import decimal, element, figure, page, table
-from .plots import checked_file, curve
-from .run_report import RunReport, read
+from .plots import chance_of, checked_file, curve
+from .run_report import RunReport, labels, read_one
 
 FORMATS = ("html", "htm")
 CURVES = (
@@ -40,7 +41,7 @@ def write(
     """Write the report about runs to `path`, an HTML file, completely or not at all.
 
     Args:
-        folders: of one or more runs.
+        folders: of one or more runs or sweeps.
         data_dir: see ``problems.load``.
         title: of the page; None names the problem.
 
@@ -51,9 +52,12 @@ def write(
         ValueError: `path` is invalid.
         RecordError: a folder holds no run, or the file cannot be written.
     """
-    path = checked_file(path, "report", FORMATS)
-    runs = read(folders, data_dir)
-    content = html(runs, title)
+    path, folders = checked_file(path, "report", FORMATS), list(folders)
+    swept = [(Path(folder) / "store.jsonl").exists() for folder in folders]
+    named = list(zip(folders, labels(folders), swept, strict=True))
+    sweeps = [sweep_report.read(folder, label) for folder, label, of_many in named if of_many]
+    runs = [read_one(folder, label, data_dir) for folder, label, of_many in named if not of_many]
+    content = html(runs, title, sweeps)
     try:
         write_whole(path, lambda file: file.write(content))
     except OSError as error:
@@ -61,10 +65,45 @@ def write(
     return runs
 
 
-def html(runs, title=None):
-    """Return the page about a list of RunReports, bytes."""
+def html(runs, title=None, sweeps=()):
+    """Return the page about a list of RunReports, and of SweepReports, bytes."""
     numbers = count(1)  # of the figures, whose ids begin with them
-    sections = {
+    sections = of_runs(runs, numbers) if runs else {}
+    for sweep in sweeps:
+        before = f"{sweep.label}: " if runs or len(sweeps) > 1 else ""
+        for name, parts in sweep_report.sections(sweep, numbers).items():
+            sections[f"{before}{name.lower()}" if before else name] = parts
+    title = title or (problem_of(runs) if runs else f"Sweep of {sweep_report.about(sweeps[0])}")
+    heads = [(run.label, outcome_of(run)) for run in runs]
+    heads += [(sweep.label, sweep_report.outcome_of(sweep)) for sweep in sweeps]
+    links = (element("li", element("a", name, href=f"#{slug(name)}")) for name in sections)
+    return page(
+        title,
+        element(
+            "header",
+            element("h1", title),
+            element("ul", *(element("li", element("strong", label), f": {outcome}") for label, outcome in heads)),
+            element("nav", element("ul", *links), aria_label="Sections"),
+        ),
+        element(
+            "main",
+            *(
+                element("section", element("h2", name, id=slug(name)), *parts, aria_labelledby=slug(name))
+                for name, parts in sections.items()
+            ),
+        ),
+        element("footer", f"Written by dfanp {__version__} from the records of the runs. This file loads nothing."),
+    )
+
+
+def slug(name):
+    """Return the id of a section."""
+    return re.sub(r"[^0-9a-z]+", "-", name.lower()).strip("-")
+
+
+def of_runs(runs, numbers):
+    """Return the sections about runs, heading -> elements."""
+    found = {
         "Results": results(runs),
         "Settings": settings(runs),
         "Curves": curves(runs, numbers),
@@ -73,26 +112,8 @@ def html(runs, title=None):
         "Confusion": confusion(runs, numbers),
     }
     if any(run.attack for run in runs):
-        sections["Attacks"] = attacks.section(runs, numbers)
-    title = title or problem_of(runs)
-    links = (element("li", element("a", name, href=f"#{name.lower()}")) for name in sections)
-    return page(
-        title,
-        element(
-            "header",
-            element("h1", title),
-            element("ul", *(element("li", element("strong", run.label), f": {outcome_of(run)}") for run in runs)),
-            element("nav", element("ul", *links), aria_label="Sections"),
-        ),
-        element(
-            "main",
-            *(
-                element("section", element("h2", name, id=name.lower()), *parts, aria_labelledby=name.lower())
-                for name, parts in sections.items()
-            ),
-        ),
-        element("footer", f"Written by dfanp {__version__} from the records of the runs. This file loads nothing."),
-    )
+        found["Attacks"] = attacks.section(runs, numbers)
+    return found
 
 
 def problem_of(runs):
@@ -196,8 +217,11 @@ def curves(runs, numbers):
         if series:
             title, accuracy = title_of(name), name.endswith("accuracy")
             kind = "own" if name not in CURVES else "accuracy" if accuracy else "loss"
-            drawn = lines(series, title.lower(), kind)
-            words = f"{title} over the epochs. {in_words(runs, series)}" + (" Chance is 0.5." if accuracy else "")
+            chance = chance_of(run.settings.name for run in runs)
+            drawn = lines(series, title.lower(), kind, chance)
+            words = f"{title} over the epochs. {in_words(runs, series)}" + (
+                f" Chance is {chance:g}." if accuracy and chance else ""
+            )
             parts.append(figure(drawn, next(numbers), f"{title} over the epochs", words, key(runs, series)))
     if not parts:
         return [element("p", "No run has finished an epoch.")]

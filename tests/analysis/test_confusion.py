@@ -28,9 +28,20 @@ def test_points_know_their_disk():
     assert found.digits is None and found.true.tolist() == [problem.labels[disk] for disk in found.disks]
 
 
-def test_other_outputs_are_refused(rng):
+def test_several_classes(rng):
     problem = dfanp.Arrays(rng.normal(size=(9, 4)), np.eye(3)[np.arange(9) % 3], loss="cross-entropy")
-    with pytest.raises(ValueError, match="one output"):
+    network, (X, y) = dfanp.MLP((4, 6, 3), seed=0), problem.test(0, 1)
+    found = predictions(network, problem, X, y)
+    assert found.true.tolist() == (np.arange(9) % 3).tolist() and found.counts().shape == (3, 3)
+    assert found.predicted.tolist() == network.forward(X)[-1].argmax(axis=1).tolist() and found.close == 0
+    network.parameters["W1"][:] = network.parameters["W1"][:, :1]  # equal outputs
+    assert predictions(network, problem, X, y).close > 0
+
+
+@pytest.mark.parametrize("loss, why", [("mse", "labels are numbers"), ("bce", "one output")])
+def test_other_outputs_are_refused(rng, loss, why):
+    problem = dfanp.Arrays(rng.normal(size=(9, 4)), np.eye(3)[np.arange(9) % 3], loss=loss)
+    with pytest.raises(ValueError, match=why):
         predictions(dfanp.MLP((4, 6, 3)), problem, *problem.test(0, 1))
 
 

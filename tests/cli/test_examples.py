@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from dfanp_cli.main import cli, run
 from dfanp_cli.reference import examples, leaves
@@ -27,6 +28,8 @@ SMALL = {
     "conv": f"{PARITY} --filters 2",
     "synthetic": "--epochs 2 --test-points 50 --hidden 8",
     "teacher": "--epochs 2 --inputs 10 --test-size 20",
+    "train": "--epochs 2 --hidden 8",
+    "tune train": "--epochs 2 --hidden 8 --workers 1",
     "tune teacher": "--epochs 2 --inputs 10 --test-size 20 --workers 1",
     "tune parity": f"{PARITY} --workers 1",
     "tune synthetic": "--epochs 2 --n 20 --d 5 --test-points 20 --hidden 4 --workers 1",
@@ -149,6 +152,15 @@ def written(words):
     return [Path(value) for option, value in zip(words, words[1:], strict=False) if option in ("--out", "--plot")]
 
 
+def own_data():
+    """Write the files of data that examples name."""
+    rng = np.random.default_rng(0)
+    X, species = rng.normal(size=(60, 2)), ("setosa", "virginica")
+    np.savez("mine.npz", X=X, y=X[:, 0])
+    rows = [f"{a},{b},{species[a > b]}" for a, b in X]
+    Path("iris.csv").write_text("\n".join(["length,width,species", *rows]) + "\n")
+
+
 def test_every_command_is_made_small():
     commands = {" ".join(path) for path, command in leaves(cli) if not isinstance(command, click.Group)}
     assert commands <= SMALL.keys(), "an entry in SMALL is missing: its examples would run as large as they are"
@@ -160,6 +172,7 @@ def test_an_example_works(dfanp, made, smaller, tmp_path, monkeypatch, line):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     shutil.copy(PLUGIN, "mine.py")
+    own_data()
     for part in line.split(" && "):
         words, _, target = part.partition(" > ")
         words = shlex.split(words)

@@ -75,7 +75,9 @@ def test_signals_end_a_sweep_as_ctrl_c_does(start, tmp_path, args, sent):
     *_, first, last = err.splitlines()
     assert first == "stopping after the running epochs (Ctrl-C again: at once)"
     done, _, said = last.removeprefix("dfanp: interrupted; ").partition(" ")
-    assert done.isdecimal() and said.endswith(f"are finished and in {tmp_path / 'out'}: the same command resumes there")
+    assert done.isdecimal() and said.endswith(
+        f"are finished and in {tmp_path / 'out'}: the same command resumes there"
+    )
     wait_until_gone(running.pid)
 
 

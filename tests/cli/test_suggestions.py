@@ -35,7 +35,8 @@ MISSPELT = (
     ("figure 3.4 --mode correct", "'corrected'"),
     ("represent run --map tnse", "'tsne'"),
     ("plot run --out curves.svgg", "'.svg'"),
-    ("plot run --x epochs --out curves.svg", "'epoch'"),
+    ("plot run --measure test_los --out curves.svg", "'test_loss'"),
+    ("train mine.npz --task regresion", "'regression'"),
     ("export run --out weights.safetensor", "'.safetensors'"),
     ("completion bsh", "'bash'"),
 )

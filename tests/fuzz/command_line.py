@@ -20,7 +20,7 @@ from dfanp import plugins, registry
 from dfanp.analysis import probes
 from dfanp.experiments import published, reproduce  # noqa: F401  (they register what they have once)
 from dfanp.problems import datasets
-from dfanp.reports import plots
+from dfanp.reports import charts, plots
 
 from . import seeds
 
@@ -171,8 +171,9 @@ def drawn_by(data):
     """Within the block pictures are drawn for one input of eight: each takes as long as all the rest."""
     with contextlib.ExitStack() as stack:
         if sum(data) % 8:
-            for name in ("draw_run", "draw_curves", "draw_rates", "draw_maps"):
+            for name in ("draw_run", "draw_rates", "draw_maps"):
                 stack.enter_context(mock.patch.object(plots, name, lambda *_, **__: None))
+            stack.enter_context(mock.patch.object(charts, "draw", lambda *_, **__: None))
             stack.enter_context(mock.patch.object(probes, "plane", lambda *_, **__: None))
         yield
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dfanp import DfanpError
-from dfanp.reports import plots
+from dfanp.reports import charts, plots
 from dfanp.runs.store import Result
 from dfanp.sweeps import tuning
 
@@ -30,7 +30,7 @@ def test_draws_a_run_without_alignment_and_one_that_diverged_at_once(tmp_path):
 
 def test_dollars_in_a_setting_or_a_title_are_no_formula(tmp_path):
     results = [Result("", {"data": data}, "done", ROWS[:1]) for data in (r"$\frac$", "b")]
-    plots.draw_curves(results, tmp_path / "a.svg")
+    charts.draw(charts.planned(results), tmp_path / "a.svg")
     plots.draw_run(ROWS, r"a rule called $\frac$", tmp_path / "b.svg")
     assert (tmp_path / "a.svg").exists() and (tmp_path / "b.svg").exists()
 
@@ -47,7 +47,7 @@ MAPS = {
 PICTURES = {
     "run": lambda path: plots.draw_run(ROWS, "title", path),
     "rates": lambda path: plots.draw_rates(tuning.candidates(RESULTS), path, "score"),
-    "curves": lambda path: plots.draw_curves(RESULTS, path),
+    "curves": lambda path: charts.draw(charts.planned(RESULTS, x="epoch"), path),
     "maps": lambda path: plots.draw_maps(MAPS, path, "title"),
 }
 
