@@ -283,7 +283,7 @@ def convolution(record):
         of = lambda rule, number=number: [run[-1][number] for run in series[f"{rule}, trained"]["cosines"] if run]
         points(axes[1], 2 + number, 4, others, list(map(of, others)), f"cosine, {layer}")
     axes[1].axhline(0, color="0.6", linewidth=1, linestyle=(0, (1, 3)))
-    axes[1].set_ylabel("cosine of the gradient with BP's, filters trained")
+    axes[1].set_ylabel("cosine with BP's gradient")
     axes[1].set_ylim(-1, 1)
     legend(figure, axes)
     return figure

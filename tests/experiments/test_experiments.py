@@ -50,7 +50,7 @@ def redraw_of(settings):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_three_seeds_each(name):
-    """Each setting is run with three seeds, or as one run of three repeats; the rules with ten."""
+    """Each setting is run with three seeds, or as one run of three repeats; the rules and studies with ten."""
     each = experiments.get(name)
     for mode in each.modes:
         for series in each.series(mode, FULL):
@@ -59,7 +59,7 @@ def test_three_seeds_each(name):
             if redraw:
                 assert mode == PUBLISHED and len(settings) == 1 and settings[0].epochs == 3 * redraw
             else:
-                assert [one.seed for one in settings] == list(range(10 if name == "rules" else 3))
+                assert [one.seed for one in settings] == list(range(10 if name == "rules" or each.study else 3))
                 assert len({replace(one, seed=0) for one in settings}) == 1
 
 
