@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from . import plugins
 from .errors import RecordError
-from .problems import PROBLEMS, ClassesSettings, ConvSettings, ParitySettings, SyntheticSettings, TeacherSettings
+from .problems import PROBLEMS, ClassesSettings, ConvSettings, ParitySettings, SyntheticSettings, TargetsSettings, TeacherSettings
 from .problems.fields import setting, settings_of
 from .problems.settings import TrainingSettings, present
 
@@ -15,6 +15,7 @@ __all__ = [
     "ConvSettings",
     "ParitySettings",
     "SyntheticSettings",
+    "TargetsSettings",
     "TeacherSettings",
     "TrainingSettings",
     "from_config",

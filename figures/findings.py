@@ -153,6 +153,18 @@ def convolution(record):
     )
 
 
+def when_aligned(record):
+    def cosine(panel, label, last):
+        own = [series for series in record["series"] if (series["panel"], series["label"]) == (panel, label)]
+        return np.mean([run[-1][0] for run in own[-1 if last else 0]["cosines"] if run])
+
+    found = []
+    for panel in dict.fromkeys(series["panel"] for series in record["series"]):
+        ends = [f"{cosine(panel, 'orthogonal B', last):.2f}" for last in (False, True)]
+        found.append(f"{panel} {' to '.join(ends)}")
+    return f"Cosine of the gradient of W0 with BP's, orthogonal B, from the first to the last value: {'; '.join(found)}"
+
+
 def paired(first, second):
     """Return mean and half-width of the 95 % interval of the differences of final test accuracies, paired by seed."""
     pairs = zip(first["test_accuracy"], second["test_accuracy"], strict=True)
@@ -180,4 +192,5 @@ FINDINGS = {
     "conv-digits": convolution,
     "conv": convolution,
     "conv-fashion": convolution,
+    "align": when_aligned,
 }

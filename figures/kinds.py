@@ -289,6 +289,29 @@ def convolution(record):
     return figure
 
 
+def when_aligned(record):
+    """Cosine of the gradient of W0 with BP's against what is varied, one panel each; crosses are the theory's."""
+    groups, theory = by_panel(record), record["analysis"]["theory"]
+    figure, axes = panels(len(groups), most=2)
+    for axis, (name, group) in zip(axes, groups.items(), strict=True):
+        places = list(dict.fromkeys(series["x"] for series in group))
+        for number, label in enumerate(dict.fromkeys(series["label"] for series in group)):
+            own = [series for series in group if series["label"] == label]
+            runs = [[run[-1][0] if run else None for run in series["cosines"]] for series in own]
+            line(axis, number, range(len(places)), list(map(list, zip(*runs, strict=True))), label)
+            for place, x in enumerate(places):
+                said = [row["cosines"][0] for row in theory if (row["label"], row["panel"], row["x"]) == (label, name, x)]
+                if said:
+                    first = None if axis.get_legend_handles_labels()[1].count("theory, weights from zero") else "theory, weights from zero"
+                    axis.plot(place, sum(said) / len(said), "x", color="0.3", markersize=8, zorder=4, label=first)
+        axis.set_xticks(range(len(places)), [f"{x:g}" for x in places])
+        axis.set_ylim(-0.05, 1.05)
+        axis.set_xlabel(name)
+        axis.set_ylabel("cosine of the gradient of W0")
+    legend(figure, axes)
+    return figure
+
+
 def published(record):
     """Test error over the epochs, on a logarithmic axis, one panel per group; crosses are the published numbers."""
     groups, cells = by_panel(record), {}
@@ -334,4 +357,5 @@ KINDS = {
     "readouts": readouts,
     "rules": rules,
     "convolution": convolution,
+    "when_aligned": when_aligned,
 }
