@@ -18,6 +18,7 @@ from .styles import (
     mean,
     panels,
     points,
+    two_fold,
     within,
 )
 
@@ -312,6 +313,20 @@ def when_aligned(record):
     return figure
 
 
+def adaptive(record):
+    """Mean test accuracy of the last five epochs for each way to adapt, BP and DFA; each rate was chosen on the other seeds."""
+    labels = list(dict.fromkeys(series["label"] for series in record["series"]))
+    figure, (axis,) = panels(1, width=9.0)
+    for number, rule in enumerate(("BP", "DFA")):
+        points(axis, number, 2, labels, [list(two_fold(record, label, rule).values()) for label in labels], rule)
+    chance(axis)
+    within(axis)
+    axis.tick_params(axis="x", rotation=20)
+    axis.set_ylabel("mean test accuracy of the last five epochs")
+    legend(figure, [axis])
+    return figure
+
+
 def published(record):
     """Test error over the epochs, on a logarithmic axis, one panel per group; crosses are the published numbers."""
     groups, cells = by_panel(record), {}
@@ -358,4 +373,5 @@ KINDS = {
     "rules": rules,
     "convolution": convolution,
     "when_aligned": when_aligned,
+    "adaptive": adaptive,
 }
