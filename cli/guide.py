@@ -149,6 +149,30 @@ dfanp represent runs/dfa --place 1                   # a single digit, through t
 dfanp represent runs/dfa --layer 1 --plot map.png    # whole examples; a t-SNE map before and after training
 ```
 
+### Attacks
+
+```sh
+dfanp attack runs/bp runs/dfa --plot attack.png      # saved runs of images, such as parity and classes
+dfanp report runs/bp runs/dfa --out report.html      # now with a section about the attacks
+```
+
+How many answers stay right if every pixel may change by ε? FGSM takes one step along the sign of the input gradient, PGD
+twenty. The gradient is that of the network, through the transposed weights; *masked* is what the rule's own feedback would
+send to the input, with a B drawn for it. Random signs, examples made for another run or seed, and a large ε are controls.
+With several runs of the same seeds, paired differences from the first follow. The weights of every tier are read back and
+attacked with NumPy in float64.
+
+### Convolution
+
+```sh
+dfanp conv --method dfa --align --repeats 2                       # filters learn
+dfanp conv --method dfa --first-layer frozen --repeats 2          # they keep their initial values
+dfanp figure conv-digits                                          # BP, FA and DFA, frozen and trained, ten seeds
+```
+
+`dfanp figure conv` is the same on MNIST, `dfanp figure conv-fashion` on Fashion-MNIST. They resume after an interrupt, and
+are no part of `dfanp reproduce`.
+
 ### Reports
 
 ```sh

@@ -12,6 +12,7 @@ from .problems import (
     OwnSettings,
     ParitySettings,
     SyntheticSettings,
+    TargetsSettings,
     TeacherSettings,
 )
 from .problems.fields import setting, settings_of
@@ -24,6 +25,7 @@ __all__ = [
     "OwnSettings",
     "ParitySettings",
     "SyntheticSettings",
+    "TargetsSettings",
     "TeacherSettings",
     "TrainingSettings",
     "from_config",

@@ -4,7 +4,7 @@ import numpy as np
 
 from dfanp.analysis.intervals import mean_interval
 
-from .styles import finals, mean
+from .styles import finals, mean, two_fold
 
 
 def pick(record, label, panel=""):
@@ -159,6 +159,32 @@ def convolution(record):
     )
 
 
+def when_aligned(record):
+    def cosine(panel, label, last):
+        own = [series for series in record["series"] if (series["panel"], series["label"]) == (panel, label)]
+        return np.mean([run[-1][0] for run in own[-1 if last else 0]["cosines"] if run])
+
+    found = []
+    for panel in dict.fromkeys(series["panel"] for series in record["series"]):
+        ends = [f"{cosine(panel, 'orthogonal B', last):.2f}" for last in (False, True)]
+        found.append(f"{panel} {' to '.join(ends)}")
+    return f"Cosine of the gradient of W0 with BP's, orthogonal B, from the first to the last value: {'; '.join(found)}"
+
+
+def adaptive(record):
+    gains = {}
+    for rule in ("BP", "DFA"):
+        base = two_fold(record, "SGD", rule)
+        for label in dict.fromkeys(series["label"] for series in record["series"]):
+            each = two_fold(record, label, rule)
+            gains[label, rule] = [each[number] - base[number] for number in base]
+    more = []
+    for label in dict.fromkeys(label for label, _ in gains if label != "SGD"):
+        mean, half = mean_interval(np.subtract(gains[label, "DFA"], gains[label, "BP"]))
+        more.append(f"{label} {mean:+.3f}" + ("" if half is None else f" ± {half:.3f}"))
+    return f"By how much more than BP DFA gains from each, over SGD: {', '.join(more)}"
+
+
 def paired(first, second):
     """Return mean and half-width of the 95 % interval of the differences of final test accuracies, paired by seed."""
     pairs = zip(first["test_accuracy"], second["test_accuracy"], strict=True)
@@ -187,4 +213,6 @@ FINDINGS = {
     "conv-digits": convolution,
     "conv": convolution,
     "conv-fashion": convolution,
+    "align": when_aligned,
+    "adaptive": adaptive,
 }

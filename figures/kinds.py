@@ -18,6 +18,7 @@ from .styles import (
     mean,
     panels,
     points,
+    two_fold,
     within,
 )
 
@@ -283,9 +284,46 @@ def convolution(record):
         of = lambda rule, number=number: [run[-1][number] for run in series[f"{rule}, trained"]["cosines"] if run]
         points(axes[1], 2 + number, 4, others, list(map(of, others)), f"cosine, {layer}")
     axes[1].axhline(0, color="0.6", linewidth=1, linestyle=(0, (1, 3)))
-    axes[1].set_ylabel("cosine of the gradient with BP's, filters trained")
+    axes[1].set_ylabel("cosine with BP's gradient")
     axes[1].set_ylim(-1, 1)
     legend(figure, axes)
+    return figure
+
+
+def when_aligned(record):
+    """Cosine of the gradient of W0 with BP's against what is varied, one panel each; crosses are the theory's."""
+    groups, theory = by_panel(record), record["analysis"]["theory"]
+    figure, axes = panels(len(groups), most=2)
+    for axis, (name, group) in zip(axes, groups.items(), strict=True):
+        places = list(dict.fromkeys(series["x"] for series in group))
+        for number, label in enumerate(dict.fromkeys(series["label"] for series in group)):
+            own = [series for series in group if series["label"] == label]
+            runs = [[run[-1][0] if run else None for run in series["cosines"]] for series in own]
+            line(axis, number, range(len(places)), list(map(list, zip(*runs, strict=True))), label)
+            for place, x in enumerate(places):
+                said = [row["cosines"][0] for row in theory if (row["label"], row["panel"], row["x"]) == (label, name, x)]
+                if said:
+                    first = None if axis.get_legend_handles_labels()[1].count("theory, weights from zero") else "theory, weights from zero"
+                    axis.plot(place, sum(said) / len(said), "x", color="0.3", markersize=8, zorder=4, label=first)
+        axis.set_xticks(range(len(places)), [f"{x:g}" for x in places])
+        axis.set_ylim(-0.05, 1.05)
+        axis.set_xlabel(name)
+        axis.set_ylabel("cosine of the gradient of W0")
+    legend(figure, axes)
+    return figure
+
+
+def adaptive(record):
+    """Mean test accuracy of the last five epochs for each way to adapt, BP and DFA; each rate was chosen on the other seeds."""
+    labels = list(dict.fromkeys(series["label"] for series in record["series"]))
+    figure, (axis,) = panels(1, width=9.0)
+    for number, rule in enumerate(("BP", "DFA")):
+        points(axis, number, 2, labels, [list(two_fold(record, label, rule).values()) for label in labels], rule)
+    chance(axis)
+    within(axis)
+    axis.tick_params(axis="x", rotation=20)
+    axis.set_ylabel("mean test accuracy of the last five epochs")
+    legend(figure, [axis])
     return figure
 
 
@@ -334,4 +372,6 @@ KINDS = {
     "readouts": readouts,
     "rules": rules,
     "convolution": convolution,
+    "when_aligned": when_aligned,
+    "adaptive": adaptive,
 }

@@ -10,14 +10,17 @@ from dfanp_figures.styles import by_panel, mean
 
 from dfanp.experiments import experiments, literature, table
 
-from .documents import README, RESULTS, ROOT
+from .documents import README, RESULTS, ROOT, section
 
 PATHS = sorted((ROOT / "figures" / "records").glob("*.json"))
 TABLES = sorted((ROOT / "figures" / "published").glob("*.json"))
 
 
 def test_every_figure_has_its_records():
-    wanted = {f"{each.name}-{mode}" for each in experiments().values() for mode in each.modes}
+    every = {f"{each.name}-{mode}": each for each in experiments().values() for mode in each.modes}
+    not_run = section(RESULTS.read_text(), "Not run yet")
+    missing = {name for name, each in every.items() if each.study and f"`dfanp figure {each.name}`" in not_run}
+    wanted = every.keys() - missing
     assert {path.stem for path in PATHS} == wanted
     for name in wanted:
         assert (ROOT / "figures" / f"{name}.svg").exists() and (ROOT / "figures" / f"{name}.png").exists()

@@ -32,13 +32,14 @@ from .own import OwnSettings
 from .parity import Parity, ParitySettings
 from .settings import TrainingSettings
 from .synthetic import Synthetic, SyntheticSettings
+from .targets import Targets, TargetsSettings
 from .teacher import Teacher, TeacherSettings
 
 if TYPE_CHECKING:
     from .datasets import load
     from .images import Dataset
 
-__all__ = ["Arrays", "Classes", "Dataset", "Parity", "Synthetic", "Teacher", "load"]
+__all__ = ["Arrays", "Classes", "Dataset", "Parity", "Synthetic", "Targets", "Teacher", "load"]
 __getattr__, __dir__ = names_of(__name__, {"datasets": "load", "images": "Dataset"})
 
 
@@ -61,5 +62,13 @@ class Problems(Registry):
 PROBLEMS = Problems(
     "problem",
     lambda thing: isinstance(thing, type) and issubclass(thing, TrainingSettings),
-    (ParitySettings, SyntheticSettings, ClassesSettings, ConvSettings, TeacherSettings, OwnSettings),
+    (
+        ParitySettings,
+        SyntheticSettings,
+        ClassesSettings,
+        ConvSettings,
+        TeacherSettings,
+        TargetsSettings,
+        OwnSettings,
+    ),
 )

@@ -32,7 +32,7 @@ class ConvSettings(ClassesSettings):
     first_layer: str = setting("trained", "Whether the filters learn.", names=("trained", "frozen"))
 
     name = "conv"
-    about = "the classes of images, with a convolutional first layer"
+    about = "the classes of images, by a convolution"
     examples = (
         "dfanp conv --method dfa --align --repeats 2",
         "dfanp conv --method fa --first-layer frozen --data mnist --out runs/frozen",

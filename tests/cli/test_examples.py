@@ -30,6 +30,8 @@ SMALL = {
     "teacher": "--epochs 2 --inputs 10 --test-size 20",
     "train": "--epochs 2 --hidden 8",
     "tune train": "--epochs 2 --hidden 8 --workers 1",
+    "targets": "--epochs 2 --train-size 50 --test-size 20",
+    "tune targets": "--epochs 2 --train-size 50 --test-size 20 --workers 1",
     "tune teacher": "--epochs 2 --inputs 10 --test-size 20 --workers 1",
     "tune parity": f"{PARITY} --workers 1",
     "tune synthetic": "--epochs 2 --n 20 --d 5 --test-points 20 --hidden 4 --workers 1",
