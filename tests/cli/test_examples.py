@@ -33,6 +33,7 @@ SMALL = {
     "results": "",
     "plot": "",
     "report": "",
+    "play": "",
     "represent": "--samples 80",
     "export": "",
     "figure": "--quick --workers 1",
