@@ -21,6 +21,7 @@ COMMANDS = {  # in the order of the help, after those of the problems, with thei
     "results": "Show the results of a sweep.",
     "plot": "Draw runs and sweeps.",
     "report": "Write an HTML report about runs and sweeps.",
+    "play": "Write a page on which small networks learn live.",
     "represent": "Probe what a hidden layer represents.",
     "attack": "Attack runs with adversarial examples.",
     "export": "Export the weights of a run, with PyTorch's names.",

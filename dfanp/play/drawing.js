@@ -2,7 +2,7 @@
 "use strict";
 
 const EDGE = 0.6; // the plane is shown from -EDGE to EDGE
-const GRID = 40; // points along a side of a surface
+const GRID = 32; // points along a side of a surface
 
 /** The colours of the page as [r, g, b], for light or dark. */
 function palette() {
@@ -141,13 +141,13 @@ function roundUp(x) {
 }
 
 /**
- * Lines over the steps. series: [{name, colour, dash, values}], values[i] at steps[i], null where there is none.
+ * Lines over the steps. series: [{name, colour, dash, steps, values}], values[i] at steps[i], null where there is none.
  * marks: the labels of the vertical axis from its lowest to its highest value; dashed: a value with a dashed line.
  */
-function drawLines(canvas, steps, series, marks, colours, dashed = null) {
+function drawLines(canvas, series, marks, colours, dashed = null) {
   const [context, width, height] = contextOf(canvas);
   const [left, right, top, bottom] = [34, width - 44, 8, height - 20];
-  const last = Math.max(10, steps.at(-1) ?? 0);
+  const last = Math.max(10, ...series.map(({ steps }) => steps.at(-1)));
   const [low, high] = [marks[0], marks.at(-1)];
   const x = (step) => left + ((right - left) * step) / last;
   const y = (value) => bottom - ((bottom - top) * (Math.min(value, high) - low)) / (high - low);
@@ -173,7 +173,7 @@ function drawLines(canvas, steps, series, marks, colours, dashed = null) {
     context.fillText(String(step), x(step), bottom + 5);
   }
   const ends = [];
-  for (const { name, colour, dash, values } of series) {
+  for (const { name, colour, dash, steps, values } of series) {
     context.strokeStyle = css(colour);
     context.lineWidth = 2;
     context.setLineDash(dash);

@@ -6,31 +6,11 @@
 // ---- Products of matrices
 
 const matrix = (rows, columns, data = new Float64Array(rows * columns)) => ({ rows, columns, data });
-const mapped = (A, f) => matrix(A.rows, A.columns, A.data.map(f));
 
-/** A @ C */
-function times(A, C) {
-  const found = matrix(A.rows, C.columns);
-  const [a, c, to, inner, width] = [A.data, C.data, found.data, A.columns, C.columns];
-  for (let i = 0; i < A.rows; i++) {
-    for (let k = 0; k < inner; k++) {
-      const factor = a[i * inner + k];
-      for (let j = 0; j < width; j++) to[i * width + j] += factor * c[k * width + j];
-    }
-  }
-  return found;
-}
-
-/** A.T @ C */
-function transposedTimes(A, C) {
-  const found = matrix(A.columns, C.columns);
-  const [a, c, to, height, width] = [A.data, C.data, found.data, A.columns, C.columns];
-  for (let k = 0; k < A.rows; k++) {
-    for (let i = 0; i < height; i++) {
-      const factor = a[k * height + i];
-      for (let j = 0; j < width; j++) to[i * width + j] += factor * c[k * width + j];
-    }
-  }
+/** f of each number of A and its place. */
+function mapped(A, f) {
+  const found = matrix(A.rows, A.columns);
+  for (let i = 0; i < found.data.length; i++) found.data[i] = f(A.data[i], i);
   return found;
 }
 
@@ -41,8 +21,22 @@ function transposed(A) {
   return found;
 }
 
-/** A @ C.T */
-const timesTransposed = (A, C) => times(A, transposed(C));
+/** A @ C.T: every row of A times every row of C. */
+function timesTransposed(A, C) {
+  const found = matrix(A.rows, C.rows);
+  const [a, c, to, inner] = [A.data, C.data, found.data, A.columns];
+  for (let i = 0, at = 0; i < A.rows; i++) {
+    for (let j = 0; j < C.rows; j++, at++) {
+      let sum = 0;
+      for (let k = 0, p = i * inner, q = j * inner; k < inner; k++) sum += a[p++] * c[q++];
+      to[at] = sum;
+    }
+  }
+  return found;
+}
+
+const times = (A, C) => timesTransposed(A, transposed(C)); // A @ C
+const transposedTimes = (A, C) => timesTransposed(transposed(A), transposed(C)); // A.T @ C
 
 // ---- Activations: h = f(a), and the derivative df as a function of h
 
@@ -114,18 +108,21 @@ const RULES = {
 
 // ---- Gradients: the same loop for every rule
 
-/** Gradients {W, B} by layer, and the signals that made them. Without a signal the last layer alone has a gradient. */
-function gradients(rule, W, B, activation, h, e) {
+/**
+ * Gradients {W, B} by layer, and the signals that made them, which alone may be `wanted`. Without a signal the last layer alone
+ * has a gradient.
+ */
+function gradients(rule, W, B, activation, h, e, wanted = "all") {
   const { signal, feedbackGradient } = RULES[rule];
   const found = { W: [], B: [], signals: [] };
+  const { df } = ACTIVATIONS[activation];
   let delta = e;
   for (let l = W.length - 1; l >= 0; l--) {
-    found.W[l] = transposedTimes(h[l], delta);
+    if (wanted === "all") found.W[l] = transposedTimes(h[l], delta);
     if (l === 0 || signal === null) break;
     const at = { W: W[l], B: B[l - 1], h: h[l], delta, e };
-    if (feedbackGradient) found.B[l - 1] = feedbackGradient(at);
+    if (feedbackGradient && wanted === "all") found.B[l - 1] = feedbackGradient(at);
     const received = (found.signals[l] = signal(at));
-    const { df } = ACTIVATIONS[activation];
     delta = mapped(received, (s, i) => s * df(h[l].data[i]));
   }
   return found;
@@ -133,7 +130,9 @@ function gradients(rule, W, B, activation, h, e) {
 
 // ---- Optimizers: update(theta, g, s, lr, t) changes the array theta and its state s in place
 
-const each = (theta, f) => theta.forEach((_, i) => f(i));
+function each(theta, f) {
+  for (let i = 0; i < theta.length; i++) f(i);
+}
 
 const OPTIMIZERS = {
   sgd: (theta, g, s, lr) => each(theta, (i) => { theta[i] -= lr * g[i]; }),
@@ -175,8 +174,8 @@ class Training {
   /** One step; returns the mean loss before it. */
   step() {
     const { W, B, y, settings } = this;
-    const h = forward(W, settings.activation, this.X);
-    const z = h[h.length - 1];
+    const h = this.forward();
+    const z = h.at(-1);
     const found = gradients(this.rule, W, B, settings.activation, h, errorOf(z, y));
     this.steps++;
     for (const [theta, g] of [...W.map((w, l) => [w, found.W[l]]), ...B.map((b, l) => [b, found.B[l]])]) {
@@ -194,46 +193,47 @@ class Training {
     OPTIMIZERS[optimizer](theta, decayed, this.states.get(theta), lr, this.steps);
   }
 
-  /** Mean loss and accuracy on inputs X with labels y. */
-  evaluate(X = this.X, y = this.y) {
-    const z = forward(this.W, this.settings.activation, X).at(-1).data;
+  forward(X = this.X) {
+    return forward(this.W, this.settings.activation, X);
+  }
+
+  /** Mean loss and accuracy where the network puts out h for examples with labels y. */
+  evaluate(h = this.forward(), y = this.y) {
+    const z = h.at(-1).data;
     const mean = (f) => z.reduce((sum, each, i) => sum + f(each, y[i]), 0) / z.length;
     return { loss: mean(lossOf), accuracy: mean((each, label) => Number(each > 0 === label > 0.5)) };
   }
 
   /** What the hidden layers receive, and what BP would send them at the same weights: lists, by l = 1 ... L-1. */
-  signals() {
-    const { W, B, settings } = this;
-    const h = forward(W, settings.activation, this.X);
+  signals(h = this.forward()) {
     const e = errorOf(h.at(-1), this.y);
-    const of = (rule) => gradients(rule, W, B, settings.activation, h, e);
-    return { h, own: of(this.rule), bp: this.rule === "bp" ? of(this.rule) : of("bp") };
+    const of = (rule) => gradients(rule, this.W, this.B, this.settings.activation, h, e, "signals").signals;
+    return { own: of(this.rule), bp: of("bp") };
   }
 }
 
 // ---- Alignment
 
-const norm = (A) => Math.sqrt(A.data.reduce((sum, a) => sum + a * a, 0));
-
-/** <A, C> / (|A| |C|) over the whole matrices; 0 where one of them is zero. */
-function cosine(A, C) {
-  const norms = norm(A) * norm(C);
-  return norms > 0 ? A.data.reduce((sum, a, i) => sum + a * C.data[i], 0) / norms : 0;
+/** The sum of the products of the entries of A and C. */
+function product(A, C) {
+  let sum = 0;
+  for (let i = 0; i < A.data.length; i++) sum += A.data[i] * C.data[i];
+  return sum;
 }
 
-/** The angle of A and C in degrees, or null where one of them is missing or zero. */
+/** The angle of A and C in degrees, arccos of <A, C> / (|A| |C|), or null where one of them is missing or zero. */
 function angle(A, C) {
-  if (!A || !C || !(norm(A) * norm(C) > 0)) return null;
-  return (Math.acos(Math.min(1, Math.max(-1, cosine(A, C)))) * 180) / Math.PI;
+  if (!A || !C) return null;
+  const norms = Math.sqrt(product(A, A)) * Math.sqrt(product(C, C));
+  if (!(norms > 0)) return null;
+  return (Math.acos(Math.min(1, Math.max(-1, product(A, C) / norms))) * 180) / Math.PI;
 }
 
-/** Angles by hidden layer l = 1 ... L-1: of B with the weights that it replaces, of the signal and of the gradient with BP's. */
-function angles(training, signals = training.signals()) {
-  const { own, bp } = signals;
+/** Angles by hidden layer l = 1 ... L-1: of B with the weights that it replaces, and of the signal with BP's. */
+function angles(training, { own, bp } = training.signals()) {
   const layers = training.W.slice(1).map((_, i) => i + 1);
   return {
-    weights: layers.map((l) => (training.B.length ? angle(training.B[l - 1], downstream(training.rule, training.W, l)) : null)),
-    signals: layers.map((l) => angle(own.signals[l], bp.signals[l])),
-    gradients: layers.map((l) => angle(own.W[l - 1], bp.W[l - 1])),
+    weights: layers.map((l) => angle(training.B[l - 1], downstream(training.rule, training.W, l))),
+    signals: layers.map((l) => angle(own[l], bp[l])),
   };
 }

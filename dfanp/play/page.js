@@ -51,10 +51,9 @@ function reset() {
   const { X, y } = pointsOf("test", state.dials.labels);
   Object.assign(test, { X, y });
   state.trainings = Object.fromEntries(state.shown.map((rule) => [rule, trainingOf(state.dials, rule)]));
-  state.history = { steps: [], every: 1, rules: Object.fromEntries(state.shown.map((rule) => [rule, []])) };
+  state.history = Object.fromEntries(state.shown.map((rule) => [rule, []]));
   state.layer = Math.min(state.layer, state.dials.depth);
   state.due = 0;
-  record();
   fillLayers();
   showCards();
   draw();
@@ -66,26 +65,18 @@ function stepAll() {
   for (const training of Object.values(state.trainings)) training.step();
 }
 
-/** Measure every rule, and remember it for the lines. */
-function record() {
-  const { history } = state;
-  for (const [rule, training] of Object.entries(state.trainings)) {
-    const signals = training.signals();
-    const { loss } = training.evaluate();
-    const { accuracy } = training.evaluate(test.X, test.y);
-    state.measured[rule] = { signals, loss, accuracy, angles: angles(training, signals) };
-  }
-  if (history.steps.at(-1) === steps()) return;
-  history.steps.push(steps());
-  for (const [rule, rows] of Object.entries(history.rules)) {
-    const { loss, angles } = state.measured[rule];
-    rows.push({ loss, weights: angles.weights, signals: angles.signals });
-  }
-  if (history.steps.length > MOST) {
-    const half = (list) => list.filter((_, i) => i % 2 === 0 || i === list.length - 1);
-    history.steps = half(history.steps);
-    for (const rule of Object.keys(history.rules)) history.rules[rule] = half(history.rules[rule]);
-  }
+/** Measure a rule at the present step, and remember it for the lines. */
+function measure(rule) {
+  const training = state.trainings[rule];
+  const h = training.forward();
+  const signals = training.signals(h);
+  const { loss } = training.evaluate(h);
+  const { accuracy } = training.evaluate(training.forward(test.X), test.y);
+  const found = { step: training.steps, signals, loss, accuracy, angles: angles(training, signals) };
+  state.measured[rule] = found;
+  const rows = state.history[rule];
+  if (rows.at(-1)?.step !== found.step) rows.push({ step: found.step, loss, ...found.angles });
+  if (rows.length > MOST) state.history[rule] = rows.filter((_, i) => i % 2 === 0 || i === rows.length - 1);
 }
 
 /** Whether the angle that stops the training by itself has been passed. */
@@ -116,8 +107,7 @@ function frame(now) {
   }
   if (!calm.matches || now - drawnAt > 500 || stop !== null) { // with reduced motion two pictures a second
     drawnAt = now;
-    record();
-    draw(stop === null);
+    draw(stop === null && !calm.matches);
   }
   if (stop === null) requestAnimationFrame(frame);
   else {
@@ -179,21 +169,21 @@ function showCards() {
 
 let turn = 0; // surfaces take turns, one rule in each frame
 
-/** Draw everything; while it moves, one surface and one chart in each frame. */
+/** Measure and draw everything; while it moves, one rule and one chart in each frame. */
 function draw(moving = false) {
   const { shown, measured, trainings } = state;
   turn += 1;
+  const now = shown.filter((_, i) => !moving || turn % shown.length === i);
+  now.forEach(measure);
   $("steps").textContent = `step ${steps()}`;
-  shown.forEach((rule, i) => {
+  for (const rule of now) {
     const { surface, numbers, turns } = cards[rule];
     const { loss, accuracy, angles } = measured[rule];
-    if (!moving || turn % shown.length === i) {
-      drawSurface(surface, trainings[rule], colours);
-      surface.ariaLabel = `Decision surface: ${percent(accuracy)} of the test points are right.`;
-      numbers.textContent = Number.isFinite(loss) ? `loss ${loss.toFixed(3)}, test ${percent(accuracy)}` : "diverged: lower the learning rate";
-    }
+    drawSurface(surface, trainings[rule], colours);
+    surface.ariaLabel = `Decision surface: ${percent(accuracy)} of the test points are right.`;
+    numbers.textContent = Number.isFinite(loss) ? `loss ${loss.toFixed(3)}, test ${percent(accuracy)}` : "diverged: lower the learning rate";
     turns.forEach((each, l) => each.turn(angles.signals[l]));
-  });
+  }
   const charts = [drawLoss, () => drawAngles("weights"), () => drawAngles("signals"), drawOneUnit];
   charts.forEach((each, i) => (!moving || turn % charts.length === i) && each());
 }
@@ -201,16 +191,17 @@ function draw(moving = false) {
 const colourOf = (rule) => getComputedStyle(document.documentElement).getPropertyValue(ABOUT[rule].colour).trim().match(/\w\w/g)
   .map((two) => parseInt(two, 16));
 
+/** A line for each rule that has values; valueOf(row) of a row of its history. */
 function lines(id, name, valueOf, marks, dashed, unit) {
-  const { history, shown } = state;
-  const series = shown.map((rule) => ({ ...ABOUT[rule], colour: colours[rule], values: history.rules[rule].map(valueOf) }));
-  drawLines($(id), history.steps, series.filter(({ values }) => values.at(-1) !== null), marks, colours, dashed);
-  const latest = series.filter(({ values }) => values.at(-1) !== null).map((s) => `${s.name} ${s.values.at(-1).toFixed(unit ? 0 : 2)}${unit}`);
+  const series = state.shown.map((rule) => ({ ...ABOUT[rule], colour: colours[rule], steps: state.history[rule].map(({ step }) => step),
+    values: state.history[rule].map(valueOf) })).filter(({ values }) => values.at(-1) !== null);
+  drawLines($(id), series, marks, colours, dashed);
+  const latest = series.map(({ name, values }) => `${name} ${values.at(-1).toFixed(unit ? 0 : 2)}${unit}`);
   $(id).ariaLabel = `${name} over the steps, now: ${latest.join(", ") || "none"}.`;
 }
 
 function drawLoss() {
-  const most = Math.max(0.7, ...Object.values(state.history.rules).flatMap((rows) => rows.map(({ loss }) => (loss < 3 ? loss : 0.7))));
+  const most = Math.max(0.7, ...Object.values(state.history).flatMap((rows) => rows.map(({ loss }) => (loss < 3 ? loss : 0.7))));
   const marks = most > 1.6 ? [0, 1, 2, 3] : most > 0.8 ? [0, 0.4, 0.8, 1.2, 1.6] : [0, 0.2, 0.4, 0.6, 0.8];
   lines("loss-lines", "Training loss", ({ loss }) => loss, marks, null, "");
 }
@@ -228,14 +219,14 @@ function drawOneUnit() {
   const unit = Math.min(Number($("unit").value) || 1, state.dials.width) - 1;
   const { own, bp } = state.measured[rule].signals;
   drawUnit($("unit-output"), training, l, unit, colours);
-  drawSignal($("unit-signal"), training.X, own.signals[l], unit, colours);
-  drawSignal($("unit-bp"), training.X, bp.signals[l], unit, colours);
+  drawSignal($("unit-signal"), training.X, own[l], unit, colours);
+  drawSignal($("unit-bp"), training.X, bp[l], unit, colours);
   const B = training.B[l - 1];
   drawMatrix($("matrix-weights"), training.B.length ? downstream(rule, training.W, l) : transposed(training.W[l]), colours);
   drawMatrix($("matrix-feedback"), B, colours);
   $("feedback-note").textContent = B ? "B, in their place" : "this rule has no B";
   const column = (A) => A && A.data.filter((_, i) => i % A.columns === unit);
-  const [received, sent] = [column(own.signals[l]), column(bp.signals[l])];
+  const [received, sent] = [column(own[l]), column(bp[l])];
   const same = received && sent && received.filter((s, i) => s * sent[i] > 0).length / sent.length;
   const text = received && sent.some(Boolean) && received.some(Boolean)
     ? `The signal has the sign of BP's for ${percent(same)} of the points.` : "It receives no signal, or BP would send none.";
@@ -401,14 +392,12 @@ DATA.scenes.forEach((scene, i) => {
 $("run").onclick = () => {
   if (!state.running) return start();
   pause();
-  record();
   draw();
   say(summary());
 };
 $("step").onclick = () => {
   pause();
   stepAll();
-  record();
   draw();
   if (steps() === state.until) endScene();
   say(summary());
@@ -430,4 +419,5 @@ $("layer").onchange = ({ target }) => {
 for (const id of ["unit-rule", "unit"]) $(id).onchange = drawOneUnit;
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { recolour(); draw(); });
 new ResizeObserver(() => draw()).observe(document.body);
+$("dials-box").open = matchMedia("(min-width: 70rem)").matches;
 showScene(DATA.scenes[0]);

@@ -6,6 +6,8 @@ its `claims` is a measure of a rule after these steps: mean and half-width of th
 """
 
 import json
+from collections import deque
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,35 +26,43 @@ def scenes() -> list[dict]:
     return json.loads(FILE.read_text(encoding="utf-8"))
 
 
-def measured(scene: dict, seeds: tuple = SEEDS) -> list[dict]:
-    """Return the claims of a scene as the library measures them now, over `seeds`, with ``values``, one of each seed."""
-    rules = dict.fromkeys(claim["rule"] for claim in scene["claims"])
-    trained = {rule: run(Learner(rule=rule, seed=seeds, **scene["dials"]), scene["steps"]) for rule in rules}
+def measured(all_scenes: list[dict], seeds: tuple = SEEDS) -> list[list[dict]]:
+    """Return the claims of each scene as the library measures them now, over `seeds`, with ``values``, one of each seed.
+
+    Scenes that share a network share its training.
+    """
+    trained = cache(partial(trained_text, seeds=seeds))
     found = []
-    for claim in scene["claims"]:
-        training, record = trained[claim["rule"]]
-        values = measure(claim["measure"], claim.get("layer"), training, record)
-        mean, interval = mean_interval(np.asarray(values, float))
-        found.append(claim | {"mean": float(mean), "interval": float(interval), "values": np.asarray(values).tolist()})
+    for scene in all_scenes:
+        of = lambda claim, scene=scene: trained(json.dumps({"rule": claim["rule"], **scene["dials"]}), scene["steps"])
+        found.append([claim | over_seeds(measure(claim["measure"], claim.get("layer"), of(claim))) for claim in scene["claims"]])
     return found
 
 
-def run(learner, steps):
-    """Return a Training after so many steps of the page, and its last Record."""
-    training = learner.training()
-    *_, last = training.epochs(steps)
-    return training, last
+def trained_text(dials, steps, seeds):
+    """Return a Training of the network whose dials are in a JSON text, after so many steps of the page."""
+    training = Learner(seed=seeds, **json.loads(dials)).training(test_points=1)
+    deque(training.epochs(steps), maxlen=0)
+    return training
 
 
-def measure(name, layer, training, record):
+def over_seeds(values):
+    """Return mean, half-width of the interval, and the values, one of each seed."""
+    mean, interval = mean_interval(np.asarray(values, float))
+    return {"mean": mean, "interval": interval, "values": np.asarray(values, float).tolist()}
+
+
+def measure(name, layer, training):
     """Return a measure of a claim, one value of each replica."""
+    network, loss = training.network, training.loss
     if name == "accuracy":
-        return record.test_accuracy
+        X, y = Learner(labels="".join(map(str, training.problem.labels))).problem().test(0, 1)
+        return loss.correct(np, network.forward(X)[-1], y).mean(axis=-1)
     if name == "loss":
         X, y = training.problem.train(training.seed, 1)
-        return training.loss.per_example(np, training.network.forward(X)[-1], y).mean(axis=-1)
+        return loss.per_example(np, network.forward(X)[-1], y).mean(axis=-1)
     if name == "weights":
-        return degrees(alignment.feedback_alignment(training.rule, training.network, training.B)[layer - 1])
+        return degrees(alignment.feedback_alignment(training.rule, network, training.B)[layer - 1])
     return degrees(signal_cosines(training)[layer - 1])
 
 

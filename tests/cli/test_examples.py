@@ -40,6 +40,7 @@ SMALL = {
     "results": "",
     "plot": "",
     "report": "",
+    "play": "",
     "represent": "--samples 80",
     "attack": "--samples 20 --steps 2",
     "export": "",
