@@ -34,7 +34,9 @@ def shared_rmsprop(by, axes):
         slots = ("v",)
 
         def update(self, xp, theta, g, s, lr, t):
-            squares = xp.mean(g * g, axis=axes, keepdims=True) if g.shape[-2:] == theta.shape[-2:] and g.ndim > 1 else g * g
+            squares = (
+                xp.mean(g * g, axis=axes, keepdims=True) if g.shape[-2:] == theta.shape[-2:] and g.ndim > 1 else g * g
+            )
             s.v[...] = RHO * s.v + (1 - RHO) * squares
             theta -= lr * g / xp.sqrt(s.v + EPS)
 

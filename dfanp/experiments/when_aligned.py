@@ -38,7 +38,9 @@ def series(mode, scale):
                     B = f"{B}:aligned={aligned}" if aligned else B
                 runs = dict(lr=LR, method="dfa", align=True, feedback=B, kernels=scale.kernels, device=scale.device)
                 runs |= dict(epochs=min(EPOCHS, scale.most_epochs), **task)
-                found.append(Series(label, tuple(made(TargetsSettings, seed=seed, **runs) for seed in seeds), panel, x))
+                found.append(
+                    Series(label, tuple(made(TargetsSettings, seed=seed, **runs) for seed in seeds), panel, x)
+                )
     return found
 
 

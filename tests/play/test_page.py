@@ -19,7 +19,12 @@ STEPS = 500
 
 def learner(i, j):
     """Return a network for each pair of a rule and an optimizer: over all of them, each two values of dials but rates meet."""
-    others = dict(decay=0.001 * ((i + j) % 2), start=(1.0, 3.0)[j % 2], scale=(1.0, 2.0)[i % 2], structure=[*STRUCTURES][(i + 2 * j) % 3])
+    others = dict(
+        decay=0.001 * ((i + j) % 2),
+        start=(1.0, 3.0)[j % 2],
+        scale=(1.0, 2.0)[i % 2],
+        structure=[*STRUCTURES][(i + 2 * j) % 3],
+    )
     optimizer = [*RATES][j]
     return Learner(rule=RULES[i], depth=1 + i % 3 if j else 2, width=4, activation=ACTIVATIONS[(i + j) % 4], optimizer=optimizer,
                    lr=RATES[optimizer], labels=("011110100", "101010101")[j % 2], points=24, **others)  # fmt: skip
@@ -59,7 +64,9 @@ def opened(chromium, tmp_path):
         tab = contexts[-1].new_page()
         tab.on("console", lambda message: complaints.append(message.text))
         tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("request", lambda request: request.url.startswith(("file:", "data:")) or complaints.append(request.url))
+        tab.on(
+            "request", lambda request: request.url.startswith(("file:", "data:")) or complaints.append(request.url)
+        )
         tab.goto(path.as_uri())
         return tab
 
@@ -103,7 +110,9 @@ def compare_angles(found, training, learner):
         pairs.append(("weights", alignment.feedback_alignment(training.rule, training.network, training.B)))
     for name, cosines in pairs:
         for angle, cosine in zip(found[name], cosines, strict=True):
-            assert float(cosine) == pytest.approx(0 if angle is None else np.cos(np.radians(angle)), abs=1e-6), learner
+            assert float(cosine) == pytest.approx(0 if angle is None else np.cos(np.radians(angle)), abs=1e-6), (
+                learner
+            )
 
 
 def test_the_cases_have_every_pair_of_rule_optimizer_and_activation_that_matters():
@@ -123,7 +132,9 @@ def test_the_page_offers_nothing_that_is_not_compared(opened, whole):
 
 def test_one_small_file(whole):
     assert len(whole) < 300_000
-    assert not re.search(rb"(?:src|href)=\"(?!data:)", whole) and b"http:" not in whole.replace(b"http://www.w3.org/2000/svg", b"")
+    assert not re.search(rb"(?:src|href)=\"(?!data:)", whole) and b"http:" not in whole.replace(
+        b"http://www.w3.org/2000/svg", b""
+    )
     assert b"{{" not in whole
 
 
