@@ -20,8 +20,8 @@ def figure(names, mode, **given):
     """Train the runs of a figure of Demirbilek 2021, write its record, and draw it.
 
     FIGURE... are figures of the thesis: 2.1, 2.2, 3.1, 3.2, 3.3, 3.4, 3.5, 3.7, 3.8, B.1, B.2; or of its future work:
-    labels, transfer, depth, width, activation; or adam, its three changes, and rules, all rules on one problem; or
-    studies that `dfanp reproduce` leaves out: align (when does DFA align?), conv-digits, conv, conv-fashion, adaptive.
+    labels, transfer, depth, width, activation; or rules, all rules on one problem; or studies that `dfanp reproduce`
+    leaves out: adam, adaptive, align (when does DFA align?), conv-digits, conv, conv-fashion.
 
     \b
     Examples:

@@ -170,5 +170,5 @@ EXPERIMENTS = (
         "B.1", "DFA with SGD: learning rates by the distribution of B", "curves", rates_of_feedback, (PUBLISHED,)
     ),
     Experiment("B.2", "DFA: learning rates by the optimizer", "curves", rates_of_optimizers),
-    Experiment("adam", "Adam's three changes, each alone", "bars", adams, (CORRECTED,)),
+    Experiment("adam", "Adam's three changes, each alone", "bars", adams, (CORRECTED,), study=True),
 )
