@@ -285,7 +285,9 @@ def test_weights_change_what_every_rule_learns_from_the_output(rule):
     plain, weighed, alike = (weighted_training(rule, w) for w in (None, WEIGHTS, np.full(40, 3.0)))
     losses = [next(training.epochs(1)).train_loss for training in (plain, weighed, alike)]
     assert losses[0] == pytest.approx(losses[2]) and losses[0] != pytest.approx(losses[1], rel=1e-3)
-    found = [np.concatenate([a.ravel() for a in each.network.parameters.values()]) for each in (plain, weighed, alike)]
+    found = [
+        np.concatenate([a.ravel() for a in each.network.parameters.values()]) for each in (plain, weighed, alike)
+    ]
     np.testing.assert_allclose(found[0], found[2], atol=1e-12)
     assert abs(found[0] - found[1]).max() > 1e-4
 
@@ -296,10 +298,15 @@ def test_weighted_replicas_are_their_solo_runs(rule):
     records = list(joint.epochs(2))
     for r in (0, 1):
         solo = weighted_training(rule, seed=r, batch_size=16)
-        assert [each.train_loss for each in solo.epochs(2)] == pytest.approx([record.train_loss[r] for record in records])
+        assert [each.train_loss for each in solo.epochs(2)] == pytest.approx(
+            [record.train_loss[r] for record in records]
+        )
         np.testing.assert_allclose(joint.network.W[0][r], solo.network.W[0], atol=1e-12)
 
 
 def test_weights_on_another_device(strict_backend):
-    here, there = weighted_training("dfa", batch_size=16), weighted_training("dfa", batch_size=16, backend=strict_backend)
+    here, there = (
+        weighted_training("dfa", batch_size=16),
+        weighted_training("dfa", batch_size=16, backend=strict_backend),
+    )
     assert [r.train_loss for r in here.epochs(2)] == pytest.approx([r.train_loss for r in there.epochs(2)])

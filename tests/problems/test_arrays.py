@@ -74,7 +74,9 @@ def test_weights_are_in_the_order_of_the_epoch(seed):
     assert dfanp.Arrays(X, Y).weights(seed, 3) is None
 
 
-@pytest.mark.parametrize("weights", [[1.0], np.zeros(6), -np.ones(6), np.full(6, np.nan), "six", np.full(6, 1j)], ids=str)
+@pytest.mark.parametrize(
+    "weights", [[1.0], np.zeros(6), -np.ones(6), np.full(6, np.nan), "six", np.full(6, 1j)], ids=str
+)
 def test_bad_weights_are_named(weights):
     with pytest.raises(ValueError, match="^weights must"):
         dfanp.Arrays(X, Y, weights=weights)
