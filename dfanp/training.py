@@ -277,7 +277,8 @@ class Training:
         began, epoch, self._torn = perf_counter(), self.epoch + 1, True
         # A run that diverges is a result, which its status says; NumPy need not warn on the way there.
         with self.backend.pinned(), np.errstate(all="ignore"):
-            self.state.lr.update(self.rates(epoch))
+            if self.schedule != "constant":
+                self.state.lr.update(self.rates(epoch))
             examples, tested = self.examples(epoch)
             self._weights = self.weights(epoch)
             train, angles = self.train_and_measure(*examples, self.data_of(epoch)[1])

@@ -192,9 +192,9 @@ def of_steps():
     yield from change(file, 'return [self.parameters[f"W{layer}"]', "self -> 2 * self", rule="bp")
     file = "training.py"
     yield from change(file, "built_in=losses.LOSSES.built_in(self.loss)\n        )[1]", "[1] -> [1] * 2")
-    yield from change(file, "self.B, h, e, y, self.first, self.draws, self.loss)\n", " e, ->  2 * e,")
+    yield from change(file, "self.B, h, e, y, self.first, self.draws, loss)\n", " e, ->  2 * e,")
     yield from change(file, "        return totals\n\n    def after_step", "totals -> 2 * totals")
-    yield from change(file, "totals = totals + (self.evaluate", "+ -> + 2 *")
+    yield from change(file, "totals = totals + self.learn(*batch, learning_in)\n", "+ -> + 2 *")
     yield from change(file, "if learning_in is None else self.batch_size\n", "size\n -> size // 2\n")
     file = "baselines.py"
     yield from change(file, "a = self.projection(h)\n", "self -> 2 * self", shapes=(LAZY,), network="relu")

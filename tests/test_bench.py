@@ -207,3 +207,15 @@ def test_the_estimator_is_measured_beside_scikit_learns(tmp_path):
     for found in each["found"].values():
         assert all(0.3 < accuracy <= 1 for accuracy in found["test_accuracies"])
         assert len(found["seconds"]) == len(set(found["test_accuracies"])) == 2
+
+
+def test_small_data_sets_are_measured_with_paired_seeds():
+    from dfanp_bench import small_data
+
+    found = {name: small_data.measure(name, 2, max_iter=2) for name in ("wine", "diabetes")}
+    for each in found.values():
+        assert list(each) == ["bp", "fa", "dfa", small_data.PEER]
+        assert all(len(of["scores"]) == len(of["seconds"]) == 2 and of["epochs"] == [2, 2] for of in each.values())
+        assert each["fa"]["scores"] == each["dfa"]["scores"] != each["bp"]["scores"]  # one hidden layer
+    lines = small_data.markdown({"found": found, "seeds": 2}).splitlines()
+    assert len(lines) == 10 and lines[2].startswith("| wine (accuracy) | bp |") and "R²" in lines[-1]

@@ -85,6 +85,7 @@ def test_tests_mirror_the_package():
 # Tests of what several modules of a package do together.
 NAMED_AFTER_WHAT_THEY_TEST = {
     ("kernels", "races"),
+    ("notebook", "loggers"),
     ("kernels", "steps"),
     ("kernels", "tensor_cores"),
     ("kernels", "table"),
