@@ -41,6 +41,33 @@ dfanp parity --method bp --opt sgd --repeats 3 --align --plot curves.png
 - `--plugin mine.py` loads your own rules, activations, losses and optimizers, as shown under *Write your own* in the
   [README](../README.md#write-your-own).
 
+### Your own data
+
+```sh
+dfanp train iris.csv --label species --method dfa --opt adam --repeats 3 --out runs/iris
+dfanp tune train iris.csv --method bp,dfa --lr log:1e-3:1e-1:5 --opt adam --out tuned-iris
+dfanp export runs/iris --out iris.npz
+```
+
+DATA is a .csv (also .tsv, .txt, .gz), .npz or .parquet file, or a folder of IDX files. What was understood is printed
+first:
+
+```text
+data      iris.csv: 150 examples of 4 features (sepal_length, sepal_width, petal_length, petal_width)
+label     species, column 5 of 5: 3 classes (setosa 50, versicolor 50, virginica 50)
+split     120 to train on, 30 to test on
+```
+
+- A table has a line of names. The label is the column of `--label`, else one called label, target, class or y, else the
+  last one. Columns of text become one input per value; `--drop id,name` leaves columns out.
+- An .npz file has the arrays X and y, and X_test and y_test if there are any; `--test FILE` names a file with the test
+  examples. Otherwise a fifth is tested on, drawn from each class alike (`--test-share`, `--split-seed`).
+- Texts, and whole numbers with at most 20 values, are classes; other labels are regressed. `--task` decides otherwise.
+- Inputs, and the labels of a regression, are scaled to mean 0 and variance 1 (`--scale`). `dfanp export` puts the scaling
+  into the weights: the exported network takes the columns as they are.
+- `dfanp represent`, `report`, `plot` and `results` take these runs like all others. .parquet needs
+  `pip install '.[tables]'`.
+
 ### Saved runs
 
 ```sh
@@ -51,6 +78,10 @@ dfanp parity --k 3 --method dfa --out runs/dfa
 (no pickle). After an interrupt, a crash or a full disk the same command resumes it, and it ends with the same bytes as
 an uninterrupted run, except for `timings.jsonl`. With a larger `--epochs` it continues a finished run. A folder that
 holds a run with other settings is refused.
+
+`dfanp train runs/dfa --out runs/again` trains a saved run again, whatever its problem, by the settings in its
+config.json; options replace them (`--seed 5`). `--seed 0,3,7` trains these seeds. Every command that trains takes
+`--config FILE`, a config.json or a TOML file.
 
 ### Disks
 
@@ -117,6 +148,22 @@ dfanp parity --lr 0.00316227766 --optimizer adam --epochs 4 --seed 2 --seeds 2 -
 score: mean validation accuracy of the last 4 epochs; worst: of a seed
 ```
 
+A header says what the sweep is: its runs, the grid as it was understood, workers, kernels and data. While it runs, one
+line shows the epochs of all runs, what runs now, and the time left; without a terminal a line is printed now and then.
+`dfanp results tuned` shows finished, running, waiting and failed runs at any time. The layers of a network are separated
+by hyphens: `--hidden 256,512-512` has two networks, `--hidden 256,512` is one of two layers, as everywhere.
+
+A TOML file may hold the whole command, for `dfanp tune sweep.toml`; options replace its values:
+
+```toml
+problem = "parity"
+method = ["bp", "dfa"]
+lr = "log:1e-4:1e-2:5"
+hidden = [[512], [256, 256]]
+repeats = 3
+out = "tuned"
+```
+
 A table of all rates comes first (left out here). Two seeds are not enough to choose between rates that are close, and the
 remarks say so; with `--repeats 5` or more, rates whose seeds lie far apart are passed over.
 
@@ -136,8 +183,13 @@ dfanp results tuned --where method=dfa
 dfanp results tuned --group-by method,opt,lr --sort=-score --top 5
 dfanp results tuned --compare method   # differences of runs with the same seed, with intervals
 dfanp plot tuned --out rates.png
-dfanp plot runs/bp runs/dfa --out curves.svg
+dfanp plot tuned --x lr --hue method --facet opt --title "Rates" --size 8x3 --out panels.png
+dfanp plot runs/bp runs/dfa --out curves.svg    # over the epochs, a line for each folder
+dfanp report tuned --out tuned.html
 ```
+
+`--x` is any setting, or epoch. Where the learning rate is on no axis and no line, the best one is drawn; settings that
+are on none are averaged over for each seed, and the command says which.
 
 ### Representations
 
@@ -180,7 +232,7 @@ dfanp parity --k 3 --method bp --repeats 3 --align --out runs/bp
 dfanp report runs/bp runs/dfa --out report.html
 ```
 
-A report is one HTML file about saved runs. It has their settings (those that differ first), curves with 95 % intervals,
+A report is one HTML file about saved runs and sweeps. It has their settings (those that differ first), curves with 95 % intervals,
 alignment, the first-layer weights of the strongest hidden units as images before and after training, and confusion
 matrices: by parity, by the number of odd digits, by digit and place (for the disks: where hidden units switch, and
 errors by disk). The file loads nothing else, fits a phone, follows the reader's dark mode, and describes every figure

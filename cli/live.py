@@ -13,7 +13,7 @@ from .terminal import moves
 TICK = 0.25  # seconds between two looks at the running jobs
 ITEM = 40  # characters beside the bar, on a terminal of 80 columns
 FIRST, MOST = 1.0, 30.0  # seconds until the first line in a pipe, and between two later ones
-ENOUGH = 50  # the share of the epochs, 1 in 50, from which on the time left can be told
+ENOUGH = 50  # the share of the epochs, 1 in 50, from which on the time left is known
 BRIEF = ("k", "n", "d", "method", "opt", "hidden", "lr", "seed")  # what is said of a job if many settings differ
 SHOWN = 6  # values of a setting in the header; of longer lists the first ones and the last
 
@@ -172,7 +172,7 @@ class View:
                         self.say(f"{where}{self.left(now)}  now {doing}")
 
     def left(self, now):
-        """Return the time left in words, "" before it can be told."""
+        """Return the time left in words, "" before it is known."""
         steps = self.at - self.first
         if steps <= 0 or steps * ENOUGH < self.epochs - self.first:
             return ""

@@ -227,11 +227,11 @@ def head_of(sweep, base, lists, seeds, out, data_dir):
 
     own = settings_of(type(base))
     rates = dict.fromkeys(each.lr for each in sweep.settings)
-    told = {name: v for name, v in lists.items() if own[name].help and own[name].swept}
-    told |= {"lr": list(rates), "seed": seeds}
-    several = {name: values for name, values in told.items() if len(values) > 1}
+    asked = {name: v for name, v in lists.items() if own[name].help and own[name].swept}
+    asked |= {"lr": list(rates), "seed": seeds}
+    several = {name: values for name, values in asked.items() if len(values) > 1}
     fixed = {
-        name: v[0] for name, v in told.items() if name not in several and (name == "lr" or v[0] != own[name].default)
+        name: v[0] for name, v in asked.items() if name not in several and (name == "lr" or v[0] != own[name].default)
     }
     return [
         *header(sweep, out, base.about, several, fixed),

@@ -95,7 +95,7 @@ def planned(
 
 def varied_within(entries):
     """Return the names of the settings that differ within a folder."""
-    by_folder: dict[str, list] = {}
+    by_folder = {}
     for each in entries:
         by_folder.setdefault(each.config[FOLDER], []).append(each.config)
     return [name for configs in by_folder.values() for name in varied(configs) if name not in UNNAMED]
@@ -178,7 +178,7 @@ def figure_of(
 
 def grouped(entries, names):
     """Return the entries by the values of settings, as texts: tuple -> list, in order of the values."""
-    found: dict[tuple, list] = {}
+    found = {}
     for each in entries:
         found.setdefault(tuple(tuning.as_text(each.config.get(name)) for name in names), []).append(each)
     return found
@@ -199,7 +199,7 @@ def is_scale(values):
 
 def over_epochs(entries, measure):
     """Return epochs, means over the seeds, and half-widths of the intervals (NaN for a single seed)."""
-    by_epoch: dict[int, dict] = {}
+    by_epoch = {}
     for each in entries:
         for row in each.result.rows:
             if row.get(measure) is not None:
@@ -212,7 +212,7 @@ def against(entries, x, values, measure, last):
     """Return places on the axis of a setting, means over the seeds, and half-widths of the intervals."""
     places, scores = [], []
     for place, value in enumerate(values):
-        by_seed: dict[Any, list] = {}
+        by_seed = {}
         for each in entries:
             if each.config.get(x) == value and (score := tuning.score(each.result, last, measure)) is not None:
                 by_seed.setdefault(each.config.get("seed"), []).append(score)

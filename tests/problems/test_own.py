@@ -32,7 +32,7 @@ def file(tmp_path):
 )
 def test_what_is_learned(file, y, task, classes):
     data = own.load(file(y))
-    assert (data.task, data.classes) == (task, classes) and len(data.y) == 32 and len(data.y_test) == 8
+    assert (data.task, data.classes) == (task, classes) and 6 <= len(data.y_test) <= 8
     problem = own.Own(data, dtype="float64")
     assert problem.outputs == (1 if classes and len(classes) == 2 else len(classes) if classes else data.y.shape[1])
     X, _ = problem.train(0, 1)
