@@ -29,4 +29,6 @@ def reproduce(**given):
     """
     from dfanp.experiments import experiments
 
-    return reproduce_tasks([(each, mode) for each in experiments().values() if not each.study for mode in each.modes], **given)
+    return reproduce_tasks(
+        [(each, mode) for each in experiments().values() if not each.study for mode in each.modes], **given
+    )

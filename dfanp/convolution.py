@@ -158,7 +158,9 @@ class Convolutional(MLP):
         layer, drawn = self.layer, {}
         shapes = [(layer.patch**2, layer.filters), *pairwise(self.sizes[1:])]
         for stream, letter in (("weights", "W"), ("biases", "b"))[: 1 + self.bias]:
-            found = per_replica(seed, lambda one, of=stream, W=letter == "W": uniform(getattr(streams(one), of), shapes, W))
+            found = per_replica(
+                seed, lambda one, of=stream, W=letter == "W": uniform(getattr(streams(one), of), shapes, W)
+            )
             stops = np.cumsum([np.prod(shape[letter == "b" :]) for shape in shapes])[:-1]
             for l, part in enumerate(np.split(found, stops, axis=-1)):
                 drawn[f"{letter}{l}"] = part.reshape(*part.shape[:-1], *shapes[l][letter == "b" :])

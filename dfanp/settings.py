@@ -5,7 +5,15 @@ from typing import Any, TypeVar
 
 from . import plugins
 from .errors import RecordError
-from .problems import PROBLEMS, ClassesSettings, ConvSettings, ParitySettings, SyntheticSettings, TargetsSettings, TeacherSettings
+from .problems import (
+    PROBLEMS,
+    ClassesSettings,
+    ConvSettings,
+    ParitySettings,
+    SyntheticSettings,
+    TargetsSettings,
+    TeacherSettings,
+)
 from .problems.fields import setting, settings_of
 from .problems.settings import TrainingSettings, present
 

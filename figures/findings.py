@@ -162,7 +162,9 @@ def when_aligned(record):
     for panel in dict.fromkeys(series["panel"] for series in record["series"]):
         ends = [f"{cosine(panel, 'orthogonal B', last):.2f}" for last in (False, True)]
         found.append(f"{panel} {' to '.join(ends)}")
-    return f"Cosine of the gradient of W0 with BP's, orthogonal B, from the first to the last value: {'; '.join(found)}"
+    return (
+        f"Cosine of the gradient of W0 with BP's, orthogonal B, from the first to the last value: {'; '.join(found)}"
+    )
 
 
 def adaptive(record):

@@ -277,7 +277,14 @@ def convolution(record):
     rules_ = list(dict.fromkeys(label.partition(",")[0] for label in series))
     figure, axes = panels(2, most=2)
     for number, filters in enumerate(("frozen", "trained")):
-        points(axes[0], number, 2, rules_, [finals(series[f"{rule}, {filters}"]) for rule in rules_], f"{filters} filters")
+        points(
+            axes[0],
+            number,
+            2,
+            rules_,
+            [finals(series[f"{rule}, {filters}"]) for rule in rules_],
+            f"{filters} filters",
+        )
     axes[0].set_ylabel("test accuracy at the end")
     others = [rule for rule in rules_ if rule != "BP"]
     for number, layer in enumerate(("convolution", "dense layer")):
@@ -301,9 +308,15 @@ def when_aligned(record):
             runs = [[run[-1][0] if run else None for run in series["cosines"]] for series in own]
             line(axis, number, range(len(places)), list(map(list, zip(*runs, strict=True))), label)
             for place, x in enumerate(places):
-                said = [row["cosines"][0] for row in theory if (row["label"], row["panel"], row["x"]) == (label, name, x)]
+                said = [
+                    row["cosines"][0] for row in theory if (row["label"], row["panel"], row["x"]) == (label, name, x)
+                ]
                 if said:
-                    first = None if axis.get_legend_handles_labels()[1].count("theory, weights from zero") else "theory, weights from zero"
+                    first = (
+                        None
+                        if axis.get_legend_handles_labels()[1].count("theory, weights from zero")
+                        else "theory, weights from zero"
+                    )
                     axis.plot(place, sum(said) / len(said), "x", color="0.3", markersize=8, zorder=4, label=first)
         axis.set_xticks(range(len(places)), [f"{x:g}" for x in places])
         axis.set_ylim(-0.05, 1.05)

@@ -137,7 +137,9 @@ def two_fold(record, label, panel, last=5):
     Runs with even numbers choose for those with odd numbers and the other way round, so that no run chooses its own rate. One
     that diverged counts as 0.5.
     """
-    rates = [series["test_accuracy"] for series in record["series"] if (series["label"], series["panel"]) == (label, panel)]
+    rates = [
+        series["test_accuracy"] for series in record["series"] if (series["label"], series["panel"]) == (label, panel)
+    ]
     of = lambda run: 0.5 if not run or run[-1] is None else float(np.mean(run[-last:]))
     values, found = np.array([[of(run) for run in runs] for runs in rates]), {}
     for half in (0, 1):

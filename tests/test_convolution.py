@@ -14,7 +14,9 @@ LOSS, Y = losses.cross_entropy, np.eye(3)[[2, 0, 1, 1]]
 
 def small(seed=0, activation="tanh", above=(5, 3), **more):
     """A network on 7 × 7 pixels: 5 × 5 places, pooled to 2 × 2, of 2 filters; the last row and column of places is not seen."""
-    return Convolutional(7, 2, 3, 2, above, activation=activation, bias=True, dtype="float64", seed=seed, backend=CPU, **more)
+    return Convolutional(
+        7, 2, 3, 2, above, activation=activation, bias=True, dtype="float64", seed=seed, backend=CPU, **more
+    )
 
 
 def loss_of(network, X):
@@ -34,12 +36,16 @@ def test_the_forward_pass_is_the_sum_over_each_patch(rng):
         for j in range(5):
             a[:, i, j] = np.einsum("nxy,xyf->nf", images[:, i : i + 3, j : j + 3], W) + b
     f = np.tanh(a)
-    best = np.stack([np.stack([f[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max((1, 2)) for j in (0, 1)], 1) for i in (0, 1)], 1)
+    best = np.stack(
+        [np.stack([f[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max((1, 2)) for j in (0, 1)], 1) for i in (0, 1)], 1
+    )
     np.testing.assert_allclose(network.forward(X)[1], best.reshape(4, 8))
     assert network.sizes == (49, 8, 5, 3) and network.parameters["W0"].shape == (9, 2)
 
 
-@pytest.mark.parametrize("activation, above", [("tanh", (5, 3)), ("relu", (5, 3)), ("sigmoid", (3,)), ("tanh", (4, 4, 3))])
+@pytest.mark.parametrize(
+    "activation, above", [("tanh", (5, 3)), ("relu", (5, 3)), ("sigmoid", (3,)), ("tanh", (4, 4, 3))]
+)
 def test_bp_is_the_gradient_of_finite_differences_of_parameters_and_input(rng, activation, above):
     network, X = small(3, activation, above), rng.normal(size=(4, 49))
     for name, found in gradients(network, X).items():
@@ -107,7 +113,9 @@ def test_pytorch_has_the_same_outputs_and_gradients(rng, activation):
     np.testing.assert_allclose(network.forward(X)[-1], z.detach().numpy(), atol=1e-12)
     for name, found in gradients(network, X).items():
         np.testing.assert_allclose(found, theta[name].grad.numpy(), atol=1e-12, err_msg=name)
-    np.testing.assert_allclose(attacks.input_gradient(network, LOSS, X, Y), image.grad.numpy().reshape(4, 49), atol=1e-12)
+    np.testing.assert_allclose(
+        attacks.input_gradient(network, LOSS, X, Y), image.grad.numpy().reshape(4, 49), atol=1e-12
+    )
 
 
 def test_a_backward_pass_after_another_forward_pass_uses_its_own_winners(rng):

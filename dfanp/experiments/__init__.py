@@ -5,9 +5,29 @@ from ..errors import by_name
 
 def experiments():
     """Return name -> Experiment, in the order of the thesis."""
-    from . import adaptive, alignment, architectures, compared_rules, convolution, disks, parity, representations, when_aligned
+    from . import (
+        adaptive,
+        alignment,
+        architectures,
+        compared_rules,
+        convolution,
+        disks,
+        parity,
+        representations,
+        when_aligned,
+    )
 
-    modules = (parity, disks, alignment, representations, architectures, compared_rules, convolution, when_aligned, adaptive)
+    modules = (
+        parity,
+        disks,
+        alignment,
+        representations,
+        architectures,
+        compared_rules,
+        convolution,
+        when_aligned,
+        adaptive,
+    )
     every = {each.name: each for module in modules for each in module.EXPERIMENTS}
     return {
         name: every[name] for name in sorted(every, key=lambda name: (not name[0].isdigit(), name[0] != "B", name))

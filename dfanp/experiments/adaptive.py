@@ -19,6 +19,7 @@ from ..problems.fields import setting
 from ..registry import register
 from ..settings import ParitySettings, made
 from .experiment import CORRECTED, Experiment, Series
+from .published_settings import PublishedParity
 
 share(__name__)
 SHARED = {"layer": (-2, -1), "pixel": (-1,), "unit": (-2,)}  # -> the axes of W over which the mean is taken
@@ -34,7 +35,9 @@ def shared_rmsprop(by, axes):
         slots = ("v",)
 
         def update(self, xp, theta, g, s, lr, t):
-            squares = xp.mean(g * g, axis=axes, keepdims=True) if g.shape[-2:] == theta.shape[-2:] and g.ndim > 1 else g * g
+            squares = (
+                xp.mean(g * g, axis=axes, keepdims=True) if g.shape[-2:] == theta.shape[-2:] and g.ndim > 1 else g * g
+            )
             s.v[...] = RHO * s.v + (1 - RHO) * squares
             theta -= lr * g / xp.sqrt(s.v + EPS)
 
@@ -62,7 +65,7 @@ OPTIMIZERS += [register(sgd_by_layer(factor)) for factor in FIRST]
 
 
 @register
-class StandardisedParity(ParitySettings):
+class StandardisedParity(PublishedParity):
     """A run on the parity of k digits whose pixels are standardised one by one."""
 
     pixels: str = setting("standardised")

@@ -51,7 +51,9 @@ class ConvSettings(ClassesSettings):
 
     def problem(self, dataset, backend):
         if self.method in dfanp.baselines.BASELINES:
-            raise ValueError(f"method must be a learning rule for a convolution, got the lazy baseline {self.method!r}")
+            raise ValueError(
+                f"method must be a learning rule for a convolution, got the lazy baseline {self.method!r}"
+            )
         return super().problem(dataset, backend)
 
     @property

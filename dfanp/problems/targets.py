@@ -69,7 +69,9 @@ class TargetsSettings(TrainingSettings):
 
     def network(self, problem, seed):
         network = super().network(problem, seed)
-        network.load({name: self.start * problem.backend.to_host(theta) for name, theta in network.parameters.items()})
+        network.load(
+            {name: self.start * problem.backend.to_host(theta) for name, theta in network.parameters.items()}
+        )
         return network
 
     def features(self, dataset):
