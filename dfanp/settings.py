@@ -9,7 +9,10 @@ from .problems import (
     PROBLEMS,
     ClassesSettings,
     ConvSettings,
+<<<<<<< HEAD
     OwnSettings,
+=======
+>>>>>>> attack
     ParitySettings,
     SyntheticSettings,
     TargetsSettings,

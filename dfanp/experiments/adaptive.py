@@ -19,6 +19,7 @@ from ..problems.fields import setting
 from ..registry import register
 from ..settings import ParitySettings, made
 from .experiment import CORRECTED, Experiment, Series
+from .published_settings import PublishedParity
 
 share(__name__)
 SHARED = {"layer": (-2, -1), "pixel": (-1,), "unit": (-2,)}  # -> the axes of W over which the mean is taken
@@ -64,7 +65,7 @@ OPTIMIZERS += [register(sgd_by_layer(factor)) for factor in FIRST]
 
 
 @register
-class StandardisedParity(ParitySettings):
+class StandardisedParity(PublishedParity):
     """A run on the parity of k digits whose pixels are standardised one by one."""
 
     pixels: str = setting("standardised")

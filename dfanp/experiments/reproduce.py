@@ -68,8 +68,9 @@ class Reproduction:
     def analysis(self, experiment, mode, series):
         """Return the analysis of the final weights of an experiment."""
         file = lambda settings: self.sweep.store.checkpoint(key_of(settings.config()))
-        data = series[0].settings[0].data or self.scale.data
-        return experiment.analyse(series, mode, self.scale, file, load(data, self.data_dir))
+        data = series[0].settings[0].data
+        dataset = None if data is None else load(data, self.data_dir)
+        return experiment.analyse(series, mode, self.scale, file, dataset)
 
 
 def earlier_analysis(path, found):

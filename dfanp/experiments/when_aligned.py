@@ -51,13 +51,18 @@ def predicted(every, mode, scale, checkpoint, dataset):
         for settings in each.settings:
             if settings.start == 0:
                 cosines = by_theory(settings)
+                if cosines is None:
+                    continue
                 row = {"label": each.label, "panel": each.panel, "x": each.x, "seed": settings.seed}
                 rows.append(row | {"cosines": [rounded(c) for c in cosines]})
     return {"theory": rows}
 
 
 def by_theory(settings):
-    """Return the cosines of the gradients with BP's at the weights that ``theory.linear`` predicts for the end of a run."""
+    """Return the cosines of the gradients with BP's at the weights that ``theory.linear`` predicts for the end of a run.
+
+    None if the weights are not finite: the rate is too large for these B.
+    """
     training = build(settings)
     B, batch = [np.asarray(b) for b in training.B], training.batch_size
 
@@ -67,7 +72,11 @@ def by_theory(settings):
             for start in range(0, len(X), batch):
                 yield X[start : start + batch], y[start : start + batch]
 
-    W = linear.weights(*linear.alignment_matrices(batches(), B, settings.lr), B)
+    with np.errstate(all="ignore"):
+        C, A = linear.alignment_matrices(batches(), B, settings.lr)
+    if not all(np.isfinite(each).all() for each in (C, *A)):
+        return None
+    W = linear.weights(C, A, B)
     training.network.load({f"W{l}": w for l, w in enumerate(W)})
     training._probe = training.problem.probe(training.seed)
     return training.on_host(training.measure_alignment())["gradient"]

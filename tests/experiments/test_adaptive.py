@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from dfanp_figures.styles import two_fold
+
+import dfanp
+from dfanp import optimizers
+from dfanp.experiments import adaptive
+from dfanp.settings import ParitySettings, made
+
+CPU = dfanp.Backend("cpu", threads=1, kernels="numpy")
+
+
+def stepped(name, g):
+    """Return by how much one step of an optimizer at the rate 1 moves W0 and W1 of zeros."""
+    kind, more = optimizers.parse(name)
+    theta = {each: np.zeros_like(array) for each, array in g.items()}
+    optimizer = kind(1.0, **more)
+    optimizer.step(CPU, theta, g, optimizer.init(CPU, theta))
+    return theta
+
+
+def test_what_is_shared(rng):
+    g = {"W0": rng.normal(size=(4, 3)), "W1": rng.normal(size=(3, 2))}
+    for by, axes in {"layer": (0, 1), "pixel": 1, "unit": 0}.items():
+        for name, moved in stepped(f"rmsprop:shared={by}", g).items():
+            v = (1 - adaptive.RHO) * (g[name] ** 2).mean(axis=axes, keepdims=True)
+            np.testing.assert_allclose(moved, -g[name] / np.sqrt(v + adaptive.EPS))
+    single = {"W0": g["W0"][:1, :1]}
+    for by in adaptive.SHARED:  # where nothing is shared it is RMSProp
+        np.testing.assert_allclose(stepped(f"rmsprop:shared={by}", single)["W0"], stepped("rmsprop", single)["W0"])
+
+
+def test_the_lowest_layer_has_a_rate_of_its_own(rng):
+    g = {"W0": rng.normal(size=(4, 3)), "W1": rng.normal(size=(3, 2))}
+    moved = stepped("sgd:first=0.1", g)
+    np.testing.assert_allclose(moved["W0"], -0.1 * g["W0"])
+    np.testing.assert_allclose(moved["W1"], -g["W1"])
+
+
+def test_pixels_are_standardised(tiny):
+    X, y = adaptive.Standardised(tiny, 2, 40, 20, "float64", CPU).train(0, 1)
+    std = X.std(axis=0)
+    np.testing.assert_allclose(X.mean(axis=0), 0, atol=1e-9)
+    assert set(np.round(std, 6)) <= {0.0, 1.0}
+    plain, same = dfanp.Parity(tiny, 2, 40, 20, "float64", CPU).train(0, 1)
+    assert np.array_equal(y, same)
+    settings = made(ParitySettings, lr=0.1, pixels="standardised", data="digits")
+    assert type(settings) is adaptive.StandardisedParity
+    with pytest.raises(ValueError, match="pixels must be"):
+        adaptive.StandardisedParity(lr=0.1, pixels="unit").problem(tiny, CPU)
+
+
+def test_no_run_chooses_its_own_rate():
+    runs = lambda *finals: [[None if final is None else final] for final in finals]
+    series = [
+        {"label": "SGD", "panel": "DFA", "test_accuracy": runs(0.9, 0.6, 0.9, 0.6)},
+        {"label": "SGD", "panel": "DFA", "test_accuracy": runs(0.7, 0.8, 0.7, None)},
+    ]
+    # The even runs are best at the first rate, so that is taken for the odd ones: 0.6. The odd ones choose 0.8 and 0.5 or 0.6 and 0.6.
+    assert two_fold({"series": series}, "SGD", "DFA") == {0: 0.7, 1: 0.6, 2: 0.7, 3: 0.6}
