@@ -9,10 +9,7 @@ from .problems import (
     PROBLEMS,
     ClassesSettings,
     ConvSettings,
-<<<<<<< HEAD
     OwnSettings,
-=======
->>>>>>> attack
     ParitySettings,
     SyntheticSettings,
     TargetsSettings,
