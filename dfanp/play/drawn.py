@@ -105,7 +105,9 @@ def everything(seeds=SEEDS, depths=DEPTHS, widths=WIDTHS, points=POINTS, test_po
     """
     parts = {}
     for part, n in (("train", points), ("test", test_points)):
-        X, disks = dfanp.problems.synthetic.points(n, 3, 3, dfanp.problems.synthetic.SyntheticSettings.points_seed, part)
+        X, disks = dfanp.problems.synthetic.points(
+            n, 3, 3, dfanp.problems.synthetic.SyntheticSettings.points_seed, part
+        )
         parts[part] = {"X": numbers([X]), "disks": disks.tolist()}
     networks = {f"{s}-{d}-{w}": drawn(s, d, w) for s in seeds for d in depths for w in widths}
     dials = {"seeds": seeds, "depths": depths, "widths": widths, "structures": [*STRUCTURES], "aligned": ALIGNED}

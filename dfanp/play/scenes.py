@@ -35,7 +35,12 @@ def measured(all_scenes: list[dict], seeds: tuple = SEEDS) -> list[list[dict]]:
     found = []
     for scene in all_scenes:
         of = lambda claim, scene=scene: trained(json.dumps({"rule": claim["rule"], **scene["dials"]}), scene["steps"])
-        found.append([claim | over_seeds(measure(claim["measure"], claim.get("layer"), of(claim))) for claim in scene["claims"]])
+        found.append(
+            [
+                claim | over_seeds(measure(claim["measure"], claim.get("layer"), of(claim)))
+                for claim in scene["claims"]
+            ]
+        )
     return found
 
 

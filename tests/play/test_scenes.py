@@ -25,14 +25,17 @@ def test_the_claims_are_measured(measured):
 def test_the_answers_are_true_with_each_seed(measured):
     """What the texts say in words, of the values of the five seeds."""
     values = {
-        title: {(each["rule"], each["measure"]): each["values"] for each in claims} for title, claims in measured.items()
+        title: {(each["rule"], each["measure"]): each["values"] for each in claims}
+        for title, claims in measured.items()
     }
     nothing, random, direct, turn, zero, fails = values.values()
     assert max(nothing["none", "accuracy"]) < 0.75 and min(nothing["bp", "accuracy"]) > 0.98
     assert min(random["fa", "accuracy"]) > 0.97 and min(direct["dfa", "accuracy"]) > 0.97
     assert all(max(turn[rule, measure]) < 90 for rule in ("fa", "dfa") for measure in ("weights", "signals"))
     assert max(turn["kp", "weights"]) < 10
-    assert zero["bp", "loss"] == pytest.approx([0.6931] * len(SEEDS), abs=1e-4) and min(zero["dfa", "accuracy"]) > 0.95
+    assert (
+        zero["bp", "loss"] == pytest.approx([0.6931] * len(SEEDS), abs=1e-4) and min(zero["dfa", "accuracy"]) > 0.95
+    )
     assert min(fails["bp", "accuracy"]) > 0.98
     assert all(sum(fails[rule, "accuracy"]) / len(SEEDS) < 0.95 for rule in ("fa", "dfa"))
 
@@ -48,7 +51,9 @@ def test_scenes_have_all_that_the_page_reads():
     assert len(SCENES) == 6
     for scene in SCENES:
         assert scene.keys() == {"title", "question", "about", "answer", "dials", "rules", "layer", "steps", "claims"}
-        assert scene["dials"].keys() <= defaults().keys() and {each["rule"] for each in scene["claims"]} <= {*scene["rules"]}
+        assert scene["dials"].keys() <= defaults().keys() and {each["rule"] for each in scene["claims"]} <= {
+            *scene["rules"]
+        }
         assert scene["layer"] <= scene["dials"].get("depth", defaults()["depth"])
     assert [rule for scene in SCENES for rule in scene["rules"] if rule == NO_SIGNAL]
 
