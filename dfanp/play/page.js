@@ -18,8 +18,8 @@ const ABOUT = {
   bp: { name: "BP", title: "Backpropagation", line: "delta @ W.T", colour: "--s0", dash: [] },
   fa: { name: "FA", title: "Feedback alignment", line: "delta @ B", colour: "--s1", dash: [8, 3] },
   dfa: { name: "DFA", title: "Direct FA", line: "e @ B", colour: "--s2", dash: [3, 3] },
-  usf: { name: "SS", title: "Sign-symmetric", line: "delta @ sign(W.T) · size", colour: "--s3", dash: [10, 3, 2, 3] },
-  kp: { name: "KP", title: "Kolen–Pollack", line: "delta @ B, and B learns", colour: "--s4", dash: [14, 4] },
+  usf: { name: "SS", title: "Sign-symmetric", line: "delta @ sign(W.T)", colour: "--s3", dash: [10, 3, 2, 3] },
+  kp: { name: "KP", title: "Kolen–Pollack", line: "delta @ B; B learns", colour: "--s4", dash: [14, 4] },
 };
 const STRUCTURES = { full: "random", sparse: "random, one entry in four", aligned: "half the initial weights, half random" };
 const MOST = 600; // points of a line; then every second one is dropped
@@ -130,7 +130,7 @@ function pause() {
   $("run").textContent = "Start";
 }
 
-const percent = (share) => `${(100 * share).toFixed(0)} %`;
+const percent = (share) => `${(100 * share).toFixed(0)}\u00a0%`;
 
 /** The state in words. */
 function summary() {
@@ -183,7 +183,7 @@ function draw(moving = false) {
     drawSurface(surface, trainings[rule], colours);
     surface.ariaLabel = `Decision surface: ${percent(accuracy)} of the test points are right.`;
     const finite = Number.isFinite(loss);
-    numbers.textContent = finite ? `loss ${loss.toFixed(3)}, test ${percent(accuracy)}` : "diverged: lower the learning rate";
+    numbers.textContent = finite ? `loss\u00a0${loss.toFixed(3)}, test\u00a0${percent(accuracy)}` : "diverged: lower the learning rate";
     turns.forEach((each, l) => each.turn(angles.signals[l]));
   }
   const charts = [drawLoss, () => drawAngles("weights"), () => drawAngles("signals"), drawOneUnit];
