@@ -18,8 +18,8 @@ const ABOUT = {
   bp: { name: "BP", title: "Backpropagation", line: "delta @ W.T", colour: "--s0", dash: [] },
   fa: { name: "FA", title: "Feedback alignment", line: "delta @ B", colour: "--s1", dash: [8, 3] },
   dfa: { name: "DFA", title: "Direct FA", line: "e @ B", colour: "--s2", dash: [3, 3] },
-  usf: { name: "SS", title: "Sign-symmetric", line: "delta @ sign(W.T) · size", colour: "--s3", dash: [10, 3, 2, 3] },
-  kp: { name: "KP", title: "Kolen–Pollack", line: "delta @ B, and B learns", colour: "--s4", dash: [14, 4] },
+  usf: { name: "SS", title: "Sign-symmetric", line: "delta @ sign(W.T)", colour: "--s3", dash: [10, 3, 2, 3] },
+  kp: { name: "KP", title: "Kolen–Pollack", line: "delta @ B; B learns", colour: "--s4", dash: [14, 4] },
 };
 const STRUCTURES = { full: "random", sparse: "random, one entry in four", aligned: "half the initial weights, half random" };
 const MOST = 600; // points of a line; then every second one is dropped
@@ -51,6 +51,7 @@ function reset() {
   const { X, y } = pointsOf("test", state.dials.labels);
   Object.assign(test, { X, y });
   state.trainings = Object.fromEntries(state.shown.map((rule) => [rule, trainingOf(state.dials, rule)]));
+  state.measured = {};
   state.history = Object.fromEntries(state.shown.map((rule) => [rule, []]));
   state.layer = Math.min(state.layer, state.dials.depth);
   state.due = 0;
@@ -129,7 +130,7 @@ function pause() {
   $("run").textContent = "Start";
 }
 
-const percent = (share) => `${(100 * share).toFixed(0)} %`;
+const percent = (share) => `${(100 * share).toFixed(0)}\u00a0%`;
 
 /** The state in words. */
 function summary() {
@@ -181,7 +182,8 @@ function draw(moving = false) {
     const { loss, accuracy, angles } = measured[rule];
     drawSurface(surface, trainings[rule], colours);
     surface.ariaLabel = `Decision surface: ${percent(accuracy)} of the test points are right.`;
-    numbers.textContent = Number.isFinite(loss) ? `loss ${loss.toFixed(3)}, test ${percent(accuracy)}` : "diverged: lower the learning rate";
+    const finite = Number.isFinite(loss);
+    numbers.textContent = finite ? `loss\u00a0${loss.toFixed(3)}, test\u00a0${percent(accuracy)}` : "diverged: lower the learning rate";
     turns.forEach((each, l) => each.turn(angles.signals[l]));
   }
   const charts = [drawLoss, () => drawAngles("weights"), () => drawAngles("signals"), drawOneUnit];
@@ -208,7 +210,8 @@ function drawLoss() {
 
 function drawAngles(kind) {
   const names = { weights: "Angle of the weights to B", signals: "Angle of the signal to that of BP" };
-  lines(`${kind}-lines`, `${names[kind]}, layer ${state.layer},`, (row) => row[kind][state.layer - 1] ?? null, [0, 30, 60, 90, 120], 90, "°");
+  const valueOf = (row) => row[kind][state.layer - 1] ?? null;
+  lines(`${kind}-lines`, `${names[kind]}, layer ${state.layer},`, valueOf, [0, 30, 60, 90, 120], 90, "°");
 }
 
 /** What one unit puts out and receives, and the weights above its layer beside B. */
@@ -254,18 +257,19 @@ function fillLayers() {
   for (const id of ["unit-rule", "stop-rule"]) {
     const before = $(id).value;
     options($(id), state.shown, short);
-    $(id).value = state.shown.includes(before) ? before : state.shown.find((rule) => rule.endsWith("fa")) ?? state.shown[0];
+    $(id).value = state.shown.includes(before) ? before : ["dfa", "fa", ...state.shown].find((rule) => state.shown.includes(rule));
   }
 }
 
 const form = $("dials");
+const NUMBERS = ["depth", "width", "seed", "start", "decay"]; // dials that hold a number as it is
 const LOGARITHMIC = ["lr", "scale"];
 const shownNumber = (value) => String(Number(value.toPrecision(2)));
 
 /** Write the state into the dials. */
 function showDials() {
   const { dials } = state;
-  for (const name of ["depth", "width", "seed", "activation", "optimizer", "structure", "start", "decay"]) form.elements[name].value = dials[name];
+  for (const name of [...NUMBERS, "activation", "optimizer", "structure"]) form.elements[name].value = dials[name];
   for (const name of LOGARITHMIC) {
     form.elements[name].value = Math.log10(dials[name]);
     $(`${name}-value`).textContent = form.elements[name].ariaValueText = shownNumber(dials[name]);
@@ -305,7 +309,7 @@ function makeDials() {
       showDials();
       reset();
     };
-    $("shown").append(make("label", {}, box, ` ${ABOUT[rule].title}${ABOUT[rule].name === ABOUT[rule].title ? "" : ` (${ABOUT[rule].name})`}`));
+    $("shown").append(make("label", {}, box, ` ${ABOUT[rule].title} (${ABOUT[rule].name})`));
   }
   for (const disk of [6, 7, 8, 3, 4, 5, 0, 1, 2]) { // as they lie in the plane, the upper ones first
     const button = make("button", { type: "button", value: disk });
@@ -316,7 +320,7 @@ function makeDials() {
   form.addEventListener("change", ({ target }) => {
     const { name, value } = target;
     if (LOGARITHMIC.includes(name)) change({ [name]: Number((10 ** value).toPrecision(2)) });
-    else if (["depth", "width", "seed", "start", "decay"].includes(name)) change({ [name]: Number(value) });
+    else if (NUMBERS.includes(name)) change({ [name]: Number(value) });
     else if (name) change({ [name]: value });
   });
   for (const name of LOGARITHMIC) {
@@ -337,6 +341,7 @@ function showScene(scene) {
   $("about").textContent = scene.about;
   $("answer").textContent = scene.answer;
   $("answer-box").open = false;
+  $("unit-rule").value = ""; // the scene decides
   $("claims").caption.textContent = `After ${scene.steps} steps`;
   setScene();
   showClaims();
@@ -361,8 +366,8 @@ const MEASURES = {
 function showClaims(measured = null) {
   const rows = state.scene.claims.map(({ rule, measure, layer, mean, interval }) => {
     const [name, valueOf, write] = MEASURES[measure];
-    const value = measured && valueOf(measured[rule], layer);
-    return make("tr", {}, Object.assign(make("th", {}, ABOUT[rule].title), { scope: "row" }), make("td", {}, layer ? `${name} ${layer}` : name),
+    const value = measured?.[rule] && valueOf(measured[rule], layer);
+    return make("tr", {}, make("th", { scope: "row" }, ABOUT[rule].title), make("td", {}, layer ? `${name} ${layer}` : name),
       make("td", { className: "number" }, value === null || value === undefined ? "–" : write(value)),
       make("td", { className: "number" }, `${write(mean)} ± ${write(interval)}`));
   });

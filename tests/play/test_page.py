@@ -12,6 +12,7 @@ from dfanp.play import page, scenes
 from dfanp.play.drawn import NO_SIGNAL, STRUCTURES, Learner, defaults, everything
 
 RULES = (NO_SIGNAL, "bp", "fa", "dfa", "usf", "kp")
+# Near a minimum RMSProp steps back and forth by a constant size, and rounding errors grow: at this rate it is not there yet.
 RATES = {"sgd": 1.0, "momentum": 0.1, "rmsprop": 0.0005, "adam": 0.01}
 ACTIVATIONS = ("relu", "leaky-relu", "tanh", "sigmoid")
 STEPS = 500
@@ -87,6 +88,7 @@ def dials(learner):
 
 def test_trajectories_are_those_of_the_library(opened):
     tab = opened(page.html(everything(seeds=(0,), widths=(4, 16), points=24, test_points=8)))
+    everything_offered_is_compared(tab)
     for each in (*CASES, *FROM_ZERO):
         training = each.training(test_points=1)
         losses = [record.train_loss for record in training.epochs(STEPS)]
@@ -123,11 +125,11 @@ def test_the_cases_have_every_pair_of_rule_optimizer_and_activation_that_matters
     assert {each.depth for each in CASES} == {1, 2, 3}
 
 
-def test_the_page_offers_nothing_that_is_not_compared(opened, whole):
-    tab = opened(whole)
-    offered = lambda name: tab.evaluate(f"[...form.elements.{name}.options].map(each => each.value)")
-    assert {*offered("activation")} == {*ACTIVATIONS} and {*offered("optimizer")} == {*RATES}
-    assert {*offered("structure")} == {*STRUCTURES} and {*tab.evaluate("Object.keys(ABOUT)")} == {*RULES}
+def everything_offered_is_compared(tab):
+    """Every activation, optimizer, structure and rule that the page offers is one of the cases above."""
+    offered = lambda name: {*tab.evaluate(f"[...form.elements.{name}.options].map(each => each.value)")}
+    assert offered("activation") == {*ACTIVATIONS} and offered("optimizer") == {*RATES}
+    assert offered("structure") == {*STRUCTURES} and {*tab.evaluate("Object.keys(ABOUT)")} == {*RULES}
 
 
 def test_one_small_file(whole):
@@ -143,14 +145,14 @@ def test_a_scene_runs_to_its_answer(opened, whole):
     tab = opened(whole, reduced_motion="reduce")
     tab.get_by_role("button", name="5. From zero").press("Enter")
     assert not tab.get_by_text("BP is stuck").is_visible()
-    tab.evaluate("state.scene = {...state.scene, steps: 60}")
+    tab.evaluate("state.scene = {...state.scene, steps: 10}")
     tab.get_by_label("Speed").select_option("16")
     tab.get_by_role("button", name="Run it").press("Enter")
     tab.get_by_role("button", name="Start").wait_for()
     tab.get_by_text("BP is stuck").wait_for()
     rows = tab.locator("#claims tbody tr").all_inner_texts()
     assert rows[0].split("\t")[:3] == ["Backpropagation", "training loss", "0.69"]
-    assert tab.get_by_role("status").inner_text().startswith("Step 60. Backpropagation: loss 0.69")
+    assert tab.get_by_role("status").inner_text().startswith("Step 10. Backpropagation: loss 0.69")
     assert "no signal" in tab.locator(".arrows svg").first.get_attribute("aria-label")
 
 
@@ -163,7 +165,7 @@ def test_steps_resets_and_stops_at_an_angle(opened, whole):
     assert output.inner_text() == "step 2"
     tab.get_by_role("button", name="Reset").click()
     assert output.inner_text() == "step 0"
-    tab.get_by_label("under").select_option("kp")
+    tab.locator("#stop-rule").select_option("kp")
     tab.get_by_label("falls below").fill("75")
     tab.get_by_label("when the angle").check()
     tab.get_by_label("Speed").select_option("16")
@@ -179,7 +181,8 @@ def test_steps_resets_and_stops_at_an_angle(opened, whole):
 CHECKS = """() => {
     const named = each => each.ariaLabel || each.labels?.length || each.textContent.trim()
     const channel = c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4
-    const luminance = text => text.match(/[\\d.]+/g).slice(0, 3).map(c => channel(c / 255)).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0)
+    const linear = text => text.match(/[\\d.]+/g).slice(0, 3).map(c => channel(c / 255))
+    const luminance = text => linear(text).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0)
     const behind = each => {
         const colour = getComputedStyle(each).backgroundColor
         return colour !== 'rgba(0, 0, 0, 0)' || !each.parentElement ? colour : behind(each.parentElement)
@@ -188,12 +191,15 @@ CHECKS = """() => {
         const [low, high] = [luminance(getComputedStyle(each).color), luminance(behind(each))].sort((a, b) => a - b)
         return (high + 0.05) / (low + 0.05)
     }
-    const ids = [...document.querySelectorAll('[id]')].map(each => each.id)
+    const all = selector => [...document.querySelectorAll(selector)]
+    const texts = 'p, button, label, select, h1, h2, h3, td, th, code, legend, figcaption, output'
+    const ids = all('[id]').map(each => each.id)
     return {
         wide: document.documentElement.scrollWidth,
-        nameless: [...document.querySelectorAll('button, select, input, canvas, svg[role=img]')].filter(each => !named(each)).map(each => each.outerHTML),
-        contrast: Math.min(...[...document.querySelectorAll('p, button, label, select, h1, h2, h3, td, th, code, legend, figcaption, output')].map(contrast)),
-        low: [...document.querySelectorAll('button, select, input[type=number]')].filter(each => each.checkVisibility() && each.offsetHeight < 40).map(each => each.id),
+        nameless: all('button, select, input, canvas, svg[role=img]').filter(each => !named(each)).map(each => each.outerHTML),
+        contrast: Math.min(...all(texts).map(contrast)),
+        low: all('button, select, input[type=number]').filter(each => each.checkVisibility() && each.offsetHeight < 40)
+            .map(each => each.id),
         twice: ids.filter((id, place) => ids.indexOf(id) !== place),
     }
 }"""
