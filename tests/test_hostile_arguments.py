@@ -31,6 +31,7 @@ from dfanp.registry import REGISTRIES
 from dfanp.sweeps import grids
 from dfanp.theory import kernels, linear, online  # fmt: skip
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 CPU = dfanp.Backend("cpu", kernels="numpy")
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((12, 3)), np.arange(12) % 2
@@ -48,6 +49,10 @@ def problem(**more):
 
 def fitted():
     return estimator.DFAClassifier((4,), max_iter=1, random_state=0, kernels="numpy").fit(X, Y)
+
+
+def regressor():
+    return estimator.DFARegressor((4,), max_iter=1, random_state=0, kernels="numpy").fit(X, Y)
 
 
 def features():
@@ -71,7 +76,7 @@ def registered(thing):
 CALLS = {
     "MLP": (lambda **of: dfanp.MLP(**of, backend=CPU), dict(sizes=(3, 4, 1), activation="relu", bias=False, dtype="float64", seed=0)),
     "MLP.forward": (network().forward, dict(X=X)),
-    "Arrays": (lambda **of: dfanp.Arrays(**of, backend=CPU), dict(X=X, y=Y, X_test=X[:5], y_test=Y[:5], loss="bce", dtype="float64")),
+    "Arrays": (lambda **of: dfanp.Arrays(**of, backend=CPU), dict(X=X, y=Y, X_test=X[:5], y_test=Y[:5], loss="bce", dtype="float64", weights=1 + Y)),
     "Parity": (
         lambda k, train_size, test_size, dtype: dfanp.Parity(dfanp.load("digits"), k, train_size, test_size, dtype, CPU),
         dict(k=2, train_size=8, test_size=4, dtype="float32"),
@@ -110,7 +115,7 @@ CALLS = {
     "Feedback": (dfanp.Feedback, dict(distribution="uniform", seed=0, density=0.5, rank=2, shared=False, aligned=0.0, scale=2.0)),
     "Training": (
         lambda **of: dfanp.Training(network(), problem(), **of),
-        dict(rule="dfa", optimizer=dfanp.SGD(0.1), feedback=dfanp.Feedback(), batch_size=4, seed=0, layers="all", align=True),
+        dict(rule="dfa", optimizer=dfanp.SGD(0.1), feedback=dfanp.Feedback(), batch_size=4, seed=0, layers="all", align=True, schedule="step"),
     ),
     "PublishedTraining": (lambda **of: PublishedTraining(network(), problem(), "dfa", dfanp.SGD(0.1), batch_size=4, **of), dict(align="published", redraw=2)),
     "register": (registered, dict(thing=dfanp.Rule("hostile", lambda at: at.e @ at.B, rules.output))),
@@ -129,6 +134,12 @@ CALLS = {
     "DFAClassifier.predict_proba": (lambda **of: fitted().predict_proba(**of), dict(X=X)),
     "DFAClassifier.decision_function": (lambda **of: fitted().decision_function(**of), dict(X=X)),
     "DFAClassifier.score": (lambda **of: fitted().score(**of), dict(X=X, y=Y)),
+    "DFAClassifier.predict_log_proba": (lambda **of: fitted().predict_log_proba(**of), dict(X=X)),
+    "DFARegressor.fit": (lambda **of: regressor().fit(**of).coefs_, dict(X=X, y=Y, sample_weight=1 + Y)),
+    "DFARegressor.partial_fit": (lambda **of: regressor().partial_fit(**of).coefs_, dict(X=X, y=Y)),
+    "DFARegressor.predict": (lambda **of: regressor().predict(**of), dict(X=X)),
+    "DFARegressor.score": (lambda **of: regressor().score(**of), dict(X=X, y=Y)),
+    "Schedule": (lambda of: dfanp.schedules.factor(of, 3), dict(of=dfanp.Schedule("mine", lambda t, p: 0.5**t))),
     "RandomFeatures.fit": (lambda X: features().fit(X).components_, dict(X=X)),
     "RandomFeatures.transform": (lambda X: features().transform(X), dict(X=X)),
     "interchange.state_dict": (interchange.state_dict, dict(network=network())),
@@ -158,6 +169,7 @@ CALLED = {"name": "unknown ", "first": "0.weight", "last": "2.weight", "text": "
 # scikit-learn's own words about X and y, as in all its estimators; the last is of whoever converts the parts of a grid, here float.
 OTHERS = (
     "Expected 2D array",
+    "Input contains",
     "Found array with",
     "Found input variables",
     "Complex data",
@@ -223,7 +235,7 @@ def numbers(answer):
 def public():
     """Return the names of the public callables that must be among CALLS."""
     found = {name for name in dfanp.__all__ if name not in PLAIN and callable(getattr(dfanp, name))}
-    for kind in (estimator.DFAClassifier, estimator.RandomFeatures):
+    for kind in (estimator.DFAClassifier, estimator.DFARegressor, estimator.RandomFeatures):
         own = [name for name, each in vars(kind).items() if inspect.isfunction(each) and not name.startswith("_")]
         found |= {f"{kind.__name__}.{name}" for name in own}
     return found
@@ -262,12 +274,16 @@ def test_what_is_wrong_is_reported(name, argument):
         answer = outcome(call, given | {argument: value})
         if isinstance(answer, Exception):
             message = str(answer)
-            by_others = name.startswith(("DFAClassifier", "RandomFeatures", "grids")) and message.startswith(OTHERS)
+            by_others = name.startswith(
+                ("DFAClassifier", "DFARegressor", "RandomFeatures", "grids")
+            ) and message.startswith(OTHERS)
             named = (
                 argument in message or CALLED.get(argument, argument) in message or "fit onto each other" in message
             )
             assert named or by_others, f"{what}: {message}"
-            assert "\n" not in message or name.startswith(("DFAClassifier", "RandomFeatures")), f"{what}: {message}"
+            assert "\n" not in message or name.startswith(("DFAClassifier", "DFARegressor", "RandomFeatures")), (
+                f"{what}: {message}"
+            )
         else:
             for array in () if name in THROUGH else numbers(answer):
                 assert array.dtype.kind not in "fc" or np.isfinite(array).all(), f"{what}: not finite"

@@ -298,7 +298,12 @@ class NetworkEstimator(BaseEstimator):
         if sample_weight is None:
             return None
         with argument("sample_weight"):
-            return _check_sample_weight(sample_weight, X, dtype="float64", ensure_non_negative=True)
+            if np.iscomplexobj(sample_weight):
+                raise ValueError("sample_weight must be real numbers, got complex ones")
+            weights = _check_sample_weight(sample_weight, X, dtype="float64", ensure_non_negative=True)
+            if not np.isfinite(weights).all():
+                raise ValueError("sample_weight must be finite, got infinity")
+        return weights
 
     def _begin(self, of, **fitted):
         """Reset all that was learned."""

@@ -187,7 +187,10 @@ class DFAClassifier(ClassifierMixin, NetworkEstimator):
                 raise ValueError(f"y must have two classes or more, got 1 class: {classes[0]!r}")
         if not going_on:
             self._begin(of, classes_=classes, _multilabel=multilabel)
-        elif self._multilabel != multilabel or not np.array_equal(self.classes_, classes):
+        elif self._multilabel != multilabel or (multilabel and len(self.classes_) != len(classes)):
+            wanted = f"{len(self.classes_)} columns of 0 and 1" if self._multilabel else "one label for each example"
+            raise ValueError(f"y must have {wanted} as in the first call, got shape {y.shape}")
+        elif not np.array_equal(self.classes_, classes):
             raise ValueError(f"classes must be those of the first call, {self.classes_}, got {classes}")
         if partial and not multilabel and not np.isin(y, classes).all():
             raise ValueError(f"y has labels that are not among the classes {classes}")

@@ -102,7 +102,10 @@ def schedule(name, value):
     with argument(name):
         if value in ("invscaling", "adaptive") and isinstance(value, str):
             raise ValueError(f"{name} {value!r} is not one of dfanp's: 'inverse' and 'step:every=20' are similar")
-        schedules.parse(value)
+        try:
+            schedules.parse(value)
+        except ValueError as error:
+            raise ValueError(f"{name} {shown(value)}: {error}") from None
         return value
 
 

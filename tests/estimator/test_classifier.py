@@ -31,7 +31,7 @@ def test_several_labels(data, tmp_path):
     assert np.array_equal(DFAClassifier.load(tmp_path / "model.npz").predict(X), model.predict(X))
     parts = DFAClassifier(**QUICK).partial_fit(X, Y).partial_fit(X, Y)
     assert parts.n_iter_ == 2
-    with pytest.raises(ValueError, match="classes must be those of the first call"):
+    with pytest.raises(ValueError, match="y must have 3 columns of 0 and 1 as in the first call"):
         parts.partial_fit(X, Y[:, :2])
     with pytest.raises(ValueError, match="classes must be the numbers of the columns of y"):
         parts.partial_fit(X, Y, classes=[1, 2, 3])
