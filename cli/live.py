@@ -33,7 +33,8 @@ def header(sweep, out, what="", lists=None, fixed=None):
     first, jobs = sweep.settings[0], len(sweep.jobs)
     factors = " × ".join(f"{len(values)} {name}" for name, values in lists.items())
     lines = [
-        f"sweep     {what + ': ' if what else ''}{many(runs, 'run')}{f' ({factors})' * bool(factors)}, {many(epochs_of(sweep)[0], 'epoch')} in all"
+        f"sweep     {what + ': ' if what else ''}{many(runs, 'run')}{f' ({factors})' * bool(factors)}, "
+        f"{many(epochs_of(sweep)[0], 'epoch')} in all"
     ]
     named = {name: listed(name, values) for name, values in lists.items()}
     named |= {name: text_of(name, value) for name, value in fixed.items()}

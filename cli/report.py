@@ -18,7 +18,8 @@ def report(runs, out, title, data_dir, quiet):
     RUN... are folders made by --out of `dfanp parity` and the other problems, or of `dfanp tune`; they may be unfinished.
 
     The page has their settings, curves with 95 % intervals, alignment, first-layer weights as images, and confusion
-    matrices on their last test set; of a sweep the best of each setting, scores against the learning rate, and curves. It loads nothing else, and is readable on a phone and in dark mode.
+    matrices on their last test set; of a sweep the best of each setting, scores against the learning rate, and
+    curves. It loads nothing else, and is readable on a phone and in dark mode.
 
     \b
     Examples:

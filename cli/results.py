@@ -50,7 +50,8 @@ def results(folder, where, group_by, compare, sort, top, last, form, as_csv, as_
     """Show the runs of a sweep, with the settings that differ.
 
     DIR is a folder made by --out of `dfanp tune`, `dfanp figure`, `dfanp published` or `dfanp reproduce`, also while
-    that command runs: then runs without a result are running (with the epochs that they have finished) or waiting. Runs that were tested on held-out training images have a validation accuracy in place of a test
+    that command runs: then runs without a result are running (with the epochs that they have finished) or
+    waiting. Runs that were tested on held-out training images have a validation accuracy in place of a test
     accuracy.
 
     Intervals are of the mean over seeds. Where a row of --group-by has runs that differ in more than the seed, the

@@ -31,12 +31,14 @@ LISTS = """
 A LIST is one value, several (--lr 0.001,0.01), or a range start:stop:count, both ends included (--epochs 1:5:5;
 logarithmic: --lr log:1e-4:1e-1:8). The layers of a network are separated by hyphens: --hidden 256,512-512 has two
 networks, of one and of two layers. Without hyphens --hidden 256,512 is one network of two layers, as in `dfanp
-parity`, and 256/512 two of one layer; what was understood is printed first. For each combination of the other settings the best learning rate is found,
+parity`, and 256/512 two of one layer; what was understood is printed first. For each combination of the other
+settings the best learning rate is found,
 by the mean accuracy of the last epochs; with five seeds or more by the lower end of the 95 % interval of that mean.
 """
 REST = """
 Files: in --out, store.jsonl (one line per finished run), timings.jsonl, failures.jsonl, progress/ (checkpoints of
-unfinished runs), and with --keep checkpoints/; the same of the fresh seeds in evaluated/. The same command resumes the sweep; a larger grid trains only its new
+unfinished runs), and with --keep checkpoints/; the same of the fresh seeds in evaluated/. The same command resumes
+the sweep; a larger grid trains only its new
 runs.
 
 Output: a table of all rates and one of the best, with remarks: the best lies at the edge of the grid, or its seeds do

@@ -46,7 +46,8 @@ FEW = 6  # names in a line
 class OwnSettings(OfDataset, TrainingSettings):
     """Train a network on your own data: a .npz, .csv or .parquet file, or a folder of IDX files.
 
-    DATA is such a file or folder. A table has a line of names, and one column is the label: --label names it, else it is one called label, target,
+    DATA is such a file or folder. A table has a line of names, and one column is the label: --label names it,
+    else it is one called label, target,
     class or y, or the last column. Columns of text become one input per value. An .npz file has the arrays X and y, and
     X_test and y_test if there are any. Labels that are texts, or whole numbers with at most 20 values, are classes;
     others are regressed (--task decides otherwise). What was understood is printed first.
@@ -277,7 +278,8 @@ def classified(data, raw, every):
         raise DataError(f"{data}: the label {raw.label!r} has a single class, {names[0]!r}")
     if len(names) > len(numbers) // 2:
         raise DataError(
-            f"{data}: the label {raw.label!r} has {len(names)} classes for {len(numbers)} examples; --label names another column, --task regression takes numbers"
+            f"{data}: the label {raw.label!r} has {len(names)} classes for {len(numbers)} examples; "
+            "--label names another column, --task regression takes numbers"
         )
     n = len(raw.y)
     return numbers[:n], None if raw.y_test is None else numbers[n:], names

@@ -246,7 +246,8 @@ def read_table(path, label, other, drop):
             values = np.unique(column)
             if len(values) > MOST_VALUES:
                 raise DataError(
-                    f"{path}: column {name!r} has {len(values)} different texts ({column[0]!r}, …), too many for one input each; --drop {name} leaves it out"
+                    f"{path}: column {name!r} has {len(values)} different texts ({column[0]!r}, …), "
+                    f"too many for one input each; --drop {name} leaves it out"
                 )
             inputs += [(column == value).astype(np.float64) for value in values]
             features += [f"{name}={value}" for value in values]
@@ -303,7 +304,8 @@ def finite(path, table, place):
     if len(bad):
         row = f"line {table.lines[bad[0]]}" if table.lines else f"row {bad[0] + 1}"
         raise DataError(
-            f"{path}: column {name!r} has {len(bad)} missing or infinite value{'s' * (len(bad) > 1)} (the first in {row}); fill them in, or leave out these rows or the column (--drop)"
+            f"{path}: column {name!r} has {len(bad)} missing or infinite value{'s' * (len(bad) > 1)} (the first in {row}); "
+            f"fill them in, or leave out these rows or the column (--drop)"
         )
     return column
 
