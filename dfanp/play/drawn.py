@@ -89,7 +89,7 @@ def drawn(seed: int, depth: int, width: int) -> dict[str, str]:
         shapes = dfanp.rules.feedback_shapes(dfanp.rules.get(rule), of)
         found[name] = numbers(dfanp.Feedback(STRUCTURES["full"]).draw(shapes, seed))
         kept = np.concatenate([B.ravel() != 0 for B in dfanp.Feedback(STRUCTURES["sparse"]).draw(shapes, seed)])
-        found[f"{name}Mask"] = base64.b64encode(np.packbits(kept)).decode()
+        found[f"{name}Mask"] = base64.b64encode(np.packbits(kept).tobytes()).decode()
     return found
 
 

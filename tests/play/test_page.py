@@ -32,7 +32,7 @@ def learner(i, j):
 
 
 CASES = [learner(i, j) for i in range(len(RULES)) for j in range(len(RATES))]
-FROM_ZERO = [Learner(rule=rule, depth=2, width=4, start=0.0, points=24) for rule in ("bp", "fa", "dfa")]
+FROM_ZERO = [Learner(rule=rule, depth=2, width=4, start=0.0, points=24) for rule in ("bp", "dfa")]
 
 TRAJECTORY = """([dials, rule, steps]) => {
     const training = trainingOf(dials, rule)
@@ -192,7 +192,7 @@ CHECKS = """() => {
         return (high + 0.05) / (low + 0.05)
     }
     const all = selector => [...document.querySelectorAll(selector)]
-    const texts = 'p, button, label, select, h1, h2, h3, td, th, code, legend, figcaption, output'
+    const texts = 'p, button, label, select, h1, h2, h3, td, th, code, legend, figcaption, #steps'
     const ids = all('[id]').map(each => each.id)
     return {
         wide: document.documentElement.scrollWidth,
