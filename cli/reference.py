@@ -86,7 +86,8 @@ def section(path, command):
     name = " ".join(("dfanp", *path))
     with click.Context(command, info_name=name, **cli.context_settings | command.context_settings) as context:
         usage = " ".join((name, *command.collect_usage_pieces(context)))
-        records = [param.get_help_record(context) for param in command.get_params(context)]
+        params = [param for param in command.get_params(context) if isinstance(param, click.Option)]
+        records = [param.get_help_record(context) for param in params]
     text, about, titled = sorted_paragraphs(command)
     lines = [f"{'#' * (len(path) + 2)} {name}", "", text[0], "", "```text", usage, "```", ""]
     lines += [line for paragraph in text[1:] for line in (quoted(paragraph), "")]

@@ -21,8 +21,8 @@ free numbers for a large B: Launay et al. 2019; Refinetti et al. 2021, section 5
     >>> network.sizes, network.parameters["W0"].shape       # 64 pixels, 3 · 3 places of 4 filters, 20 and 10 units
     ((64, 36, 20, 10), (9, 4))
     >>> training = dfanp.Training(network, problem, "bp", dfanp.Adam(0.01), batch_size=25)
-    >>> [round(record.test_accuracy, 1) for record in training.epochs(5)][-1]
-    0.9
+    >>> [record.test_accuracy > 0.7 for record in training.epochs(5)][-1]
+    True
 """
 
 from collections.abc import Sequence

@@ -271,6 +271,7 @@ def test_a_line_of_dfanps_own_that_is_replaced(monkeypatch):
 # The classes that take definitions
 
 
+@pytest.mark.filterwarnings("ignore:max_iter")
 def test_estimators_take_definitions():
     from dfanp.estimator import DFAClassifier
 

@@ -85,6 +85,10 @@ CALLS = {
         lambda **of: dfanp.Classes(dfanp.load("digits"), **of, backend=CPU),
         dict(train_size=8, test_size=4, loss="bce", pixels="unit", order="fixed", dtype="float32"),
     ),
+    "Targets": (
+        lambda **of: dfanp.problems.Targets(**of, backend=CPU),
+        dict(inputs=4, targets=2, condition=2.0, noise=0.5, train_size=3, test_size=2, dtype="float64"),
+    ),
     "Synthetic": (
         lambda **of: dfanp.Synthetic(**of, backend=CPU),
         dict(n=8, d=4, c=3, labels="thesis", test_points=4, seed=0, dtype="float64"),

@@ -5,7 +5,7 @@ network computes: every layer passes it down through the transpose of its weight
 
     true    d(mean loss)/dX, through W.T
     own     what the rule itself would send to the input, through its feedback: not a gradient. The input has no B, so one
-            is drawn as those of the hidden layers are (with ``usf`` and its kin: the signs of W0)
+            is drawn as those of the hidden layers are (with usf and its kin: the signs of W0)
 
 An attack through the second one fails without the network being robust; this is called gradient masking (Athalye,
 Carlini & Wagner 2018). A sign of it is that many steps are no stronger than one. Attacks (u the input in [0, 1]):

@@ -201,7 +201,7 @@ def usable(h):
         ValueError: there are too few examples, or a number is not finite.
     """
     if len(h) < LEAST:
-        raise ValueError(f"representations need at least {LEAST} test examples, got {len(h)}")
+        raise ValueError(f"representations need at least {LEAST} examples, got {len(h)}")
     if not np.isfinite(h).all():
         raise ValueError("the representations are not finite: the network has diverged")
     largest = np.abs(h).max()

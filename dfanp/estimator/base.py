@@ -298,7 +298,7 @@ class NetworkEstimator(BaseEstimator):
         if sample_weight is None:
             return None
         with argument("sample_weight"):
-            if np.iscomplexobj(sample_weight):
+            if np.asarray(sample_weight).dtype.kind == "c":
                 raise ValueError("sample_weight must be real numbers, got complex ones")
             weights = _check_sample_weight(sample_weight, X, dtype="float64", ensure_non_negative=True)
             if not np.isfinite(weights).all():

@@ -141,7 +141,7 @@ def main(arguments=None):
             if case.group in given.groups.split(","):
                 print(line(case, climb(case, results, given.seeds)), flush=True)
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on from here", file=sys.stderr)
+        print("interrupted: the same command resumes it", file=sys.stderr)
         raise SystemExit(130) from None
 
 

@@ -7,7 +7,7 @@
 >>> np.savez(file, X=X, y=np.where(X[:, 0] > X[:, 1], "left", "right"))
 >>> data = load(file)
 >>> data.task, data.classes, data.X.shape, data.X_test.shape
-('classification', ('left', 'right'), (160, 3), (40, 3))
+('classification', ('left', 'right'), (161, 3), (39, 3))
 >>> problem = Own(data)
 >>> network = dfanp.MLP([problem.features, 16, problem.outputs], bias=True, seed=0)
 >>> *_, last = dfanp.Training(network, problem, "dfa", dfanp.Adam(0.01), batch_size=20).epochs(10)
@@ -69,7 +69,7 @@ class OwnSettings(OfDataset, TrainingSettings):
     )
     task: str | None = setting(None, "What to learn.", names=TASKS, unset="by the labels", swept=False)
     test: str | None = setting(
-        None, "File with the test examples.", unset="a part of DATA", metavar="FILE", swept=False
+        None, "File with the test examples.", unset="a part of DATA", metavar="PATH", swept=False
     )
     test_share: float = setting(
         0.2, "Share of DATA that is tested on, if there are no test examples.", above=0, most=0.9, swept=False

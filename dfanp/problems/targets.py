@@ -53,7 +53,7 @@ class TargetsSettings(TrainingSettings):
     examples = (
         "dfanp targets --condition 10 --align --repeats 3",
         "dfanp targets --feedback orthogonal --hidden 30,30,30 --noise 1",
-        "dfanp tune targets --condition 1,10,100 --feedback orthogonal,zero-mean-gaussian --lr 0.02 --repeats 5 --align --out aligned",
+        "dfanp tune targets --condition 1,10,100 --feedback uniform,orthogonal --lr 0.02 --repeats 5 --align --out aligned",
     )
 
     @property

@@ -39,7 +39,8 @@ class Chart(NamedTuple):
     """What a chart shows.
 
     Attributes:
-        x: "epoch" or a setting. hue, facet: names of the settings whose values are lines, and panels.
+        x: "epoch" or a setting.
+        hue, facet: names of the settings whose values are lines, and panels.
         averaged: settings that are averaged over.
         entries: the runs that are drawn.
     """

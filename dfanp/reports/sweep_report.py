@@ -1,7 +1,7 @@
 """A sweep in a report: the best of each setting, scores against the learning rate, curves of the best, and all settings."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +104,7 @@ def about(sweep):
     )
 
 
-def sections(sweep: SweepReport, numbers: "count[int]") -> dict[str, list]:
+def sections(sweep: SweepReport, numbers: Iterator[int]) -> dict[str, list]:
     """Return the sections of a sweep, heading -> elements.
 
     Args:

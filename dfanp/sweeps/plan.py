@@ -78,7 +78,7 @@ def running(folder):
     with suppress(OSError):
         for path in (Path(folder) / "progress").glob(f"*{RUNNING}"):
             with suppress(OSError, ValueError):
-                found[path.stem] = int(path.read_text() or 0)
+                found[path.stem] = int(path.read_text("ascii") or 0)
     return found
 
 
@@ -91,5 +91,5 @@ class Beat:
     def __call__(self, epochs):
         if time.monotonic() - self.last >= BEAT:
             with suppress(OSError):  # on a full disk
-                self.path.write_text(str(epochs))
+                self.path.write_text(str(epochs), "ascii")
             self.last = time.monotonic()

@@ -35,10 +35,10 @@ RUNS = {  # the problem, its options, the exit code of the training
     "dead disks": ("synthetic", {"--method": "bp", "--lr": 1000, "--bias": None, "--align": None}, 0),
     "begun": ("parity", {}, 0),  # and cut off at once
 }
-FEW = "representations need at least 40 test examples, got "
+FEW = "representations need at least 40 examples, got "
 LOST = "checkpoint.npz: seed 0 has diverged (a lower learning rate helps)"
 WHY_NOT = {  # of `dfanp represent`
-    "few examples": f"{FEW}30", "a test of one": f"{FEW}1", "a test of one point": f"{FEW}1", "diverged": LOST,
+    "few examples": f"{FEW}30", "a test of one": f"{FEW}1", "a test of one point": f"{FEW}13", "diverged": LOST,
     "diverged disks": LOST, "begun": "checkpoint.npz: does not exist; the run has not finished an epoch yet",
 }  # fmt: skip
 

@@ -160,7 +160,7 @@ def own_data():
     rng = np.random.default_rng(0)
     X, species = rng.normal(size=(60, 2)), ("setosa", "virginica")
     np.savez("mine.npz", X=X, y=X[:, 0])
-    rows = [f"{a},{b},{species[a > b]}" for a, b in X]
+    rows = [f"{a},{b},{species[int(a > b)]}" for a, b in X]
     Path("iris.csv").write_text("\n".join(["length,width,species", *rows]) + "\n")
 
 

@@ -57,9 +57,7 @@ def test_a_group_alone_shows_its_help(dfanp, line):
     assert result.code == 0 and result.err == "" and result.out == dfanp(*line.split(), "--help").out
 
 
-@pytest.mark.parametrize(
-    "line", ["train2x", "foo", "parity --learning-rate 3", "parity --foo", "parity --method xyz"]
-)
+@pytest.mark.parametrize("line", ["qqqq", "foo", "parity --learning-rate 3", "parity --foo", "parity --method xyz"])
 def test_what_is_not_near_is_not_suggested(dfanp, line):
     result = dfanp(*line.split())
     assert result.code == 2 and "did you mean" not in result.err

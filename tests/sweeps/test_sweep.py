@@ -272,7 +272,7 @@ def test_a_full_disk_fails_what_cannot_be_written_and_the_rest_goes_on(grid, tmp
 
 
 def test_settings_that_do_not_fit(tmp_path):
-    with pytest.raises(ValueError, match="one seed, got repeats = 3"):
+    with pytest.raises(ValueError, match="one seed, got seeds 0, 1, 2"):
         Sweep(grids.product(BASE, repeats=3), tmp_path)
     with pytest.raises(DataError, match="not 00"):
         Sweep(grids.product(BASE, data_sha256="00"), tmp_path)
