@@ -149,9 +149,9 @@ class Convolutional(MLP):
     ) -> None:
         self.layer = Convolution(side, filters, patch, pool)
         self.fixed = frozenset({"W0", "b0"} if truth("frozen", frozen) else ())
-        above = tuple(above) if hasattr(above, "__len__") and not isinstance(above, str) else (above,)
+        widths = tuple(above) if hasattr(above, "__len__") and not isinstance(above, str) else (above,)
         self._seen: tuple = (None, None)
-        super().__init__((side * side, self.layer.units, *above), activation, bias, dtype, seed, backend)
+        super().__init__((side * side, self.layer.units, *widths), activation, bias, dtype, seed, backend)
 
     def draw(self, seed):
         """Return name -> host array (float64) of the initial parameters, for a seed, or R of them along a leading axis."""
