@@ -58,7 +58,8 @@ SMALL = {
     "completion": "",
     "course": "",
 }
-MADE = ("runs/dfa", "runs/bp", "runs/sign", "tuned")  # folders that examples read and earlier ones wrote
+# Folders that examples read and earlier ones wrote.
+MADE = ("runs/dfa", "runs/bp", "runs/fa", "runs/iris", "runs/sign", "tuned")
 
 
 def lines():
@@ -88,6 +89,8 @@ def made(tmp_path_factory):
     for method in ("dfa", "bp"):
         out = ["--quiet", "--out", str(folder / f"runs/{method}")]
         assert run(["parity", "--method", method, *PARITY.split(), *out]) == 0
+    for other in ("fa", "iris"):
+        shutil.copytree(folder / "runs/dfa", folder / "runs" / other)
     command = [sys.executable, "-m", "dfanp_cli", "parity", "--plugin", str(PLUGIN), "--method", "sign-symmetric"]
     # In a process of its own, which ends with its plugin.
     subprocess.run(

@@ -49,7 +49,9 @@ def test_each_parameter_that_is_a_path_is_taken_in_the_same_way():
         param for _, leaf in reference.leaves(cli) if not isinstance(leaf, click.Group) for param in leaf.params
     ]
     paths = [
-        param for param in params if (param.metavar or "").rstrip(".").removesuffix(".py") in ("DIR", "FILE", "RUN")
+        param
+        for param in params
+        if (param.metavar or "").rstrip(".").removesuffix(".py") in ("DIR", "FILE", "RUN", "DATA")
     ]
     assert len(paths) > 30 and all(type(param.type) is Place for param in paths)
     assert not [param for param in params if isinstance(param.type, click.Path | click.File) and param not in paths]
