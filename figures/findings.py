@@ -4,7 +4,7 @@ import numpy as np
 
 from dfanp.analysis.intervals import mean_interval
 
-from .styles import finals, mean, two_fold
+from .styles import by_panel, finals, mean, two_fold
 
 
 def pick(record, label, panel=""):
@@ -160,17 +160,12 @@ def convolution(record):
 
 
 def when_aligned(record):
-    def cosine(panel, label, last):
-        own = [series for series in record["series"] if (series["panel"], series["label"]) == (panel, label)]
-        return np.mean([run[-1][0] for run in own[-1 if last else 0]["cosines"] if run])
-
+    cosine = lambda each: np.mean([run[-1][0] for run in each["cosines"] if run])
     found = []
-    for panel in dict.fromkeys(series["panel"] for series in record["series"]):
-        ends = [f"{cosine(panel, 'orthogonal B', last):.2f}" for last in (False, True)]
-        found.append(f"{panel} {' to '.join(ends)}")
-    return (
-        f"Cosine of the gradient of W0 with BP's, orthogonal B, from the first to the last value: {'; '.join(found)}"
-    )
+    for panel, group in by_panel(record).items():
+        along = [cosine(each) for each in group if each["label"] == "orthogonal B"]
+        found.append(f"{panel} {min(along):.2f} to {max(along):.2f}")
+    return f"Cosine of the gradient of W0 with BP's, orthogonal B, lowest and highest along each axis: {'; '.join(found)}"
 
 
 def adaptive(record):

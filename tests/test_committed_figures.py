@@ -54,7 +54,7 @@ def rows_of(name):
 
 
 def test_a_title_has_the_number_of_seeds_it_rests_on():
-    record = read(ROOT / "figures" / "records" / "3.1-corrected.json")
+    record = read(ROOT / "figures" / "records" / "3.3-corrected.json")
     assert title(record).endswith("; 3 seeds")
     record["series"][0]["test_accuracy"].pop()
     assert title(record).endswith("; 2 to 3 seeds")
