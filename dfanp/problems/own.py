@@ -7,7 +7,7 @@
 >>> np.savez(file, X=X, y=np.where(X[:, 0] > X[:, 1], "left", "right"))
 >>> data = load(file)
 >>> data.task, data.classes, data.X.shape, data.X_test.shape
-('classification', ('left', 'right'), (161, 3), (39, 3))
+('classification', ('left', 'right'), (160, 3), (40, 3))
 >>> problem = Own(data)
 >>> network = dfanp.MLP([problem.features, 16, problem.outputs], bias=True, seed=0)
 >>> *_, last = dfanp.Training(network, problem, "dfa", dfanp.Adam(0.01), batch_size=20).epochs(10)
@@ -46,11 +46,10 @@ FEW = 6  # names in a line
 class OwnSettings(OfDataset, TrainingSettings):
     """Train a network on your own data: a .npz, .csv or .parquet file, or a folder of IDX files.
 
-    DATA is such a file or folder. A table has a line of names, and one column is the label: --label names it,
-    else it is one called label, target,
-    class or y, or the last column. Columns of text become one input per value. An .npz file has the arrays X and y, and
-    X_test and y_test if there are any. Labels that are texts, or whole numbers with at most 20 values, are classes;
-    others are regressed (--task decides otherwise). What was understood is printed first.
+    DATA is such a file or folder. A table has a line of names, and one column is the label: --label names it, else it is
+    one called label, target, class or y, or the last column. Columns of text become one input per value. An .npz file
+    has the arrays X and y, and X_test and y_test if there are any. Labels that are texts, or whole numbers with at most
+    20 values, are classes; others are regressed (--task decides otherwise). What was understood is printed first.
 
     Inputs are scaled to mean 0 and variance 1, and so are the labels of a regression, whose loss is half the mean squared
     error in units of their variance. `dfanp export` undoes the scaling in the weights.
@@ -195,7 +194,9 @@ class OwnData:
         Raises:
             DataError: there are too few.
         """
-        held = nth(self.y, self.classes, every)
+        from .images import every_nth
+
+        held = every_nth(np.zeros(len(self.y), int) if self.classes is None else self.y, every)
         if not held.any() or held.all():
             raise DataError(f"{self.name}: nothing can be held out of {len(self.y)} training examples")
         return replace(self, X=self.X[~held], y=self.y[~held], X_test=self.X[held], y_test=self.y[held])
@@ -239,11 +240,7 @@ def _loaded(data, label, drop, task, test, test_share, split_seed, folder):
     if X_test is None:
         order = dfanp.streams.streams(split_seed).labels.permutation(len(y))
         X, y = X[order], y[order]
-        held = (
-            nth(y, classes, max(2, round(1 / test_share)))
-            if test_share <= 0.5
-            else ~nth(y, classes, max(2, round(1 / (1 - test_share))))
-        )
+        held = share_of_each(np.zeros(len(y), int) if classes is None else y, test_share)
         if not held.any() or held.all():
             raise DataError(f"{data}: {len(y)} examples are too few to train and to test on")
         X, X_test, y, y_test = X[~held], X[held], y[~held], y[held]
@@ -285,11 +282,12 @@ def classified(data, raw, every):
     return numbers[:n], None if raw.y_test is None else numbers[n:], names
 
 
-def nth(y, classes, every):
-    """Return a mask of every n-th example, of each class."""
-    from .images import every_nth
-
-    return every_nth(np.zeros(len(y), int) if classes is None else y, every)
+def share_of_each(labels, share):
+    """Return a mask of a share of the examples, of each label alike: what it lacks of a whole example goes to the next label."""
+    places = np.argsort(labels, kind="stable")
+    mask = np.zeros(len(labels), bool)
+    mask[places[np.diff(np.floor(share * np.arange(len(labels) + 1) + 0.5)) > 0]] = True
+    return mask
 
 
 def description(data, raw):
@@ -352,9 +350,7 @@ class Own(Arrays):
             )
         self.data, self.classes = data, data.classes
         self.shift, self.spread = scaling(data.X, scale)
-        self.target_shift, self.target_spread = scaling(
-            data.y, "none" if K else scale and ("none" if scale == "none" else "features")
-        )
+        self.target_shift, self.target_spread = scaling(data.y, "none" if K or scale == "none" else "features")
         if K == 2 and loss is losses.bce:
             y, y_test = (part[:, None] for part in (data.y, data.y_test))
         elif K:

@@ -85,3 +85,12 @@ def test_settings_in_python(file):
         "label",
         "y, an array: 2 classes (0 20, 1 20)",
     )
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.3, 0.4, 0.5, 0.75, 0.9])
+def test_the_share_that_is_tested_on_is_the_one_asked_for_in_each_class(share):
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2, 3], [60, 41, 7, 3]))
+    mask = own.share_of_each(labels, share)
+    assert abs(mask.sum() - share * len(labels)) <= 0.5
+    for label, count in enumerate(np.bincount(labels)):
+        assert abs(mask[labels == label].sum() - share * count) < 1
