@@ -5,6 +5,7 @@ Some file systems have no locks: there a second process is not detected, and a R
 
 import errno
 import os
+import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ try:
 except ImportError:
     msvcrt = None
 
+MOMENT = 0.05  # seconds
 ATTEMPTS = 100  # to lock a file that another process removes between our opening and locking it
 LOCK = ".lock"  # in a folder while a process writes to it, or after a kill
 
@@ -73,7 +75,7 @@ class FolderLock:
                     raise
                 return
             try:
-                if not lock(descriptor):
+                if not lock_soon(descriptor):
                     raise RecordError(f"{path}: {busy}; wait for it or name another folder")
                 if is_at(descriptor, self.file) or attempt == ATTEMPTS - 1:
                     self.descriptor = descriptor
@@ -104,6 +106,14 @@ class FolderLock:
         if WINDOWS:
             with suppress(OSError):  # another process has it open and takes it over
                 self.file.unlink(missing_ok=True)
+
+
+def lock_soon(descriptor):
+    """Lock an open file as ``lock`` does, but wait a moment for one that only looks whether it is locked (``is_locked``)."""
+    if lock(descriptor):
+        return True
+    time.sleep(MOMENT)
+    return lock(descriptor)
 
 
 def is_locked(path: str | Path) -> bool:
