@@ -9,8 +9,7 @@ import zipfile
 import numpy as np
 
 from ..errors import RecordError
-from ..files.npz import read_header, size_of
-from ..problems.idx import DEFLATE_LIMIT
+from ..files.npz import DEFLATE_LIMIT, read_header, size_of
 
 ACTIVATION, ABOUT = TEXTS = "activation", "about"  # in files beside the arrays
 # Types of safetensors. A bfloat16, which NumPy does not know, is the upper half of a float32.

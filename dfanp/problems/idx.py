@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from ..files.npz import DEFLATE_LIMIT
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-DEFLATE_LIMIT = 1032  # maximal number of bytes to which deflate expands one (zlib's technical notes)
 CHUNK = 1 << 20
 
 
