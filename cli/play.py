@@ -28,9 +28,7 @@ def play(out):
     See also: dfanp synthetic, dfanp report.
     """
     from dfanp.play import page
-    from dfanp.reports import plots, report
 
     with usage_errors():
-        plots.checked_file(out, "page", report.FORMATS)
-    page.write(out)
+        page.write(out)
     click.echo(f"wrote {out}")

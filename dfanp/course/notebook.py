@@ -83,5 +83,5 @@ def write(path: str | Path) -> None:
     if path.exists():
         raise DfanpError(f"{path}: exists, and may have your answers; choose another name")
     content = json.dumps(notebook(), indent=1, ensure_ascii=False) + "\n"
-    with failures(path, "be written"):
+    with failures(path, "be written", "the notebook"):
         write_whole(path, lambda file: file.write(content.encode()))

@@ -107,14 +107,14 @@ def sync_folder(path):
 
 
 class failures:
-    """Turns an OSError inside a ``with`` block into a RecordError of one line."""
+    """Turns an OSError inside a ``with`` block into a RecordError of one line, such as "FILE: the run cannot be read (why)"."""
 
-    def __init__(self, path, what):
-        self.path, self.what = path, what
+    def __init__(self, path, what, thing="the run"):
+        self.path, self.what, self.thing = path, what, thing
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, traceback):
         if isinstance(error, OSError):
-            raise RecordError(f"{self.path}: the run cannot {self.what} ({error.strerror or error})") from None
+            raise RecordError(f"{self.path}: {self.thing} cannot {self.what} ({error.strerror or error})") from None

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import RecordError
-from ..files.whole import write_whole
+from ..files.whole import failures, write_whole
 from ..reports import pages
 from ..reports.plots import checked_file
 from ..reports.report import FORMATS
@@ -28,10 +27,8 @@ def write(path: str | Path) -> None:
     """
     path = checked_file(path, "page", FORMATS)
     content = html(everything())
-    try:
+    with failures(path, "be written", "the page"):
         write_whole(path, lambda file: file.write(content))
-    except OSError as error:
-        raise RecordError(f"{path}: the page cannot be written ({error.strerror or error})") from None
 
 
 def html(drawn: dict[str, Any]) -> bytes:

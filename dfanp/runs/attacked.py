@@ -90,10 +90,8 @@ def write(folder: str | Path, record: dict) -> Path:
     """
     path = Path(folder) / NAME
     content = json.dumps(record, allow_nan=False).replace('{"seed"', '\n{"seed"')
-    try:
+    with failures(path, "be written", "the record"):
         write_whole(path, lambda file: file.write(f"{content}\n".encode()))
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be written ({error.strerror or error})") from None
     return path
 
 
@@ -107,7 +105,7 @@ def read(folder: str | Path) -> dict | None:
     if not path.exists():
         return None
     damaged = RecordError(f"{path}: is not the record of an attack; delete it, or attack the run again")
-    with failures(path, "be read"):
+    with failures(path, "be read", "the record"):
         if path.stat().st_size > LARGEST:
             raise damaged
         try:
