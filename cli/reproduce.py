@@ -14,7 +14,7 @@ def reproduce(**given):
 
     \b
     Examples:
-      dfanp reproduce              # six hours on two cores
+      dfanp reproduce              # about six hours on two cores
       dfanp reproduce --seeds 3    # as many as the thesis: an hour and a half
       dfanp reproduce --quick      # minutes, to check that everything works
 

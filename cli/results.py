@@ -183,10 +183,8 @@ def groups(rows, names):
     from dfanp.analysis.intervals import mean_interval
 
     found, parts = [], parts_of(rows, names)
-    pooled, open_ = (
-        averaged(parts, names),
-        [one for one in ("running", "waiting") if any(row[STATUS] == one for row in rows)],
-    )
+    pooled = averaged(parts, names)
+    unfinished = [state for state in ("running", "waiting") if any(row[STATUS] == state for row in rows)]
     for part in parts:
         scores = list(by_seed(part).values())
         mean, half = mean_interval(scores) if scores else (None, None)
@@ -195,7 +193,7 @@ def groups(rows, names):
         row = {"config": config, "runs": len(part), "seeds": len(scores), SCORE: mean, HALF: half}
         row |= {"averaged over": ", ".join(pooled)} if pooled else {}
         row |= {"diverged": ended.count("diverged"), "failed": ended.count("failed")}
-        found.append(row | {state: ended.count(state) for state in open_})
+        found.append(row | {state: ended.count(state) for state in unfinished})
     return found
 
 

@@ -247,14 +247,10 @@ def rounded(rate):
 
 def failures_of(sweep):
     """Return key -> a line, for each run of a sweep that failed."""
-    from dfanp.runs.store import key_of
+    from dfanp.runs.store import failure, key_of
 
     keys = {key_of(each.config()) for each in sweep.settings}
-    return {
-        key: f"seed {c['seed']}, lr {c['lr']:g}: {why}"
-        for key, (c, why) in sweep.store.failures.items()
-        if key in keys
-    }
+    return {key: failure(config, why) for key, (config, why) in sweep.store.failures.items() if key in keys}
 
 
 def summary_of(results, last):

@@ -198,11 +198,10 @@ class Training:
         return found
 
     def __repr__(self):
-        rates = {shown(rate) for rate in (self.optimizer.lr,)}
         schedule = "" if self.schedule == "constant" else f", {self.schedule}"
         ends = "" if self.status == "ok" else f", {self.status}"
         return (
-            f"{type(self).__name__}({self.rule.name}, {type(self.optimizer).__name__} at lr {rates.pop()}{schedule}, "
+            f"{type(self).__name__}({self.rule.name}, {type(self.optimizer).__name__} at lr {shown(self.optimizer.lr)}{schedule}, "
             f"batch {self.batch_size}, epoch {self.epoch}{ends}: {self.network!r} on {self.problem!r})"
         )
 

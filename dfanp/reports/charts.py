@@ -110,8 +110,7 @@ def of_best_rates(entries, last):
         found = tuning.candidates([each.result for each in own], last)
         groups = tuning.grouped(found, tuning.axes(found)).values()
         best = [each.config for group in groups for each in ([tuning.best(group)] if tuning.best(group) else group)]
-        plain = lambda result: {name: value for name, value in result.config.items() if name != "seed"}
-        kept += [each for each in own if plain(each.result) in best]
+        kept += [each for each in own if tuning.of_seeds(each.result) in best]
     return kept
 
 

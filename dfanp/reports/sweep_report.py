@@ -8,7 +8,7 @@ import numpy as np
 
 from ..measures import LAST, title_of
 from ..problems.settings import complete
-from ..runs.store import Store
+from ..runs.store import Store, failure
 from ..sweeps import tuning
 from ..sweeps.plan import read_plan
 from .figures import against_rates, key, lines
@@ -71,9 +71,7 @@ def read(path: str | Path, label: str) -> SweepReport:
     """
     with Store(path) as store:
         results = list(store.results.values())
-        failed = [
-            f"seed {config.get('seed')}, lr {config.get('lr'):g}: {why}" for config, why in store.failures.values()
-        ]
+        failed = [failure(config, why) for config, why in store.failures.values()]
         there = store.results.keys() | store.failures.keys()
     left = [each for each in read_plan(path) if each.key not in there]
     now = sum(each.epochs is not None for each in left)
@@ -200,13 +198,8 @@ def curves(sweep, order, total, numbers):
     series = {}
     for number, line in enumerate(order):
         if line.best is not None:
-            own = {name: value for name, value in line.best.config.items()}
-            rows = [
-                row
-                for r in sweep.results
-                if r.status == "done" and {n: v for n, v in r.config.items() if n != "seed"} == own
-                for row in r.rows
-            ]
+            own = [r for r in sweep.results if r.status == "done" and tuning.of_seeds(r) == line.best.config]
+            rows = [row for r in own for row in r.rows]
             found = curve(rows, lambda row: row.get(sweep.measure))
             if found[0]:
                 series[number] = found

@@ -24,7 +24,6 @@ class History:
 
     Args:
         rows: valid rows; for others use ``History.checked``.
-
         chance: the accuracy of guessing, to draw it; None if it is not known.
 
     Attributes:
@@ -94,14 +93,11 @@ class History:
         found = {name: np.array([number(row.get(name)) for row in self.rows], np.float64) for name in names}
         return {"epoch": np.array([row["epoch"] for row in self.rows], np.int64)} | found
 
-    def frame(self) -> Any:
-        """Return ``arrays`` as a pandas DataFrame (pandas must be installed)."""
-        import pandas
-
-        return pandas.DataFrame(self.arrays())
-
     def to_pandas(self) -> Any:
-        """Return a pandas DataFrame with one row per epoch: ``frame`` with the cosines, too, "gradient_alignment_0", …"""
+        """Return a pandas DataFrame (pandas must be installed), one row per epoch: its measures and cosines.
+
+        Cosines are "feedback_alignment_0", "gradient_alignment_0", …, lowest layer first.
+        """
         import pandas
 
         return pandas.DataFrame([{"epoch": row["epoch"]} | scalars_of(row) for row in self.rows])

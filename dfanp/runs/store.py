@@ -55,6 +55,11 @@ def key_of(config: dict) -> str:
     return hashlib.sha256(canonical({"schema": SCHEMA, "config": config}).encode()).hexdigest()
 
 
+def failure(config: dict, why: str) -> str:
+    """Return the line about a run of a sweep that failed."""
+    return f"seed {config.get('seed')}, lr {config.get('lr'):g}: {why}"
+
+
 class Store(Locked):
     """The results in a folder.
 

@@ -83,7 +83,7 @@ def candidates(results: Iterable[Result], last: int = LAST, measure: str | None 
     measure = measure or measure_of(results)
     together: dict[str, tuple[dict, list[Result]]] = {}
     for result in results:
-        config = {name: value for name, value in result.config.items() if name != "seed"}
+        config = of_seeds(result)
         together.setdefault(key_of(config), (config, []))[1].append(result)
     found = []
     for config, runs in together.values():
@@ -94,6 +94,11 @@ def candidates(results: Iterable[Result], last: int = LAST, measure: str | None 
         diverged = sum(result.status == "diverged" for result in runs)
         found.append(Candidate(config, values, diverged, mean, half, by_seed, is_loss(measure)))
     return found
+
+
+def of_seeds(result: Result) -> dict[str, Any]:
+    """Return the config of a Result without its seed: runs of one Candidate have the same."""
+    return {name: value for name, value in result.config.items() if name != "seed"}
 
 
 def grouped(found: Iterable[Candidate], names: Sequence[str]) -> dict[tuple[str, ...], list[Candidate]]:

@@ -1,4 +1,4 @@
-"""The exercises: right answers pass, and wrong ones are told apart by their hints."""
+"""The exercises: right answers pass, and each wrong one gets its own hint."""
 
 import numpy as np
 import pytest

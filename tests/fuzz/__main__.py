@@ -60,11 +60,11 @@ def fuzz(names, inputs, keep, seed=1):
                     print(json.dumps(job), file=process.stdin, flush=True)
                 code = process.stdout.readline().strip()
                 output = log.read_text(errors="replace") if code else Path(errors.name).read_text(errors="replace")
-                yield name, told(output, code, inputs, time.monotonic() - began)
+                yield name, parsed(output, code, inputs, time.monotonic() - began)
 
 
-def told(output, code, inputs, seconds):
-    """Return what the output of libFuzzer and its exit code tell as a Fuzzed."""
+def parsed(output, code, inputs, seconds):
+    """Return the Fuzzed of a target, from the output of libFuzzer and its exit code."""
     done = [int(number) for number in re.findall(r"^(?:Done |#)(\d+)", output, re.M)]
     edges = [int(number) for number in re.findall(r"\bcov: (\d+)", output)]
     found = re.search(r"Finding: (.*)|ERROR: libFuzzer: (.*)", output)
