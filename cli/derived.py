@@ -63,7 +63,7 @@ def option_of(each, grid=False, unset=None):
         name = each.name.replace("_", "-")
         return option(f"--{name}/--no-{name}", default=each.default, **more)
     type_, metavar = type_of(each), each.metavar
-    if each.name == "seed" and not grid:
+    if each.several and not grid:
         type_ = Grid(type_)
     elif grid and each.listed:
         type_, metavar = Grid(type_, "/" if each.type is tuple else ","), "LIST"
@@ -130,8 +130,9 @@ def lists_of(kind, options, grid=False):
     every = settings_for(kind)
     several = {name for name, each in every.items() if grid and each.listed}
     given = {name: value for name, value in options.items() if name in every}
-    if not grid and isinstance(given.get("seed"), tuple):  # the seeds of one run
-        given["seed"] = given["seed"] if len(given["seed"]) > 1 else given["seed"][0]
+    for name, value in given.items():
+        if every[name].several and not grid and isinstance(value, tuple) and len(value) == 1:
+            (given[name],) = value
     return {n: [] if value is None else list(value) if n in several else [value] for n, value in given.items()}
 
 

@@ -3,6 +3,15 @@
 It is written by hand; ``reference.py`` puts it above the reference of the commands.
 """
 
+# A sweep as a file, also in the help of `dfanp tune`.
+SWEEP_FILE = """\
+problem = "parity"
+method = ["bp", "dfa"]
+lr = "log:1e-4:1e-2:5"
+hidden = [[512], [256, 256]]
+repeats = 3
+out = "tuned"
+"""
 GUIDE = """\
 ## Guides
 
@@ -156,13 +165,7 @@ by hyphens: `--hidden 256,512-512` has two networks, `--hidden 256,512` is one o
 A TOML file may hold the whole command, for `dfanp tune sweep.toml`; options replace its values:
 
 ```toml
-problem = "parity"
-method = ["bp", "dfa"]
-lr = "log:1e-4:1e-2:5"
-hidden = [[512], [256, 256]]
-repeats = 3
-out = "tuned"
-```
+SWEEP_FILE```
 
 A table of all rates comes first (left out here). Two seeds are not enough to choose between rates that are close, and the
 remarks say so; with `--repeats 5` or more, rates whose seeds lie far apart are passed over.
@@ -255,4 +258,4 @@ It starts from weights, B and points that the library drew, and its losses and w
 with all points in each step: over 500 steps they differ by less than 1e-6 in float64, for every rule, optimizer and
 activation on the page. RMSProp at a large rate is the exception: near a minimum it steps back and forth by a constant
 size, rounding errors grow, and runs that differ in the order of a sum diverge.
-"""
+""".replace("SWEEP_FILE", SWEEP_FILE)

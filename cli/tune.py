@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from textwrap import indent
 
 import click
 
@@ -14,15 +15,15 @@ from dfanp.measures import LAST
 
 from .configured import config, problem_in
 from .derived import GENERAL, command_for, flags, lists_of, options_of, type_of
+from .guide import SWEEP_FILE
 from .helping import LazyGroup
 from .live import header
 from .names import Name
 from .options import Whole, drawing, option, options, plugin, usage_errors
 from .problem import PROBLEMS, examples, problems, settings_of
 from .sweeping import OPTIONS, follow
-from .tables import decimals
-from .terminal import bad, echo, good, wrapped
-from .terminal import table as table_of
+from .terminal import echo, wrapped
+from .tuned import evaluation, fresh_seeds, measured_on, summary_of, table
 
 MOST = 100_000  # runs of a sweep
 EVALUATED = "evaluated"  # the folder in --out with the runs of fresh seeds
@@ -32,14 +33,13 @@ A LIST is one value, several (--lr 0.001,0.01), or a range start:stop:count, bot
 logarithmic: --lr log:1e-4:1e-1:8). The layers of a network are separated by hyphens: --hidden 256,512-512 has two
 networks, of one and of two layers. Without hyphens --hidden 256,512 is one network of two layers, as in `dfanp
 parity`, and 256/512 two of one layer; what was understood is printed first. For each combination of the other
-settings the best learning rate is found,
-by the mean accuracy of the last epochs; with five seeds or more by the lower end of the 95 % interval of that mean.
+settings the best learning rate is found, by the mean accuracy of the last epochs; with five seeds or more by the lower
+end of the 95 % interval of that mean.
 """
 REST = """
 Files: in --out, store.jsonl (one line per finished run), timings.jsonl, failures.jsonl, progress/ (checkpoints of
 unfinished runs), and with --keep checkpoints/; the same of the fresh seeds in evaluated/. The same command resumes
-the sweep; a larger grid trains only its new
-runs.
+the sweep; a larger grid trains only its new runs.
 
 Output: a table of all rates and one of the best, with remarks: the best lies at the edge of the grid, or its seeds do
 not separate it from the rate beside it (paired differences). Then the command that trains the best with fresh seeds, on the
@@ -93,23 +93,18 @@ class FromFile(LazyGroup):
 
 @click.group(
     cls=FromFile,
+    help=f"""Find the best setting on a grid; the sweep survives interrupts, crashes and a full disk.
+
+A TOML file may hold the whole command, its options as keys: `dfanp tune FILE.toml`.
+
+\b
+Example of a file:
+{indent(SWEEP_FILE, "  ")}""",
     load=lambda name: command(PROBLEMS[name]) if name in PROBLEMS else None,
     summaries=summaries,
 )
 def tune():
-    """Find the best setting on a grid; the sweep survives interrupts, crashes and a full disk.
-
-    A TOML file may hold the whole command, its options as keys: `dfanp tune FILE.toml`.
-
-    \b
-    Example of a file:
-      problem = "parity"
-      method = ["bp", "dfa"]
-      lr = "log:1e-4:1e-2:5"
-      hidden = [[512], [256, 256]]
-      repeats = 3
-      out = "tuned"
-    """
+    """The group of the commands that run sweeps."""
 
 
 def command(kind):
@@ -251,123 +246,3 @@ def failures_of(sweep):
 
     keys = {key_of(each.config()) for each in sweep.settings}
     return {key: failure(config, why) for key, (config, why) in sweep.store.failures.items() if key in keys}
-
-
-def summary_of(results, last):
-    """Return a dict for each group of settings: its names, all rates, the best one, score, interval, and remarks."""
-    from dfanp.sweeps import tuning
-
-    found = tuning.candidates(results, last)
-    names = tuning.axes(found)
-    rows = []
-    for values, group in tuning.grouped(found, names).items():
-        top = tuning.best(group)
-        row = {"setting": dict(zip(names, values, strict=True)), "rates": len(group)}
-        row |= {"lr": top and top.config["lr"], "score": top and top.mean, "ci95": top and top.half}
-        row |= {"seeds": len(top.values) if top else 0, "diverged": sum(each.diverged for each in group)}
-        row |= {"at_edge": bool(top) and tuning.at_edge(top, group)}
-        row |= {"not_separated": tuning.not_separated(top, group) if top else []}
-        row |= {"curve": [point(each) for each in sorted(group, key=lambda each: each.config["lr"])]}
-        rows.append(row | {"evaluated": None, "winner": top})
-    return rows
-
-
-def point(candidate):
-    """Return what a Candidate is at its rate, for the curve of all rates."""
-    found = {"lr": candidate.config["lr"], "score": candidate.mean, "ci95": candidate.half}
-    return found | {"worst": candidate.worst, "seeds": len(candidate.values), "diverged": candidate.diverged}
-
-
-def fresh_seeds(row, seeds, count, out):
-    """Return the settings of the best of a row of ``summary_of`` with `count` seeds after all `seeds`, not held out."""
-    from dfanp.settings import from_config
-
-    if row["winner"] is None:
-        return []
-    config = row["winner"].config | ({"held_out": False} if "held_out" in row["winner"].config else {})
-    return [from_config(config | {"seed": max(seeds) + 1 + i}, out) for i in range(count)]
-
-
-def evaluation(settings, results, last):
-    """Return what runs of fresh seeds come to: accuracy, its interval, number of seeds, diverged ones.
-
-    Args:
-        settings: of the runs. results: key -> Result.
-    """
-    from dfanp.runs.store import key_of
-    from dfanp.sweeps import tuning
-
-    runs = [results[key] for each in settings if (key := key_of(each.config())) in results]
-    if not runs:
-        return None
-    (found,) = tuning.candidates(runs, last)
-    return {"score": found.mean, "ci95": found.half, "seeds": len(found.values), "diverged": found.diverged}
-
-
-MOST_RATES = 60  # rows of the table of all rates; `dfanp results` has those of larger sweeps
-
-
-def table(best, lost):
-    """Return the tables printed at the end."""
-    names = list(best[0]["setting"]) if best else []
-    parts = [curves(best, names), bests(best, names), *follow_up(best, names)]
-    return "\n\n".join(part for part in [*parts, "\n".join(f"{bad('failed:')} {line}" for line in lost)] if part)
-
-
-def curves(best, names):
-    """Return the table of all rates, "" if there is nothing to compare."""
-    body = []
-    for each in best:
-        for one in each["curve"]:
-            remarks = [good("best")] if one["lr"] == each["lr"] else []
-            remarks += [f"not separated from {each['lr']:.4g}"] if one["lr"] in each["not_separated"] else []
-            remarks += [bad(f"{one['diverged']} diverged")] if one["diverged"] else []
-            numbers = [decimals(one["score"]), half_of(one["ci95"]), decimals(one["worst"]), str(one["seeds"])]
-            body.append([*each["setting"].values(), f"{one['lr']:.4g}", *numbers, "; ".join(remarks)])
-    if not max((len(each["curve"]) for each in best), default=0) > 1:
-        return ""
-    if len(body) > MOST_RATES:
-        return f"{len(body)} rates: `dfanp results DIR --group-by {','.join([*names, 'lr'])}` shows all."
-    head = [*names, "lr", "score", "95 %", "worst", "seeds", ""]
-    return "\n".join(table_of(head, body))
-
-
-def bests(best, names):
-    """Return the table of the best rates."""
-    body = []
-    for each in best:
-        remarks = ["at the edge of the grid: try beyond"] if each["at_edge"] else []
-        close = ", ".join(f"{rate:.4g}" for rate in each["not_separated"])
-        remarks += [f"these seeds do not separate it from {close}"] if close else []
-        remarks += [bad(f"{each['diverged']} runs diverged")] if each["diverged"] else []
-        lr = "-" if each["lr"] is None else good(f"{each['lr']:.4g}")
-        numbers = [decimals(each["score"]), half_of(each["ci95"]), str(each["seeds"])]
-        body.append([*each["setting"].values(), lr, *numbers, "; ".join(remarks)])
-    return "\n".join(table_of([*names, "best lr", "score", "95 %", "seeds", ""], body))
-
-
-def follow_up(best, names):
-    """Return paragraphs: how good the best are with fresh seeds, and the commands that train them."""
-    body = [
-        [*each["setting"].values(), decimals(found["score"]), half_of(found["ci95"]), str(found["seeds"])]
-        for each in best
-        if (found := each["evaluated"])
-    ]
-    if body:
-        what = "loss" if any(each["winner"] and each["winner"].lower for each in best) else "accuracy"
-        yield f"With fresh seeds (test {what}):\n" + "\n".join(table_of([*names, "score", "95 %", "seeds"], body))
-    commands = [each["command"] for each in best if each["command"]]
-    if 0 < len(commands) <= MOST_RATES:
-        yield "To train the best with fresh seeds:\n" + "\n".join(commands)
-
-
-def measured_on(results):
-    """Return what the scores of some Results are: of test or validation (held-out training) images, or a loss."""
-    from dfanp.sweeps import tuning
-
-    images = "validation" if any(result.config.get("held_out") for result in results) else "test"
-    return f"{images} {'loss' if tuning.is_loss(tuning.measure_of(results)) else 'accuracy'}"
-
-
-def half_of(value):
-    return "-" if value is None else f"±{value:.4f}"

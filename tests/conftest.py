@@ -1,6 +1,7 @@
 """Fixtures that several tests share."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,3 +159,16 @@ def make_training(tiny):
         return kind(network, problem, rule, optimizer or dfanp.RMSProp(0.01), **more)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser, a playwright ``Browser``; the test is skipped without one."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on the PATH")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

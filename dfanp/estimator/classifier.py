@@ -11,7 +11,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import validate_data
 
 from ..errors import shown
-from .base import FLOATS, NetworkEstimator, documented, with_parameters
+from .base import FLOATS, NetworkEstimator, with_parameters
+from .docstrings import documented
 from .examples import outputs_of
 from .parameters import all_or_nothing, argument
 

@@ -7,7 +7,8 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import validate_data
 
-from .base import FLOATS, NetworkEstimator, documented
+from .base import FLOATS, NetworkEstimator
+from .docstrings import documented
 from .examples import outputs_of
 from .parameters import all_or_nothing
 

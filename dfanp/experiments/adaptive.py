@@ -18,7 +18,7 @@ from ..problems import Parity
 from ..problems.fields import setting
 from ..registry import register
 from ..settings import ParitySettings, made
-from .experiment import CORRECTED, Experiment, Series
+from .experiment import CORRECTED, STUDY_SEEDS, Experiment, Series
 from .published_settings import PublishedParity
 
 share(__name__)
@@ -107,12 +107,12 @@ WAYS = {
     "by unit": ("rmsprop:shared=unit", (0.0002, 0.0004, 0.0008), (0.00011, 0.00022, 0.00044)),
     "each weight": ("rmsprop", (0.0002, 0.0004, 0.0008), (0.00011, 0.00022, 0.00044)),
 }
-SEEDS, EPOCHS = tuple(range(10)), 20
+EPOCHS = 20
 
 
 def series(mode, scale):
     """Return the runs of each rule, each way to adapt and each rate."""
-    seeds, found = scale.seeds if scale.quick else SEEDS, []
+    seeds, found = scale.at_most(STUDY_SEEDS).seeds, []
     for label, (opt, *rates) in WAYS.items():
         for rule, choices in zip(("bp", "dfa"), rates, strict=True):
             for lr in choices[:2] if scale.quick else choices:

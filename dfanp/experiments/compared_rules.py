@@ -5,9 +5,8 @@ from ..rules import RULES
 from ..runs.run import build
 from ..settings import ParitySettings, made
 from . import rates
-from .experiment import CORRECTED, Experiment, Series
+from .experiment import CORRECTED, STUDY_SEEDS, Experiment, Series
 
-SEEDS = tuple(range(10))
 TASK = dict(
     data="digits", k=2, train_size=6000, test_size=2000, hidden=(64, 64), opt="adam", batch_size=64, epochs=15
 )
@@ -15,7 +14,7 @@ TASK = dict(
 
 def series(mode, scale):
     """Return the runs of each rule, at the rate tuned for it, ten seeds each."""
-    seeds = scale.seeds if scale.quick else SEEDS
+    seeds = scale.at_most(STUDY_SEEDS).seeds
     task = TASK | {"epochs": min(TASK["epochs"], scale.most_epochs)}
     if scale.quick:
         task |= {"train_size": min(600, scale.train_size), "test_size": min(200, scale.test_size)}

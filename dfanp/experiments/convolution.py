@@ -1,9 +1,8 @@
 """A convolutional first layer, its filters frozen and trained, by BP, FA and DFA: what DFA makes of filters."""
 
 from ..settings import ConvSettings, made
-from .experiment import CORRECTED, Experiment, Series
+from .experiment import CORRECTED, STUDY_SEEDS, Experiment, Series
 
-SEEDS = tuple(range(10))
 # data -> its settings; Adam at 0.001, batches of 128
 TASKS = {
     "digits": dict(patch=3, epochs=20),
@@ -16,7 +15,7 @@ def series_of(*names):
     """Return a function that returns the Series of these data sets."""
 
     def series(mode, scale):
-        seeds, found = scale.seeds if scale.quick else SEEDS, []
+        seeds, found = scale.at_most(STUDY_SEEDS).seeds, []
         for data in ("digits",) if scale.quick else names:
             task = TASKS[data] | {"epochs": min(TASKS[data]["epochs"], scale.most_epochs)}
             if scale.quick:

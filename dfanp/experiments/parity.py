@@ -1,6 +1,6 @@
 """Parity of digits by BP and DFA: figures 2.1, 3.1, 3.3, 3.4, B.1 and B.2."""
 
-from .experiment import CORRECTED, PUBLISHED, Experiment, parity_series
+from .experiment import CORRECTED, PUBLISHED, STUDY_SEEDS, Experiment, parity_series
 from .rates import thesis_rate
 
 # As run: the bias correction counts epochs, and eps is outside the root (in the text it is inside).
@@ -107,7 +107,7 @@ def adams(mode, scale):
     return [
         parity_series(
             label,
-            scale.at_most(10),
+            scale.at_most(STUDY_SEEDS),
             mode,
             method=method,
             opt=opt,

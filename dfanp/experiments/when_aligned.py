@@ -9,9 +9,9 @@ import numpy as np
 from ..runs.run import build
 from ..settings import TargetsSettings, made
 from ..theory import linear
-from .experiment import CORRECTED, Experiment, Series, rounded
+from .experiment import CORRECTED, STUDY_SEEDS, Experiment, Series, rounded
 
-SEEDS, LR, EPOCHS = tuple(range(10)), 0.02, 10
+LR, EPOCHS = 0.02, 10
 # panel -> its values of x, and the settings at each; labels are those of the feedback
 FEEDBACK = {"orthogonal": "orthogonal B", "zero-mean-gaussian": "Gaussian B"}
 PANELS = {
@@ -24,7 +24,7 @@ PANELS = {
 
 def series(mode, scale):
     """Return the runs: for each panel and value, with orthogonal and with Gaussian B."""
-    seeds, found = scale.seeds if scale.quick else SEEDS, []
+    seeds, found = scale.at_most(STUDY_SEEDS).seeds, []
     for panel, (values, given) in PANELS.items():
         for x in (values[0], values[-1]) if scale.quick else values:
             for B, label in FEEDBACK.items():

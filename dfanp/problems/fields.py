@@ -73,6 +73,11 @@ class Setting:
         return next((each for each in (bool, int, float, str, tuple) if each in self._origins), None)
 
     @property
+    def several(self) -> bool:
+        """Whether one run may have several of its values: int or a tuple of them."""
+        return {int, tuple} <= set(self._origins)
+
+    @property
     def _origins(self):
         return [get_origin(each) or each for each in self.types]
 
@@ -97,7 +102,7 @@ class Setting:
         return " or None" if NoneType in self.types else ""
 
     def _whole(self, value):
-        if tuple in self._origins and isinstance(value, (tuple, list)):
+        if self.several and isinstance(value, (tuple, list)):
             many = self._many(value)
             if len(set(many)) < len(many):
                 raise ValueError(f"{self.name} must be distinct whole numbers, got {shown(value)}")

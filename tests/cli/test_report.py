@@ -1,7 +1,6 @@
 """`dfanp report`, and its page in a browser: Playwright with the system's Chromium, where both are."""
 
 import os
-import shutil
 import stat
 
 import pytest
@@ -116,18 +115,6 @@ CHECKS = """() => {
         twice: ids.filter((id, place) => ids.indexOf(id) !== place),
     }
 }"""
-
-
-@pytest.fixture
-def chromium():
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on the PATH")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def test_in_a_browser(dfanp, runs, tmp_path, chromium):
