@@ -8,7 +8,8 @@ import pytest
 from dfanp_figures.draw import draw, read, table_title, title
 from dfanp_figures.styles import by_panel, mean
 
-from dfanp.experiments import experiments, literature, table
+from dfanp.experiments import experiments, literature, table, tune_rates
+from dfanp.experiments.rates import default_rate
 
 from .documents import README, RESULTS, ROOT, section
 
@@ -28,6 +29,13 @@ def test_every_figure_has_its_records():
 
 def test_the_results_have_the_table_of_the_records():
     assert table.markdown(table.rows(read(path) for path in PATHS)) in RESULTS.read_text()
+
+
+def test_the_default_rates_are_those_that_were_found():
+    rows = json.loads((ROOT / "figures" / "rates.json").read_text())
+    assert tune_rates.markdown(rows) in RESULTS.read_text()
+    for row in rows:
+        assert default_rate("mnist", row["method"], row["value"]).lr == row["best"]
 
 
 def test_the_gallery_has_the_title_of_each_record():

@@ -5,16 +5,19 @@ from the present default until the best one lies between two that were tried. Ea
 training images, and scored on others (``sweeps.tuning``): the lower end of the interval of the mean accuracy of the last
 ten of 20 epochs, so that a rate at which some seeds fail does not win. The folder is a sweep: the same command resumes
 it, and ``dfanp results`` shows its runs. Each line that is printed says the rates beside the best one from which its
-seeds do not separate it.
+seeds do not separate it; rates.json in the folder has all of them (``markdown`` makes a table of it).
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from ..feedback import DISTRIBUTIONS
+from ..files.whole import write_whole
 from ..problems.parity import ParitySettings
 from ..sweeps import tuning
 from ..sweeps.sweep import Sweep
@@ -110,6 +113,41 @@ def line(case: Case, found: Found) -> str:
     return f"{head}{found.best.config['lr']:g}{close} ({curve})"
 
 
+def row(case: Case, found: Found) -> dict:
+    """Return what is Found for a Case as a dict of JSON values."""
+    tried = [
+        {
+            "lr": each.config["lr"],
+            "mean": each.mean,
+            "half": each.half,
+            "seeds": len(each.values),
+            "diverged": each.diverged,
+        }
+        for each in found.tried
+    ]
+    best = found.best and found.best.config["lr"]
+    head = {"group": case.group, "value": case.value, "method": case.settings.method}
+    return head | {"best": best, "close": found.close, "tried": tried}
+
+
+def markdown(rows: list[dict]) -> str:
+    """Return the table of some rows of rates.json, the best rates in bold."""
+    lines = [
+        "| | rule | rate: accuracy, mean of the last ten epochs, held-out images | not separated from |",
+        "|---|---|---|---|",
+    ]
+    for each in rows:
+        curve = []
+        for one in each["tried"]:
+            mean = "diverges" if one["mean"] is None else f"{one['mean']:.3f}"
+            mean += "" if one["half"] is None else f" ± {one['half']:.3f}"
+            text = f"{one['lr']:g}: {mean}"
+            curve.append(f"**{text}**" if one["lr"] == each["best"] else text)
+        close = ", ".join(f"{rate:g}" for rate in each["close"]) or "none"
+        lines.append(f"| {each['value']} | {each['method'].upper()} | {'; '.join(curve)} | {close} |")
+    return "\n".join(lines)
+
+
 def digits(candidate):
     """Return the mean of a Candidate with its interval, and how many seeds diverged."""
     diverged = f" ({candidate.diverged} diverged)" if candidate.diverged else ""
@@ -127,6 +165,7 @@ def main(arguments=None):
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--groups", default="optimizer,feedback,depth,width,activation", help="which cases, by group")
+    parser.add_argument("--values", help="which values of these groups (default: all)")
     given = parser.parse_args(arguments)
 
     def results(runs):
@@ -136,10 +175,18 @@ def main(arguments=None):
                     raise SystemExit(f"a run failed: {outcome.error}")
             return sweep.results()
 
+    rows = []
     try:
         for case in cases(given.data):
-            if case.group in given.groups.split(","):
-                print(line(case, climb(case, results, given.seeds)), flush=True)
+            wanted = given.values is None or str(case.value) in given.values.split(",")
+            if case.group in given.groups.split(",") and wanted:
+                found = climb(case, results, given.seeds)
+                print(line(case, found), flush=True)
+                rows.append(row(case, found))
+                content = json.dumps(rows, indent=1, allow_nan=False) + "\n"
+                write_whole(
+                    Path(given.out) / "rates.json", lambda file, content=content: file.write(content.encode())
+                )
     except KeyboardInterrupt:
         print("interrupted: the same command resumes it", file=sys.stderr)
         raise SystemExit(130) from None

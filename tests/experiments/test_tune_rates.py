@@ -69,4 +69,7 @@ def test_the_command_is_a_sweep(tmp_path, monkeypatch, capsys):
     tune_rates.main(["--data", "digits", "--out", str(tmp_path / "a"), "--seeds", "2", "--groups", "width"])
     assert capsys.readouterr().out.startswith("dfa width 4: ")
     lines = (tmp_path / "a" / "store.jsonl").read_text().splitlines()
+    (row,) = json.loads((tmp_path / "a" / "rates.json").read_text())
+    assert [row[name] for name in ("group", "value", "method")] == ["width", 4, "dfa"] and len(row["tried"]) == 3
+    assert tune_rates.markdown([row]).splitlines()[-1].startswith(f"| 4 | DFA | {row['tried'][0]['lr']:g}: ")
     assert len(lines) == 6 and all(json.loads(each)["config"]["held_out"] for each in lines)
