@@ -79,7 +79,8 @@ def by_optimizer(record):
         for place, series in zip(places, group, strict=True):
             if series["published"] is not None:
                 axis.plot(place + 0.2, series["published"], "x", color=COLOURS[1], markersize=7, markeredgewidth=2)
-        axis.plot([], [], "x", color=COLOURS[1], label="published")
+        if any(series["published"] is not None for series in record["series"]):
+            axis.plot([], [], "x", color=COLOURS[1], label="published")
         chance(axis)
         axis.set_title(name, fontsize=9, loc="left")
         axis.tick_params(axis="x", rotation=30)
