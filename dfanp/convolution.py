@@ -2,10 +2,11 @@
 
 Cut an image of s × s pixels into all its patches of k × k, one for each of q × q places, q = s - k + 1 (stride 1, no
 padding). Seen so, a convolution with F filters is a dense layer whose examples are the patches, with one matrix W (k², F)
-for all of them (im2col; Chellapilla, Puri & Simard 2006). Its output is pooled: of each p × p places the largest is kept.
+for all of them (im2col; Chellapilla, Puri & Simard 2006). Its output is pooled: of each p × p places the largest is kept,
+which leaves r × r, r = q // p. Places in the rest of q / p are not seen.
 
-    a = patches(X) @ W + b             (n·q², F)
-    h = pool(f(a))                     (n, r²·F), r = q // p; columns count filters fastest, then places row by row
+    a = patches(X) @ W + b             (n·p²·r², F)
+    h = pool(f(a))                     (n, r²·F); columns count filters fastest, then places row by row
 
 Backwards, the signal of h reaches only the place that won. There delta is signal · f'(h), elsewhere 0, and the gradient is
 that of the dense layer, ``patches(X).T @ delta``: the sum over all places, since they share W.
@@ -50,7 +51,7 @@ class Convolution:
 
     Attributes:
         places: q, along a side.
-        pooled: r, along a side after pooling; a rest of q / p is not seen.
+        pooled: r, along a side after pooling.
         units: r² · F.
 
     Raises:
@@ -64,56 +65,49 @@ class Convolution:
         self.pool = whole("pool", pool, most=self.places)
         self.pooled = self.places // self.pool
         self.units = self.pooled**2 * self.filters
-        first, inside = np.arange(self.places), np.arange(self.patch)
-        along = first[:, None] + inside  # (q, k): the pixel at a place of a patch
-        self._pixels = (along[:, None, :, None] * self.side + along[None, :, None, :]).reshape(-1)
+        seen = np.arange(self.pooled * self.pool).reshape(self.pooled, self.pool).T  # (p, r): the i-th of each square
+        along = seen[:, :, None] + np.arange(self.patch)  # (p, r, k): the pixels of its patch
+        rows, columns = along[:, None, :, None, :, None] * self.side, along[None, :, None, :, None, :]
+        self._pixels = (rows + columns).reshape(-1)  # (p, p, r, r, k, k)
 
     def patches(self, backend: Backend, X: Any) -> Any:
-        """Return the patches of images X (n, s²) as rows, (n · q², k²): im2col."""
-        *leading, n, _ = X.shape
-        return backend.xp.reshape(
-            backend.xp.take(X, backend.asarray(self._pixels), axis=-1), (*leading, n * self.places**2, self.patch**2)
-        )
+        """Return the patches of images X (n, s²) as rows, (n·p²·r², k²): im2col.
+
+        Those of an image stand in the order (p, p, r, r): first the upper left place of each square, then its neighbour.
+        So what pooling compares lies in p² pieces without gaps.
+        """
+        found = backend.xp.take(X, backend.asarray(self._pixels), axis=-1)
+        return backend.xp.reshape(found, (*X.shape[:-2], -1, self.patch**2))
 
     def images(self, backend: Backend, signal: Any) -> Any:
-        """Return the sum over patches of signals (n · q², k²) at each pixel, (n, s²): the transpose of ``patches``."""
-        *leading, rows, _ = signal.shape
-        q, k, n = self.places, self.patch, rows // self.places**2
-        xp = backend.xp
-        parts = xp.reshape(signal, (*leading, n, q, q, k, k))
+        """Return the sum over patches of signals (n·p²·r², k²) at each pixel, (n, s²): the transpose of ``patches``."""
+        xp, p, r, k = backend.xp, self.pool, self.pooled, self.patch
+        parts = xp.reshape(signal, (*signal.shape[:-2], -1, p, p, r, r, k, k))
+        *leading, n = parts.shape[:-6]
+        parts = xp.moveaxis(parts, (-6, -5), (-5, -3))  # (n, r, p, r, p, k, k)
+        parts = xp.reshape(parts, (*leading, n, r * p, r * p, k, k))
         found = xp.astype(backend.asarray(np.zeros((*leading, n, self.side, self.side))), signal.dtype)
         for i in range(k):
             for j in range(k):
-                found[..., i : i + q, j : j + q] += parts[..., i, j]
+                found[..., i : i + r * p, j : j + r * p] += parts[..., i, j]
         return xp.reshape(found, (*leading, n, self.side**2))
 
     def pooled_of(self, xp: Any, f: Any) -> tuple[Any, Any]:
-        """Return the largest of each p × p places of f (n · q², F), (n, r²·F), and which of them it is, from 0."""
-        *leading, rows, F = f.shape
-        n, q, r, p = rows // self.places**2, self.places, self.pooled, self.pool
-        squares = xp.reshape(f, (*leading, n, q, q, F))[..., : r * p, : r * p, :]
-        squares = xp.reshape(squares, (*leading, n, r, p, r, p, F))
-        best = squares[..., 0, :, 0, :]
+        """Return the largest of each p × p places of f (n·p²·r², F), (n, r²·F), and which of them it is, from 0."""
+        squares = xp.reshape(f, (*f.shape[:-2], -1, self.pool**2, self.units))
+        best = squares[..., 0, :]
         winner = xp.astype(xp.zeros_like(best), xp.int16)
-        for place in range(1, p * p):  # the first one wins where several are equal
-            each = squares[..., place // p, :, place % p, :]
-            won = each > best
-            winner = xp.where(won, xp.full_like(winner, place), winner)
-            best = xp.where(won, each, best)
-        return tuple(xp.reshape(each, (*leading, n, r * r * F)) for each in (best, winner))
+        for place in range(1, self.pool**2):  # the first one wins where several are equal
+            each = squares[..., place, :]
+            winner = xp.maximum(winner, xp.astype(each > best, xp.int16) * place)
+            best = xp.maximum(best, each)
+        return best, winner
 
     def spread(self, xp: Any, delta: Any, winner: Any) -> Any:
-        """Return delta (n, r²·F) at the places that won, 0 elsewhere, (n · q², F): the transpose of the pooling."""
-        *leading, n, _ = delta.shape
-        q, r, p, F = self.places, self.pooled, self.pool, self.filters
-        delta, winner = (xp.reshape(each, (*leading, n, r, r, F)) for each in (delta, winner))
-        row = lambda i: [xp.where(winner == i * p + j, delta, xp.zeros_like(delta)) for j in range(p)]
-        found = xp.stack([xp.stack(row(i), axis=-2) for i in range(p)], axis=-4)  # (n, r, p, r, p, F)
-        found = xp.reshape(found, (*leading, n, r * p, r * p, F))
-        if rest := q - r * p:  # places that are not seen
-            found = xp.concat([found, xp.zeros_like(found[..., :rest, :, :])], axis=-3)
-            found = xp.concat([found, xp.zeros_like(found[..., :rest, :])], axis=-2)
-        return xp.reshape(found, (*leading, n * q * q, F))
+        """Return delta (n, r²·F) at the places that won, 0 elsewhere, (n·p²·r², F): the transpose of the pooling."""
+        won = lambda place: xp.astype(winner == place, delta.dtype)  # a product is faster than xp.where
+        found = xp.stack([delta * won(place) for place in range(self.pool**2)], axis=-2)
+        return xp.reshape(found, (*delta.shape[:-2], -1, self.filters))
 
 
 class Convolutional(MLP):

@@ -79,9 +79,9 @@ def test_dfa_sends_each_place_a_signal_of_its_own(rng):
     network, X, B = small(), rng.normal(size=(4, 49)), [rng.normal(size=(3, 8)), rng.normal(size=(3, 5))]
     h = network.forward(X)
     delta = (LOSS.error(np, h[-1], Y) @ B[0] * (1 - h[1] ** 2)).reshape(4, 2, 2, 2)
-    f, wanted = np.tanh(h[0] @ network.W[0] + network.parameters["b0"]).reshape(4, 5, 5, 2), np.zeros((3, 3, 2))
+    f, wanted = np.tanh(h[0] @ network.W[0] + network.parameters["b0"]).reshape(4, 2, 2, 2, 2, 2), np.zeros((3, 3, 2))
     for n, i, j, k in np.ndindex(4, 2, 2, 2):
-        square = f[n, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2, k]
+        square = f[n, :, :, i, j, k]
         x, y = np.unravel_index(square.argmax(), (2, 2))
         patch = X[n].reshape(7, 7)[2 * i + x : 2 * i + x + 3, 2 * j + y : 2 * j + y + 3]
         wanted[..., k] += delta[n, i, j, k] * patch
@@ -94,7 +94,7 @@ def test_the_maps_are_transposes_of_each_other(rng):
     P = layer.patches(CPU, X)
     S = rng.normal(size=P.shape)
     assert np.sum(P * S) == pytest.approx(np.sum(X * layer.images(CPU, S)))
-    f = rng.normal(size=(4 * 25, 2))
+    f = rng.normal(size=(4 * 16, 2))
     pooled, winner = layer.pooled_of(np, f)
     delta = rng.normal(size=pooled.shape)
     assert np.sum(pooled * delta) == pytest.approx(np.sum(f * layer.spread(np, delta, winner)))
