@@ -3,8 +3,9 @@
 import numpy as np
 
 from dfanp.analysis.intervals import mean_interval
+from dfanp.experiments.adaptive import gains
 
-from .styles import by_panel, finals, mean, two_fold
+from .styles import by_panel, finals, mean
 
 
 def pick(record, label, panel=""):
@@ -169,16 +170,7 @@ def when_aligned(record):
 
 
 def adaptive(record):
-    gains = {}
-    for rule in ("BP", "DFA"):
-        base = two_fold(record, "SGD", rule)
-        for label in dict.fromkeys(series["label"] for series in record["series"]):
-            each = two_fold(record, label, rule)
-            gains[label, rule] = [each[number] - base[number] for number in base]
-    more = []
-    for label in dict.fromkeys(label for label, _ in gains if label != "SGD"):
-        mean, half = mean_interval(np.subtract(gains[label, "DFA"], gains[label, "BP"]))
-        more.append(f"{label} {mean:+.3f}" + ("" if half is None else f" ± {half:.3f}"))
+    more = [f"{each.label} {each.more.mean:+.3f}" for each in gains(record) if each.label != "SGD"]
     return f"By how much more than BP DFA gains from each, over SGD: {', '.join(more)}"
 
 

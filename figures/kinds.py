@@ -3,6 +3,7 @@
 import numpy as np
 
 from dfanp.analysis.intervals import mean_interval
+from dfanp.experiments.adaptive import LAST, late
 from dfanp.reports.plots import scatter
 
 from .styles import (
@@ -18,7 +19,6 @@ from .styles import (
     mean,
     panels,
     points,
-    two_fold,
     within,
 )
 
@@ -328,15 +328,14 @@ def when_aligned(record):
 
 
 def adaptive(record):
-    """Mean test accuracy of the last five epochs for each way to adapt, BP and DFA; each rate was chosen on the other seeds."""
-    labels = list(dict.fromkeys(series["label"] for series in record["series"]))
+    """Mean test accuracy of the last epochs for each way to adapt, BP and DFA."""
     figure, (axis,) = panels(1, width=9.0)
-    for number, rule in enumerate(("BP", "DFA")):
-        points(axis, number, 2, labels, [list(two_fold(record, label, rule).values()) for label in labels], rule)
+    for number, (rule, group) in enumerate(by_panel(record).items()):
+        points(axis, number, 2, [each["label"] for each in group], list(map(late, group)), rule)
     chance(axis)
     within(axis)
     axis.tick_params(axis="x", rotation=20)
-    axis.set_ylabel("mean test accuracy of the last five epochs")
+    axis.set_ylabel(f"mean test accuracy of the last {LAST} epochs")
     legend(figure, [axis])
     return figure
 

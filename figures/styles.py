@@ -131,23 +131,6 @@ def mean(series):
     return sum(values) / len(values) if values else float("nan")
 
 
-def two_fold(record, label, panel, last=5):
-    """Return number of the run -> mean test accuracy of its last epochs, at the rate that is best for the runs of the other half.
-
-    Runs with even numbers choose for those with odd numbers and the other way round, so that no run chooses its own rate. One
-    that diverged counts as 0.5.
-    """
-    rates = [
-        series["test_accuracy"] for series in record["series"] if (series["label"], series["panel"]) == (label, panel)
-    ]
-    of = lambda run: 0.5 if not run or run[-1] is None else float(np.mean(run[-last:]))
-    values, found = np.array([[of(run) for run in runs] for runs in rates]), {}
-    for half in (0, 1):
-        chosen = values[:, 1 - half :: 2].mean(axis=1).argmax()
-        found |= {number: float(values[chosen, number]) for number in range(half, values.shape[1], 2)}
-    return dict(sorted(found.items()))
-
-
 def by_panel(record):
     """Return panel -> its series, in order."""
     found = {}

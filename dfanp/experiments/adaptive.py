@@ -9,6 +9,8 @@
 RMSProp keeps one for each weight. Importing this module registers them, here and in the workers of a sweep.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..inputs import Bank
@@ -20,6 +22,8 @@ from ..registry import register
 from ..settings import ParitySettings, made
 from .experiment import CORRECTED, STUDY_SEEDS, Experiment, Series
 from .published_settings import PublishedParity
+from .rates import TUNED, default_rate
+from .table import Mean
 
 share(__name__)
 SHARED = {"layer": (-2, -1), "pixel": (-1,), "unit": (-2,)}  # -> the axes of W over which the mean is taken
@@ -34,12 +38,17 @@ def shared_rmsprop(by, axes):
         name = f"rmsprop:shared={by}"
         slots = ("v",)
 
+        def init(self, backend, parameters, replicas=None):
+            state = super().init(backend, parameters, replicas)
+            for name in parameters:
+                if name[0] == "W":
+                    state.slots[name].v = backend.xp.mean(state.slots[name].v, axis=axes, keepdims=True)
+            return state
+
         def update(self, xp, theta, g, s, lr, t):
-            squares = (
-                xp.mean(g * g, axis=axes, keepdims=True) if g.shape[-2:] == theta.shape[-2:] and g.ndim > 1 else g * g
-            )
-            s.v[...] = RHO * s.v + (1 - RHO) * squares
-            theta -= lr * g / xp.sqrt(s.v + EPS)
+            shared = tuple(axis for axis in range(-g.ndim, 0) if s.v.shape[axis] != g.shape[axis])
+            s.v[...] = RHO * s.v + (1 - RHO) * (xp.mean(g * g, axis=shared, keepdims=True) if shared else g * g)
+            theta -= lr / xp.sqrt(s.v + EPS) * g
 
     Shared.__doc__ = f"RMSProp with one second moment for each {by}."
     return Shared
@@ -96,35 +105,96 @@ class Standardised(Parity):
         return X.dense(), y
 
 
-# label -> the optimizer, and rates to choose from, for BP and for DFA
+# label -> settings of its runs
 WAYS = {
-    "SGD": ("sgd", (0.06, 0.12, 0.24), (0.009, 0.018, 0.036)),
-    "SGD, first layer 0.1": ("sgd:first=0.1", (0.12, 0.24, 0.48), (0.018, 0.036, 0.072)),
-    "SGD, first layer 10": ("sgd:first=10", (0.012, 0.024, 0.048), (0.0018, 0.0036, 0.0072)),
-    "SGD, standardised pixels": ("sgd", (0.03, 0.06, 0.12), (0.0045, 0.009, 0.018)),
-    "RMSProp by layer": ("rmsprop:shared=layer", (0.0001, 0.0002, 0.0004), (0.00011, 0.00022, 0.00044)),
-    "by pixel": ("rmsprop:shared=pixel", (0.0002, 0.0004, 0.0008), (0.00011, 0.00022, 0.00044)),
-    "by unit": ("rmsprop:shared=unit", (0.0002, 0.0004, 0.0008), (0.00011, 0.00022, 0.00044)),
-    "each weight": ("rmsprop", (0.0002, 0.0004, 0.0008), (0.00011, 0.00022, 0.00044)),
+    "SGD": {"opt": "sgd"},
+    "SGD, first layer 0.1": {"opt": "sgd:first=0.1"},
+    "SGD, first layer 10": {"opt": "sgd:first=10"},
+    "SGD, standardised pixels": {"opt": "sgd", "pixels": "standardised"},
+    "RMSProp by layer": {"opt": "rmsprop:shared=layer"},
+    "by pixel": {"opt": "rmsprop:shared=pixel"},
+    "by unit": {"opt": "rmsprop:shared=unit"},
+    "each weight": {"opt": "rmsprop"},
 }
-EPOCHS = 20
+EPOCHS, LAST = 12, 6  # the mean of the last ones is compared
+
+
+def rate(data, rule, label):
+    """Return the learning rate of a way: its own on MNIST, otherwise that of SGD or RMSProp."""
+    tuned = TUNED["adaptive"][rule].get(label) if data != "digits" else None
+    return tuned or default_rate(data, rule, WAYS[label]["opt"].partition(":")[0]).lr
+
+
+def run(data, rule, label, **more):
+    """Return the settings of a run of k = 3."""
+    return made(
+        ParitySettings, **{"lr": rate(data, rule, label), "method": rule, "k": 3, "data": data, **WAYS[label], **more}
+    )
 
 
 def series(mode, scale):
-    """Return the runs of each rule, each way to adapt and each rate."""
+    """Return the runs of each rule and each way to adapt."""
     seeds, found = scale.at_most(STUDY_SEEDS).seeds, []
-    for label, (opt, *rates) in WAYS.items():
-        for rule, choices in zip(("bp", "dfa"), rates, strict=True):
-            for lr in choices[:2] if scale.quick else choices:
-                given = dict(lr=lr, method=rule, opt=opt, k=3, data=scale.data, epochs=min(EPOCHS, scale.most_epochs))
-                given |= dict(train_size=scale.train_size, test_size=scale.test_size)
-                given |= dict(kernels=scale.kernels, device=scale.device)
-                given |= {"pixels": "standardised"} if "standardised" in label else {}
-                if scale.quick:
-                    given |= dict(train_size=min(1000, scale.train_size), hidden=(64,))
-                runs = tuple(made(ParitySettings, seed=seed, **given) for seed in seeds)
-                found.append(Series(label, runs, rule.upper(), lr))
+    given = dict(epochs=min(EPOCHS, scale.most_epochs), train_size=scale.train_size, test_size=scale.test_size)
+    given |= dict(kernels=scale.kernels, device=scale.device)
+    if scale.quick:
+        given |= dict(train_size=min(1000, scale.train_size), hidden=(64,))
+    for rule in ("bp", "dfa"):
+        for label in WAYS:
+            runs = tuple(run(scale.data, rule, label, seed=seed, **given) for seed in seeds)
+            found.append(Series(label, runs, rule.upper()))
     return found
+
+
+class Gain(NamedTuple):
+    """What a way to adapt brings, over plain SGD; each a Mean over seeds, differences paired by seed.
+
+    Attributes:
+        label: of the way.
+        accuracy, gain: of each rule: that in the last epochs, and its difference from SGD's.
+        more: by how much DFA gains more than BP.
+    """
+
+    label: str
+    accuracy: dict
+    gain: dict
+    more: Mean
+
+
+def late(series):
+    """Return the mean test accuracy of the last epochs of each run of a series; one that diverged counts as 0.5."""
+    return [float(np.mean(run[-LAST:])) if run and run[-1] is not None else 0.5 for run in series["test_accuracy"]]
+
+
+def gains(record):
+    """Return the Gain of each way in a record of this experiment, SGD first."""
+    values = {(each["panel"], each["label"]): np.array(late(each)) for each in record["series"]}
+    found = []
+    for label in dict.fromkeys(label for _, label in values):
+        gain = {rule: values[rule, label] - values[rule, "SGD"] for rule in ("BP", "DFA")}
+        more = Mean.of(list(gain["DFA"] - gain["BP"]))
+        found.append(
+            Gain(
+                label,
+                {rule: Mean.of(list(values[rule, label])) for rule in gain},
+                {rule: Mean.of(list(each)) for rule, each in gain.items()},
+                more,
+            )
+        )
+    return found
+
+
+def markdown(record):
+    """Return the table of a record's Gains."""
+    rate_of = {(each["panel"], each["label"]): each["config"]["lr"] for each in record["series"]}
+    lines = ["| | BP, rate | BP | over SGD | DFA, rate | DFA | over SGD | DFA gains more by |", "|---" * 8 + "|"]
+    for each in gains(record):
+        cells = [each.label]
+        for rule in ("BP", "DFA"):
+            gain = "" if each.label == "SGD" else str(each.gain[rule])
+            cells += [f"{rate_of[rule, each.label]:g}", str(each.accuracy[rule]), gain]
+        lines.append(f"| {' | '.join(cells)} | {'' if each.label == 'SGD' else each.more} |")
+    return "\n".join(lines)
 
 
 EXPERIMENTS = (

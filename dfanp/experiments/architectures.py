@@ -18,7 +18,7 @@ def along(values, shape):
         for method in ("bp", "dfa"):
             for place, value in enumerate(values):
                 settings = shape(value)
-                lr = None if scale.quick else rates.ACTIVATIONS[method].get(value)
+                lr = None if scale.quick else rates.TUNED["activation"][method].get(value)
                 x = place if isinstance(value, str) else value
                 panel = value if isinstance(value, str) else ""
                 found.append(

@@ -2,7 +2,7 @@
 
 from ..problems.rates import Rate, default_rate
 
-__all__ = ["ACTIVATIONS", "DISKS", "Rate", "default_rate", "thesis_rate"]
+__all__ = ["DISKS", "RULES_ON_DIGITS", "TUNED", "Rate", "default_rate", "thesis_rate"]
 
 # Demirbilek 2021, tuned on MNIST's test images at k = 3 (used there for k = 1 too). Its Adam counted epochs in the
 # bias correction.
@@ -26,11 +26,32 @@ DISKS = {
     "dfa": dict(sgd=10.0, momentum=10.0, nesterov=10.0, adagrad=0.1, adadelta=1.0, rmsprop=0.03, adam=0.1),
     "output": dict(sgd=1.0, momentum=3.0, nesterov=1.0, adagrad=0.3, adadelta=1.0, rmsprop=0.01, adam=0.01),
 }
-# MNIST at k = 3 with RMSProp, held out as above, the last five of ten epochs, by activation, if it differs from the
-# rate of relu.
-ACTIVATIONS = {
-    "bp": {"sigmoid": 0.0008},
-    "dfa": {"sigmoid": 0.0008, "leaky-relu": 0.00044, "tanh": 0.00044, "identity": 0.00044},
+# MNIST at k = 3, by the cases of `tune_rates`: group -> rule -> value -> rate. Where there is none, that of the optimizer.
+# Activations: held out as above, one seed, factors of two, the last five of ten epochs; ways to adapt: three seeds, factors of
+# two, the last six of 12 (`python -m dfanp.experiments.tune_rates --groups adaptive --seeds 3 --factor 2`).
+TUNED = {
+    "activation": {
+        "bp": {"sigmoid": 0.0008},
+        "dfa": {"sigmoid": 0.0008, "leaky-relu": 0.00044, "tanh": 0.00044, "identity": 0.00044},
+    },
+    "adaptive": {
+        "bp": {
+            "SGD, first layer 0.1": 0.24,
+            "SGD, first layer 10": 0.024,
+            "SGD, standardised pixels": 0.06,
+            "RMSProp by layer": 0.0002,
+            "by pixel": 0.0004,
+            "by unit": 0.0004,
+        },
+        "dfa": {
+            "SGD, first layer 0.1": 0.036,
+            "SGD, first layer 10": 0.0036,
+            "SGD, standardised pixels": 0.009,
+            "RMSProp by layer": 0.00022,
+            "by pixel": 0.00022,
+            "by unit": 0.00022,
+        },
+    },
 }
 # All rules with Adam on the parity of two of the embedded digits, two hidden layers of 64, held out as above, three seeds,
 # the mean of the last ten of 15 epochs: `dfanp tune parity --data digits --k 2 --train-size 6000 --test-size 2000

@@ -1,9 +1,9 @@
 """Find the default learning rates: ``python -m dfanp.experiments.tune_rates --data mnist --out rates``.
 
-For each optimizer, distribution of B, depth, width and activation, and for BP and DFA, the rate climbs by factors of 1.5
-from the present default until the best one lies between two that were tried. Each rate is trained with five seeds, on
-training images, and scored on others (``sweeps.tuning``): the lower end of the interval of the mean accuracy of the last
-ten of 20 epochs, so that a rate at which some seeds fail does not win. The folder is a sweep: the same command resumes
+For each optimizer, distribution of B, depth, width, activation and way to adapt (``adaptive``), and for BP and DFA, the
+rate climbs by factors of 1.5 from the present one until the best lies between two that were tried. Each rate is trained
+with five seeds, on training images, and scored on others (``sweeps.tuning``): the lower end of the interval of the mean
+accuracy of the second half of the epochs, so that a rate at which some seeds fail does not win. The folder is a sweep: the same command resumes
 it, and ``dfanp results`` shows its runs. Each line that is printed says the rates beside the best one from which its
 seeds do not separate it; rates.json in the folder has all of them (``markdown`` makes a table of it).
 """
@@ -21,12 +21,13 @@ from ..files.whole import write_whole
 from ..problems.parity import ParitySettings
 from ..sweeps import tuning
 from ..sweeps.sweep import Sweep
-from . import architectures
+from . import adaptive, architectures, rates
 from .rates import default_rate
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 METHODS = ("bp", "dfa")
 SEEDS, FACTOR = 5, 1.5
+GROUPS = ("optimizer", "feedback", "depth", "width", "activation", "adaptive")
 MOST = 12  # rates of a case: where accuracy still rises then, nothing is found
 
 
@@ -34,7 +35,7 @@ class Case(NamedTuple):
     """What gets a rate of its own.
 
     Attributes:
-        group: "optimizer", "feedback", "depth", "width" or "activation".
+        group: one of GROUPS.
         value: of the group.
         settings: of its runs; the rate is where the climb starts.
     """
@@ -78,21 +79,27 @@ def cases(data: str, **more) -> Iterator[Case]:
     for feedback in DISTRIBUTIONS:
         if feedback != "uniform":
             yield Case("feedback", feedback, make("dfa", "sgd", feedback=feedback))
+    for method in METHODS:
+        for way in rates.TUNED["adaptive"][method]:
+            own = {"epochs": adaptive.EPOCHS, "held_out": True, **more}
+            yield Case("adaptive", way, adaptive.run(data, method, way, **own))
 
 
-def climb(case: Case, sweep, seeds: int = SEEDS) -> Found:
+def climb(case: Case, sweep, seeds: int = SEEDS, factor: float = FACTOR) -> Found:
     """Return what is Found for a case.
 
     Args:
         sweep: ``sweep(settings)`` trains a list of settings and returns their Results.
         seeds: of each rate.
+        factor: between neighbouring rates.
     """
-    rate = lambda step: float(f"{case.settings.lr * FACTOR**step:.3g}")
+    last = max(1, case.settings.epochs // 2)
+    rate = lambda step: float(f"{case.settings.lr * factor**step:.3g}")
     lowest, highest = -1, 1
     while True:
         steps = range(lowest, highest + 1)
         runs = [replace(case.settings, lr=rate(step), seed=seed) for step in steps for seed in range(seeds)]
-        tried = sorted(tuning.candidates(sweep(runs)), key=lambda each: each.config["lr"])
+        tried = sorted(tuning.candidates(sweep(runs), last), key=lambda each: each.config["lr"])
         best = tuning.best(tried)
         if best is None:
             return Found(None, [], tried)
@@ -164,7 +171,8 @@ def main(arguments=None):
     parser.add_argument("--out", required=True, help="the folder of the sweep")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--groups", default="optimizer,feedback,depth,width,activation", help="which cases, by group")
+    parser.add_argument("--factor", type=float, default=FACTOR, help="between neighbouring rates")
+    parser.add_argument("--groups", default=",".join(GROUPS), help="which cases, by group")
     parser.add_argument("--values", help="which values of these groups (default: all)")
     given = parser.parse_args(arguments)
 
@@ -180,7 +188,7 @@ def main(arguments=None):
         for case in cases(given.data):
             wanted = given.values is None or str(case.value) in given.values.split(",")
             if case.group in given.groups.split(",") and wanted:
-                found = climb(case, results, given.seeds)
+                found = climb(case, results, given.seeds, given.factor)
                 print(line(case, found), flush=True)
                 rows.append(row(case, found))
                 content = json.dumps(rows, indent=1, allow_nan=False) + "\n"

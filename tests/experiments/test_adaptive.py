@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from dfanp_figures.styles import two_fold
 
 import dfanp
 from dfanp import optimizers
 from dfanp.experiments import adaptive
+from dfanp.experiments.rates import TUNED
 from dfanp.settings import ParitySettings, made
 
 CPU = dfanp.Backend("cpu", threads=1, kernels="numpy")
@@ -50,11 +50,28 @@ def test_pixels_are_standardised(tiny):
         adaptive.StandardisedParity(lr=0.1, pixels="unit").problem(tiny, CPU)
 
 
-def test_no_run_chooses_its_own_rate():
-    runs = lambda *finals: [[None if final is None else final] for final in finals]
+def test_gains_are_paired_and_a_run_that_diverged_counts_as_chance():
+    run = lambda value: [None] if value is None else [0.1] * 6 + [value] * 6  # the last six of twelve epochs
+    at = {
+        ("BP", "SGD"): (0.7, 0.8, 0.6),
+        ("BP", "by unit"): (0.8, 0.9, 0.7),
+        ("DFA", "SGD"): (0.6, 0.7, None),
+        ("DFA", "by unit"): (0.8, 0.9, 0.7),
+    }
+    config = {"lr": 0.1}
     series = [
-        {"label": "SGD", "panel": "DFA", "test_accuracy": runs(0.9, 0.6, 0.9, 0.6)},
-        {"label": "SGD", "panel": "DFA", "test_accuracy": runs(0.7, 0.8, 0.7, None)},
+        {"label": label, "panel": rule, "test_accuracy": list(map(run, runs)), "config": config}
+        for (rule, label), runs in at.items()
     ]
-    # The even runs are best at the first rate, so that is taken for the odd ones: 0.6. The odd ones choose 0.8 and 0.5 or 0.6 and 0.6.
-    assert two_fold({"series": series}, "SGD", "DFA") == {0: 0.7, 1: 0.6, 2: 0.7, 3: 0.6}
+    sgd, unit = adaptive.gains({"series": series})
+    assert sgd.gain["DFA"].mean == 0 and sgd.accuracy["DFA"].mean == pytest.approx(0.6)
+    assert unit.gain["BP"].mean == pytest.approx(0.1) and unit.gain["BP"].half == pytest.approx(0, abs=1e-12)
+    assert unit.more.mean == pytest.approx(0.1) and unit.more.n == 3
+    assert "| by unit | 0.1 | 0.800 ± 0.248 | 0.100 ± 0.000 | 0.1 |" in adaptive.markdown({"series": series})
+
+
+def test_each_way_has_a_rate_that_was_found_or_that_of_its_optimizer():
+    assert adaptive.rate("mnist", "dfa", "SGD") == 0.018 and adaptive.rate("mnist", "bp", "each weight") == 0.000267
+    assert adaptive.rate("digits", "bp", "by unit") == 0.001
+    for rule, ways in TUNED["adaptive"].items():
+        assert set(ways) | {"SGD", "each weight"} == set(adaptive.WAYS), rule
