@@ -21,7 +21,7 @@ def figure(names, mode, **given):
 
     FIGURE... are figures of the thesis: 2.1, 2.2, 3.1, 3.2, 3.3, 3.4, 3.5, 3.7, 3.8, B.1, B.2; or of its future work:
     labels, transfer, depth, width, activation; or rules, all rules on one problem; or studies that `dfanp reproduce`
-    leaves out: adam, adaptive, align (when does DFA align?), conv-digits, conv, conv-fashion.
+    leaves out: adam, adaptive, align (when does DFA align?), conv-digits, conv, conv-fashion, online.
 
     \b
     Examples:

@@ -83,7 +83,7 @@ def train(settings, out, threads, dataset, plot, as_json, quiet):
     finally:  # also when the reader of stdout has closed it
         if plot is not None:
             with drawing(plot):
-                plots.draw_run(run.rows, run.settings.headline, plot, run.settings.chance)
+                plots.draw_run(run.rows, run.settings.headline, plot, run.settings.chance, run.settings.theory)
             say(f"plot      {plot}")
     return 1 if "diverged" in run.statuses() else 0
 

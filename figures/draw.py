@@ -63,7 +63,7 @@ def title(record):
 
 def seeds(record):
     """Return the number of seeds of a record's runs, in words."""
-    counts = [len(series["test_accuracy"]) for series in record["series"]]
+    counts = [len(series.get("test_accuracy", series.get("test_loss"))) for series in record["series"]]
     number = " to ".join(map(str, sorted({min(counts), max(counts)})))
     return f"{number} {'seed' if number == '1' else 'seeds'}"
 

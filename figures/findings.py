@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from dfanp.analysis.intervals import mean_interval
 from dfanp.experiments.adaptive import gains
+from dfanp.experiments.convolution import trained
+from dfanp.experiments.online import distances
 
 from .styles import by_panel, finals, mean
 
@@ -148,15 +149,14 @@ def rules(record):
 
 
 def convolution(record):
-    series = {each["label"]: each for each in record["series"]}
-    gains = []
-    for rule in ("BP", "FA", "DFA"):
-        each = paired(series[f"{rule}, trained"], series[f"{rule}, frozen"])
-        gains.append(f"{rule} {each[0]:+.3f}" + ("" if each[1] is None else f" ± {each[1]:.3f}"))
-    cosine = lambda rule: np.mean([run[-1][0] for run in series[f"{rule}, trained"]["cosines"] if run])
+    each = trained(record)
+    changes = [
+        f"{one.rule} {one.gain.mean:+.3f}" + (f" ± {one.gain.half:.3f}" if one.gain.half else "") for one in each
+    ]
+    cosines = [f"{one.cosines[0].mean:.2f} ({one.rule})" for one in each if one.rule != "BP"]
     return (
-        f"{record['data']}: training the filters changes the accuracy by {', '.join(gains)}; "
-        f"cosine of their gradient with BP's {cosine('FA'):.2f} (FA) and {cosine('DFA'):.2f} (DFA)"
+        f"{record['data']}: training the filters changes the accuracy by {', '.join(changes)}; "
+        f"cosine of their gradient with BP's {' and '.join(cosines)}"
     )
 
 
@@ -169,15 +169,18 @@ def when_aligned(record):
     return f"Cosine of the gradient of W0 with BP's, orthogonal B, lowest and highest along each axis: {'; '.join(found)}"
 
 
+def online(record):
+    off = [100 * each for each in distances(record).values()]
+    medians = [np.median(each) for each in off]
+    return (
+        f"The mean test loss is off the theory by {min(medians):.0f} to {max(medians):.0f} per cent in the median epoch, by "
+        f"{max(map(np.max, off)):.0f} at most"
+    )
+
+
 def adaptive(record):
     more = [f"{each.label} {each.more.mean:+.3f}" for each in gains(record) if each.label != "SGD"]
     return f"By how much more than BP DFA gains from each, over SGD: {', '.join(more)}"
-
-
-def paired(first, second):
-    """Return mean and half-width of the 95 % interval of the differences of final test accuracies, paired by seed."""
-    pairs = zip(first["test_accuracy"], second["test_accuracy"], strict=True)
-    return mean_interval([a[-1] - b[-1] for a, b in pairs if a and b and None not in (a[-1], b[-1])])
 
 
 FINDINGS = {
@@ -204,4 +207,5 @@ FINDINGS = {
     "conv-fashion": convolution,
     "align": when_aligned,
     "adaptive": adaptive,
+    "online": online,
 }

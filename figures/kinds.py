@@ -327,6 +327,23 @@ def when_aligned(record):
     return figure
 
 
+def online(record):
+    """Test loss over the epochs, one panel for each student, and what the theory says of it."""
+    theory = {(row["panel"], row["label"]): row["test_loss"] for row in record["analysis"]["theory"]}
+    groups = by_panel(record)
+    figure, axes = panels(len(groups))
+    for axis, (name, group) in zip(axes, groups.items(), strict=True):
+        for number, each in enumerate(group):
+            line(axis, number, range(1, len(each["test_loss"][0]) + 1), each["test_loss"], each["label"])
+        for each in group:
+            said = theory[name, each["label"]]
+            axis.plot(range(1, len(said) + 1), said, "--", color="0.1", linewidth=1.2, zorder=4, label="theory")
+        axis.set(title=name, xlabel="epoch: examples by number of inputs", xscale="log", yscale="log")
+    axes[0].set_ylabel("test loss")
+    legend(figure, axes)
+    return figure
+
+
 def adaptive(record):
     """Mean test accuracy of the last epochs for each way to adapt, BP and DFA."""
     figure, (axis,) = panels(1, width=9.0)
@@ -387,4 +404,5 @@ KINDS = {
     "convolution": convolution,
     "when_aligned": when_aligned,
     "adaptive": adaptive,
+    "online": online,
 }

@@ -9,6 +9,8 @@ import sys
 # Before NumPy is imported: the threads of its BLAS wait awake for each other, on cores that other tests need. Tests of threads say
 # how many they take.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before SciPy is imported: scikit-learn's checks of input from other array libraries want it.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import numpy as np
 import pytest
@@ -29,8 +31,21 @@ if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+# Files that take longest. They go first, so that at the end no process waits long for another one.
+LONGEST = (
+    "system/test_threads.py", "sweeps/test_sweep.py", "cli/test_examples.py", "cli/test_degenerate.py", "test_mutations.py",
+    "test_definitions.py", "kernels/test_cuda.py", "kernels/test_table.py", "experiments/test_experiments.py",
+    "reports/test_report.py", "cli/test_rules.py", "fuzz/test_fuzz.py", "test_documents.py", "cli/test_tune.py", "kernels/test_steps.py",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(items):
-    """Tests of the tiers that no installation builds are slow: Numba compiles them, or g++ for the emulator."""
+    """Sort tests by file, the longest first, and mark slow ones.
+
+    Tests of the tiers that no installation builds are slow: Numba compiles them, or g++ for the emulator.
+    """
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0].removeprefix("tests/"), len(LONGEST)))
     for item in items:
         given = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if any(isinstance(value, str) and value in ("cuda", "numba") for value in given):

@@ -31,6 +31,13 @@ def test_the_results_have_the_table_of_the_records():
     assert table.markdown(table.rows(read(path) for path in PATHS)) in RESULTS.read_text()
 
 
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_results_have_the_table_of_a_study(path):
+    record = read(path)
+    table_of = experiments()[record["figure"]].table
+    assert table_of is None or table_of(record) in RESULTS.read_text()
+
+
 def test_the_default_rates_are_those_that_were_found():
     rows = json.loads((ROOT / "figures" / "rates.json").read_text())
     assert tune_rates.markdown(rows) in RESULTS.read_text()

@@ -1,7 +1,9 @@
 """dfanp's estimators among scikit-learn's tools."""
 
+import importlib.util
 import pickle
 from copy import copy, deepcopy
+from unittest import SkipTest
 
 import joblib
 import numpy as np
@@ -40,7 +42,12 @@ EXACT = QUICK | {
     ]
 )
 def test_scikit_learns_own_checks(estimator, check):
-    check(estimator)
+    """With pandas none is skipped: the environment variable that the others want is set in conftest."""
+    try:
+        check(estimator)
+    except SkipTest as why:
+        assert not importlib.util.find_spec("pandas"), f"a check was skipped: {why}"
+        raise
 
 
 @pytest.fixture(scope="module")

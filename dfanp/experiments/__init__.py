@@ -12,6 +12,7 @@ def experiments():
         compared_rules,
         convolution,
         disks,
+        online,
         parity,
         representations,
         when_aligned,
@@ -27,6 +28,7 @@ def experiments():
         convolution,
         when_aligned,
         adaptive,
+        online,
     )
     every = {each.name: each for module in modules for each in module.EXPERIMENTS}
     return {

@@ -199,6 +199,12 @@ def markdown(record):
 
 EXPERIMENTS = (
     Experiment(
-        "adaptive", "Why adaptive methods help DFA more than BP", "adaptive", series, (CORRECTED,), study=True
+        "adaptive",
+        "Why adaptive methods help DFA more than BP",
+        "adaptive",
+        series,
+        (CORRECTED,),
+        study=True,
+        table=markdown,
     ),
 )

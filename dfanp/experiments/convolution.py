@@ -1,7 +1,10 @@
 """A convolutional first layer, its filters frozen and trained, by BP, FA and DFA: what DFA makes of filters."""
 
+from typing import NamedTuple
+
 from ..settings import ConvSettings, made
 from .experiment import CORRECTED, STUDY_SEEDS, Experiment, Series
+from .table import Mean
 
 # data -> its settings; Adam at 0.001, batches of 128
 TASKS = {
@@ -31,6 +34,47 @@ def series_of(*names):
     return series
 
 
+class Trained(NamedTuple):
+    """What training the filters brings under a rule; each a Mean over seeds.
+
+    Attributes:
+        rule: its name.
+        frozen, trained: test accuracy at the end.
+        gain: their difference, paired by seed.
+        cosines: of the gradient of each hidden layer with BP's, the convolution first, where the filters are trained.
+    """
+
+    rule: str
+    frozen: Mean
+    trained: Mean
+    gain: Mean
+    cosines: list
+
+
+def trained(record):
+    """Return what each rule has Trained in a record of this experiment."""
+    of = {each["label"]: each for each in record["series"]}
+    final = lambda label: [run[-1] if run else None for run in of[label]["test_accuracy"]]
+    found = []
+    for rule in dict.fromkeys(label.partition(",")[0] for label in of):
+        before, after = final(f"{rule}, frozen"), final(f"{rule}, trained")
+        gain = [b - a for a, b in zip(before, after, strict=True) if None not in (a, b)]
+        layers = list(zip(*(run[-1] for run in of[f"{rule}, trained"]["cosines"] if run), strict=True))
+        found.append(
+            Trained(rule, Mean.of(before), Mean.of(after), Mean.of(gain), [Mean.of(each) for each in layers[:-1]])
+        )
+    return found
+
+
+def markdown(record):
+    """Return the table of what each rule has Trained."""
+    lines = ["| | filters frozen | trained | paired difference | cosine, filters | dense layer |", "|---" * 6 + "|"]
+    for each in trained(record):
+        cosines = ["", ""] if each.rule == "BP" else [str(cosine) for cosine in each.cosines]
+        lines.append(f"| {' | '.join([each.rule, str(each.frozen), str(each.trained), str(each.gain), *cosines])} |")
+    return "\n".join(lines)
+
+
 def experiment(name, *data):
     """Return the Experiment on some data sets."""
     return Experiment(
@@ -42,6 +86,7 @@ def experiment(name, *data):
         ("test_accuracy", "cosines"),
         last=True,
         study=True,
+        table=markdown,
     )
 
 

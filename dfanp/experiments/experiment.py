@@ -100,6 +100,7 @@ class Experiment:
         last: whether to record only the last epoch.
         keep: whether to save the final weights, for `analyse`.
         study: whether it is left out of `dfanp reproduce`.
+        table: ``table(record)`` returns its numbers as a table in Markdown.
         analyse: ``analyse(series, mode, scale, checkpoint, dataset)`` returns further contents of the record, name ->
             list; ``checkpoint(settings)`` is the file of a run's final arrays.
     """
@@ -113,6 +114,7 @@ class Experiment:
     last: bool = False
     keep: bool = False
     study: bool = False
+    table: Callable | None = field(default=None, compare=False)
     analyse: Callable | None = field(default=None, compare=False)
 
 

@@ -261,6 +261,10 @@ class TrainingSettings:
         sizes = (*self.widths(problem.features), problem.outputs)
         return dfanp.MLP(sizes, self.activation, self.bias, self.dtype, seed, problem.backend)
 
+    def theory(self, epochs: Sequence[int]) -> Sequence[float] | None:
+        """Return the test loss that a theory predicts after each of `epochs`, the mean over the seeds; None without one."""
+        return None
+
     @property
     def hidden_layers(self) -> int:
         """The number of hidden layers of its networks."""

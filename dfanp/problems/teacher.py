@@ -77,6 +77,36 @@ class TeacherSettings(TrainingSettings):
         sizes = self.inputs, self.teacher_units, self.teacher_activation, self.noise, self.train_size, self.test_size
         return Teacher(*sizes, self.teacher_seed, self.dtype, backend)
 
+    def theory(self, epochs):
+        """Return the mean over the seeds of what ``theory.online`` predicts from the start of each, for infinitely many inputs.
+
+        None where its equations do not hold: they want one hidden layer without biases, erf or linear like the teacher, BP,
+        FA or DFA, and plain SGD with one example per step.
+        """
+        online = dfanp.theory.online
+        holds = (
+            GATES[self.teacher_activation] == self.activation
+            and self.teacher_activation in online.AVERAGES
+            and self.method in online.RULES
+            and (self.opt, self.schedule, self.layers, self.batch_size) == ("sgd", "constant", "all", 1)
+            and not (self.bias or self.weight_decay or len(self.hidden) > 1)
+        )
+        if not holds:
+            return None
+        problem, found = self.problem(None, dfanp.Backend("cpu", kernels="numpy")), []
+        eta, eta_v = (self.inputs * rate for rate in (self.lr, self.lr_output or self.lr))
+        for seed in self.seeds:
+            network = self.network(problem, seed)
+            B = dfanp.Training(network, problem, self.method, dfanp.SGD(self.lr), dfanp.Feedback(self.feedback), 1).B
+            start = online.overlaps(network.W[0], problem.W) | {"v": network.W[1][:, 0], "F": B[0][0] if B else None}
+            more = dict(A=problem.A, eta=eta, eta_v=eta_v, sigma=self.noise, activation=self.teacher_activation)
+            times = [epoch * problem.train_size / self.inputs for epoch in epochs]
+            try:
+                found.append(online.trajectory(self.method, times, **start, **more).error)
+            except ValueError:  # it diverges
+                return None
+        return np.mean(found, axis=0)
+
     def features(self, dataset):
         return self.inputs
 

@@ -64,13 +64,14 @@ def panel(height=3.0):
         yield figure, axis
 
 
-def lines(series, ylabel, kind, chance=0.5):
+def lines(series, ylabel, kind, chance=0.5, theory=None):
     """Draw one line per run over the epochs, with its 95 % interval.
 
     Args:
         series: number of the run -> (epochs, means, halves or None), see ``plots.curve``.
         kind: "accuracy", "loss", "cosine" or "own", which determines the range of the axis.
         chance: the accuracy of guessing, or None.
+        theory: number of the run -> what a theory predicts at these epochs.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -89,6 +90,8 @@ def lines(series, ylabel, kind, chance=0.5):
             if halves is not None:
                 below = np.maximum(means - halves, low) if log else means - halves
                 axis.fill_between(epochs, below, means + halves, color=colour, alpha=0.2, linewidth=0)
+            if theory and number in theory:
+                axis.plot(epochs, theory[number], "k:", linewidth=1.2)
     return figure
 
 

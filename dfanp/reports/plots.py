@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import textwrap
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,13 +86,14 @@ def curve(rows, measure):
     return epochs, np.array(means), np.array(halves)
 
 
-def draw_run(rows, title, path, chance=0.5):
+def draw_run(rows, title, path, chance=0.5, theory=None):
     """Draw accuracy (the loss of regression) over the epochs, and alignment if the rows have it, to `path` (png, svg or pdf).
 
     Args:
         rows: log lines (``dfanp.runs.folder.read_log``), of one or more seeds.
         title: of the picture.
         chance: the accuracy of guessing, or None.
+        theory: ``theory(epochs)``, what a theory predicts of the test loss of regression, or None (``TrainingSettings.theory``).
         path: see ``checked_file``. The file is written completely or not at all.
 
     Raises:
@@ -99,7 +101,7 @@ def draw_run(rows, title, path, chance=0.5):
         OSError: it cannot be written.
     """
     with drawing(path):
-        save(run_figure(rows, title, chance), Path(path))
+        save(run_figure(rows, title, chance, theory), Path(path))
 
 
 def history_figure(rows, title, chance, path=None):
@@ -122,7 +124,7 @@ def png_of(figure):
         return file.getvalue()
 
 
-def run_figure(rows, title, chance=0.5):
+def run_figure(rows, title, chance=0.5, theory=None):
     """Return the figure of ``draw_run``, with a line at the accuracy of guessing, `chance` (None: none)."""
     from matplotlib.ticker import MaxNLocator
 
@@ -140,6 +142,17 @@ def run_figure(rows, title, chance=0.5):
     draw(axes[0], "test", "o-", lambda row: row.get(f"test_{kind}"))
     draw(axes[0], "train", "s--", lambda row: row.get(f"train_{kind}"))
     axes[0].set_ylabel(kind)
+    if kind == "loss":
+        losses = [row[name] for row in rows for name in ("test_loss", "train_loss") if row.get(name) is not None]
+        if losses and 0 < min(losses) < max(losses) / 30:
+            axes[0].set_yscale("log")
+            axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes[0].yaxis.set_minor_formatter(lambda *_: "")
+    if kind == "loss" and theory is not None:
+        epochs = sorted({row["epoch"] for row in rows if row.get("test_loss") is not None})
+        said = theory(epochs) if epochs else None
+        if said is not None:
+            axes[0].plot(epochs, said, "k:", label="test, theory", zorder=3)
     if kind == "accuracy":
         if chance is not None:
             axes[0].axhline(chance, color="0.6", linewidth=1, linestyle=":", label="chance")
@@ -278,7 +291,7 @@ def new_figure(width, height, title=None):
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     if title is not None:
-        figure.suptitle(label_of(title), fontsize=10)
+        figure.suptitle(label_of(textwrap.fill(str(title), int(13 * width))), fontsize=10)
     return figure
 
 

@@ -211,22 +211,29 @@ def setting(config, name):
 
 def curves(runs, numbers):
     """Return the section of accuracy and loss over the epochs."""
-    parts = []
+    parts, note = [], "Bands are 95 % intervals of the mean over the seeds (Student's t); dots mark chance."
     for name in (*CURVES, *own_measures(runs)):
         series = courses(runs, lambda row, name=name: row.get(name))
         if series:
             title, accuracy = title_of(name), name.endswith("accuracy")
             kind = "own" if name not in CURVES else "accuracy" if accuracy else "loss"
             chance = chance_of(run.settings.name for run in runs)
-            drawn = lines(series, title.lower(), kind, chance)
+            theory = theories(runs, series) if name == "test_loss" else {}
+            drawn = lines(series, title.lower(), kind, chance, theory)
             words = f"{title} over the epochs. {in_words(runs, series)}" + (
                 f" Chance is {chance:g}." if accuracy and chance else ""
             )
+            note += " Dotted black lines are what a theory of infinitely many inputs predicts." if theory else ""
             parts.append(figure(drawn, next(numbers), f"{title} over the epochs", words, key(runs, series)))
     if not parts:
         return [element("p", "No run has finished an epoch.")]
-    note = "Bands are 95 % intervals of the mean over the seeds (Student's t); dots mark chance."
     return [element("div", *parts, class_="figures"), element("p", note, class_="note")]
+
+
+def theories(runs, series):
+    """Return number of the run -> what a theory predicts of its test loss, for the runs of which one does."""
+    found = {number: runs[number].settings.theory(epochs) for number, (epochs, _, _) in series.items()}
+    return {number: losses for number, losses in found.items() if losses is not None}
 
 
 def own_measures(runs):

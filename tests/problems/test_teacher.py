@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import dfanp
+from dfanp.runs.run import build
 from dfanp.settings import TeacherSettings
 
 
@@ -28,8 +29,6 @@ def test_examples_depend_on_seed_and_epoch_alone():
 
 
 def test_the_output_layer_may_have_its_own_rate():
-    from dfanp.runs.run import build
-
     lr_of = lambda **given: build(TeacherSettings(lr=0.1, inputs=4, test_size=2, **given)).optimizer.lr
     assert lr_of() == 0.1 and lr_of(lr_output=0.2) == {0: 0.1, 1: 0.2}
     assert lr_of(lr_output=0.2, hidden=(3, 2), repeats=2) == {0: 0.1, 1: 0.1, 2: 0.2}
@@ -52,3 +51,40 @@ def test_the_output_layer_may_have_its_own_rate():
 def test_what_does_not_fit(given, message):
     with pytest.raises(ValueError, match=message):
         dfanp.Teacher(**given)
+
+
+ODE = dict(lr=0.02, inputs=50, test_size=500, hidden=(2,), feedback="standard-gaussian", epochs=4)
+
+
+@pytest.mark.parametrize("more", [{"method": "bp"}, {"method": "dfa", "lr_output": 0.01, "train_size": 100}])
+def test_the_theory_begins_where_a_run_begins_and_goes_its_way(more):
+    settings = TeacherSettings(**ODE | more, repeats=3)
+    start, *later = settings.theory([0, 1, 2, 4])
+    problem = settings.problem(None, dfanp.Backend("cpu", kernels="numpy"))
+    X, y = problem.test(0, 1)
+    losses = [np.mean((settings.network(problem, seed).forward(X)[-1] - y) ** 2) / 2 for seed in settings.seeds]
+    assert start == pytest.approx(np.mean(losses), rel=0.1)  # of 500 examples
+    rows = [list(build(settings).epochs(4))[epoch - 1].test_loss for epoch in (1, 2, 4)]
+    np.testing.assert_allclose(later, np.mean(rows, axis=1), rtol=0.2)  # 50 inputs are few
+    assert later[0] > later[-1]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"hidden": (2, 2)},
+        {"bias": True},
+        {"opt": "momentum"},
+        {"schedule": "linear"},
+        {"batch_size": 2},
+        {"activation": "relu", "teacher_activation": "relu"},
+        {"activation": "identity"},
+        {"method": "drtp"},
+        {"layers": "output"},
+        {"weight_decay": 0.1},
+        {"lr": 1e6},
+    ],
+)
+def test_where_the_equations_do_not_hold_there_is_no_theory(more):
+    assert TeacherSettings(**ODE | more).theory([1, 2]) is None
+    assert dfanp.settings.ParitySettings(lr=0.1).theory([1]) is None

@@ -28,6 +28,18 @@ def test_draws_a_run_without_alignment_and_one_that_diverged_at_once(tmp_path):
     plots.draw_run([{"epoch": 1, "seed": 0, "status": "diverged"}], "none", tmp_path / "b.png")
 
 
+def test_a_loss_has_a_logarithmic_axis_where_it_falls_far_and_what_a_theory_says_of_it():
+    losses = {1: 0.5, 2: 0.1, 3: 0.01}
+    rows = [{"epoch": epoch, "seed": 0, "train_loss": x, "test_loss": x} for epoch, x in losses.items()]
+    figure = plots.run_figure(rows, "a title " * 20, None, lambda epochs: [losses[epoch] / 2 for epoch in epochs])
+    (axis,) = figure.axes
+    theory = {each.get_label(): each for each in axis.get_lines()}["test, theory"]
+    assert theory.get_xydata().tolist() == [[1, 0.25], [2, 0.05], [3, 0.005]]
+    assert axis.get_yscale() == "log" and figure.get_suptitle().count("\n") == 2
+    figure = plots.run_figure(rows[:2], "short", None, lambda epochs: None)
+    assert figure.axes[0].get_yscale() == "linear" and len(figure.axes[0].get_lines()) == 2
+
+
 def test_dollars_in_a_setting_or_a_title_are_no_formula(tmp_path):
     results = [Result("", {"data": data}, "done", ROWS[:1]) for data in (r"$\frac$", "b")]
     charts.draw(charts.planned(results), tmp_path / "a.svg")

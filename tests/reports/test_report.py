@@ -12,7 +12,7 @@ import dfanp
 from dfanp.experiments.published import PublishedParity
 from dfanp.reports import networks, report, run_report
 from dfanp.runs.run import Run
-from dfanp.settings import ParitySettings, SyntheticSettings
+from dfanp.settings import ParitySettings, SyntheticSettings, TeacherSettings
 
 VOID = {"meta", "link"}
 SMALL = {
@@ -24,7 +24,17 @@ SMALL = {
     "test_size": 210,
     "kernels": "numpy",
 }
+STUDENT = {
+    "inputs": 20,
+    "test_size": 50,
+    "batch_size": 1,
+    "hidden": (2,),
+    "activation": "erf",
+    "epochs": 3,
+    "kernels": "numpy",
+}
 DISKS = {"n": 40, "d": 5, "test_points": 200, "epochs": 3, "hidden": (13,), "kernels": "numpy"}
+SIZES = {ParitySettings: SMALL, SyntheticSettings: DISKS, TeacherSettings: STUDENT}
 SCRIPT = "</title></style><script>alert(1)</script><img src=x onerror=alert(2)>\"'$^{"
 
 
@@ -57,9 +67,7 @@ class Page(HTMLParser):
 
 def train(folder, kind=ParitySettings, epochs=None, **settings):
     """Train a run in `folder`, all its epochs or the first ones."""
-    with Run(
-        kind(**{"lr": 0.01} | (SMALL if issubclass(kind, ParitySettings) else DISKS) | settings), folder, threads=1
-    ) as run:
+    with Run(kind(**{"lr": 0.01} | SIZES[kind] | settings), folder, threads=1) as run:
         for record, _ in run.epochs():
             if record.epoch == epochs:
                 break
@@ -248,6 +256,13 @@ def test_disks(tmp_path):
     assert f"1: {wrong:.3f}" in page.text and "121 disks would be too large" in page.text
     assert sum("the lines on which hidden units" in plot.get("aria-label", "") for plot in page.all("svg")) == 2 + 1
     assert "Its weights are not shown" in page.text
+
+
+def test_a_student_beside_the_theory(tmp_path):
+    page, _ = page_of(train(tmp_path / "a", TeacherSettings))
+    assert page.text.count("Dotted black lines are what a theory") == 1
+    page, _ = page_of(train(tmp_path / "b", TeacherSettings, bias=True))
+    assert "Dotted black lines" not in page.text
 
 
 def test_a_seed_that_diverged(tmp_path):
