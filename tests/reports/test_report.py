@@ -67,7 +67,8 @@ class Page(HTMLParser):
 
 def train(folder, kind=ParitySettings, epochs=None, **settings):
     """Train a run in `folder`, all its epochs or the first ones."""
-    with Run(kind(**{"lr": 0.01} | SIZES[kind] | settings), folder, threads=1) as run:
+    sizes = next(sizes for base, sizes in SIZES.items() if issubclass(kind, base))
+    with Run(kind(**{"lr": 0.01} | sizes | settings), folder, threads=1) as run:
         for record, _ in run.epochs():
             if record.epoch == epochs:
                 break
