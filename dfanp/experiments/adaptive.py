@@ -116,7 +116,7 @@ WAYS = {
     "by unit": {"opt": "rmsprop:shared=unit"},
     "each weight": {"opt": "rmsprop"},
 }
-EPOCHS, LAST = 12, 6  # the mean of the last ones is compared
+EPOCHS, LAST = 10, 5  # the mean of the last ones is compared
 
 
 def rate(data, rule, label):

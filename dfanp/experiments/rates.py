@@ -28,7 +28,7 @@ DISKS = {
 }
 # MNIST at k = 3, by the cases of `tune_rates`: group -> rule -> value -> rate. Where there is none, that of the optimizer.
 # Activations: held out as above, one seed, factors of two, the last five of ten epochs; ways to adapt: three seeds, factors of
-# two, the last six of 12 (`python -m dfanp.experiments.tune_rates --groups adaptive --seeds 3 --factor 2`).
+# two, the last five of ten (`python -m dfanp.experiments.tune_rates --groups adaptive --seeds 3 --factor 2`).
 TUNED = {
     "activation": {
         "bp": {"sigmoid": 0.0008},

@@ -51,7 +51,7 @@ def test_pixels_are_standardised(tiny):
 
 
 def test_gains_are_paired_and_a_run_that_diverged_counts_as_chance():
-    run = lambda value: [None] if value is None else [0.1] * 6 + [value] * 6  # the last six of twelve epochs
+    run = lambda value: [None] if value is None else [0.1] * 5 + [value] * 5  # the last five of ten epochs
     at = {
         ("BP", "SGD"): (0.7, 0.8, 0.6),
         ("BP", "by unit"): (0.8, 0.9, 0.7),
