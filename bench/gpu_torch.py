@@ -27,7 +27,6 @@ class Replicas:
     """
 
     def __init__(self, settings):
-        torch.set_grad_enabled(False)
         torch.backends.cuda.matmul.allow_tf32 = bool(settings.get("tf32"))
         self.settings, self.device, self.n = settings, torch.device(settings["device"]), settings["batch"]
         dataset = load(settings["data"], settings["data_dir"])

@@ -48,7 +48,6 @@ UPDATES = {"sgd": sgd, "adagrad": adagrad, "adadelta": adadelta, "rmsprop": rmsp
 def epoch(settings):
     """Return the run of a whole epoch: build both data sets, train, test."""
     torch.set_num_threads(settings["threads"])
-    torch.set_grad_enabled(False)
     dataset = load(settings["data"], settings["data_dir"])
     train, test = (Stacked(part, dataset.mean, dataset.std) for part in (dataset.train, dataset.test))
     k, n, seed = settings["k"], settings["batch"], settings.get("seed", 0)

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import sys
 
 import matplotlib
 import pytest
@@ -14,14 +13,6 @@ from dfanp_cli.main import cli
 from dfanp.backend import usable_cupy
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def gradients():
-    """The candidates are meant for processes of their own, in which they switch gradients off."""
-    yield
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_grad_enabled(True)
 
 
 def tiny_plan(**more):
