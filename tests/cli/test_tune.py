@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from dfanp_bench.crash_test import wait_until_gone
 
+from ..waiting import until
+
 TINY = ("--data", "digits", "--hidden", "8", "--k", "1", "--epochs", "2", "--device", "cpu")
 
 
@@ -195,8 +197,7 @@ def test_ctrl_c_ends_after_the_epoch_and_the_same_command_goes_on(process, dfanp
     )
     running = process(*args, "--out", tmp_path / "parts", start_new_session=True)
     store = tmp_path / "parts" / "store.jsonl"
-    while not (store.exists() and store.read_bytes()):
-        assert running.poll() is None
+    until(lambda: running.poll() is not None or (store.exists() and store.read_bytes()))
     os.killpg(running.pid, sent)
     err = running.stderr.read()
     assert running.wait(60) == 130
@@ -218,8 +219,7 @@ def test_the_second_ctrl_c_stops_at_once_and_loses_nothing(process, dfanp, tmp_p
     args = ("tune", "parity", "--data", "digits", "--hidden", "2048", "--k", "3", "--epochs", "3", "--device", "cpu")
     args += ("--lr", "0.1", "--workers", "2")
     running = process(*args, "--weight-decay", "0,1e-9", "--out", tmp_path / "parts", start_new_session=True)
-    while not list(tmp_path.glob("parts/progress/*.running")):
-        assert running.poll() is None
+    until(lambda: running.poll() is not None or list(tmp_path.glob("parts/progress/*.running")))
     os.killpg(running.pid, sent)
     while not running.stderr.readline().startswith("stopping"):
         assert running.poll() is None
