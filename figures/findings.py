@@ -179,8 +179,9 @@ def online(record):
 
 
 def adaptive(record):
-    more = [f"{each.label} {each.more.mean:+.3f}" for each in gains(record) if each.label != "SGD"]
-    return f"By how much more than BP DFA gains from each, over SGD: {', '.join(more)}"
+    of = lambda each: f"{each.label} {each.gain['DFA'].mean:.3f} and {each.gain['BP'].mean:.3f}"
+    found = [of(each) for each in gains(record) if not each.label.startswith("SGD")]
+    return f"Gain over SGD (DFA and BP): {', '.join(found)}"
 
 
 FINDINGS = {

@@ -352,7 +352,7 @@ def adaptive(record):
     chance(axis)
     within(axis)
     axis.tick_params(axis="x", rotation=20)
-    axis.set_ylabel(f"mean test accuracy of the last {LAST} epochs")
+    axis.set_ylabel(f"accuracy, last {LAST} epochs")
     legend(figure, [axis])
     return figure
 

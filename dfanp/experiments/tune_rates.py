@@ -140,7 +140,7 @@ def row(case: Case, found: Found) -> dict:
 def markdown(rows: list[dict]) -> str:
     """Return the table of some rows of rates.json, the best rates in bold."""
     lines = [
-        "| | rule | rate: accuracy, mean of the last ten epochs, held-out images | not separated from |",
+        "| | rule | rate: accuracy, mean of the second half of the epochs, held-out images | not separated from |",
         "|---|---|---|---|",
     ]
     for each in rows:
