@@ -120,7 +120,8 @@ def test_a_sweep_of_the_library_is_stopped_by_signals(start, tmp_path, sent, wor
     until(lambda: process.poll() is not None or len(list(tmp_path.glob("files/progress/*.running"))) == workers)
     process.send_signal(sent)
     _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == -signal.SIGINT and err.splitlines()[-1] == "KeyboardInterrupt"
+    # The process that keeps joblib's semaphores may say something after it.
+    assert process.returncode == -signal.SIGINT and "KeyboardInterrupt" in err.splitlines()
     wait_until_gone(process.pid)
 
 
