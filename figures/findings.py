@@ -179,7 +179,7 @@ def online(record):
 
 
 def adaptive(record):
-    of = lambda each: f"{each.label} {each.gain['DFA'].mean:.3f} and {each.gain['BP'].mean:.3f}"
+    of = lambda each: f"{each.label} {each.differences['DFA'].mean:.3f} and {each.differences['BP'].mean:.3f}"
     found = [of(each) for each in gains(record) if not each.label.startswith("SGD")]
     return f"Gain over SGD (DFA and BP): {', '.join(found)}"
 

@@ -348,7 +348,9 @@ def adaptive(record):
     """Mean test accuracy of the last epochs for each way to adapt, BP and DFA."""
     figure, (axis,) = panels(1, width=9.0)
     for number, (rule, group) in enumerate(by_panel(record).items()):
-        points(axis, number, 2, [each["label"] for each in group], list(map(late, group)), rule)
+        points(
+            axis, number, 2, [each["label"] for each in group], [list(late(each).values()) for each in group], rule
+        )
     chance(axis)
     within(axis)
     axis.tick_params(axis="x", rotation=20)

@@ -9,8 +9,6 @@
 RMSProp keeps one for each weight. Importing this module registers them, here and in the workers of a sweep.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ..inputs import Bank
@@ -23,7 +21,7 @@ from ..settings import ParitySettings, made
 from .experiment import CORRECTED, STUDY_SEEDS, Experiment, Series
 from .published_settings import PublishedParity
 from .rates import TUNED, default_rate
-from .table import Mean
+from .table import changes, markdown_of_changes
 
 share(__name__)
 SHARED = {"layer": (-2, -1), "pixel": (-1,), "unit": (-2,)}  # -> the axes of W over which the mean is taken
@@ -146,55 +144,15 @@ def series(mode, scale):
     return found
 
 
-class Gain(NamedTuple):
-    """What a way to adapt brings, over plain SGD; each a Mean over seeds, differences paired by seed.
-
-    Attributes:
-        label: of the way.
-        accuracy, gain: of each rule: that in the last epochs, and its difference from SGD's.
-        more: by how much DFA gains more than BP.
-    """
-
-    label: str
-    accuracy: dict
-    gain: dict
-    more: Mean
-
-
 def late(series):
-    """Return the mean test accuracy of the last epochs of each run of a series; one that diverged counts as 0.5."""
-    return [float(np.mean(run[-LAST:])) if run and run[-1] is not None else 0.5 for run in series["test_accuracy"]]
+    """Return seed -> mean test accuracy of the last epochs of a series' run; one that diverged counts as 0.5."""
+    of = lambda run: float(np.mean(run[-LAST:])) if run and run[-1] is not None else 0.5
+    return {seed: of(run) for seed, run in enumerate(series["test_accuracy"])}
 
 
 def gains(record):
-    """Return the Gain of each way in a record of this experiment, SGD first."""
-    values = {(each["panel"], each["label"]): np.array(late(each)) for each in record["series"]}
-    found = []
-    for label in dict.fromkeys(label for _, label in values):
-        gain = {rule: values[rule, label] - values[rule, "SGD"] for rule in ("BP", "DFA")}
-        more = Mean.of(list(gain["DFA"] - gain["BP"]))
-        found.append(
-            Gain(
-                label,
-                {rule: Mean.of(list(values[rule, label])) for rule in gain},
-                {rule: Mean.of(list(each)) for rule, each in gain.items()},
-                more,
-            )
-        )
-    return found
-
-
-def markdown(record):
-    """Return the table of a record's Gains."""
-    rate_of = {(each["panel"], each["label"]): each["config"]["lr"] for each in record["series"]}
-    lines = ["| | BP, rate | BP | over SGD | DFA, rate | DFA | over SGD | DFA gains more by |", "|---" * 8 + "|"]
-    for each in gains(record):
-        cells = [each.label]
-        for rule in ("BP", "DFA"):
-            gain = "" if each.label == "SGD" else str(each.gain[rule])
-            cells += [f"{rate_of[rule, each.label]:g}", str(each.accuracy[rule]), gain]
-        lines.append(f"| {' | '.join(cells)} | {'' if each.label == 'SGD' else each.more} |")
-    return "\n".join(lines)
+    """Return the Change from SGD to each way in a record of this experiment."""
+    return changes(record, "SGD", late)
 
 
 EXPERIMENTS = (
@@ -205,6 +163,6 @@ EXPERIMENTS = (
         series,
         (CORRECTED,),
         study=True,
-        table=markdown,
+        table=lambda record: markdown_of_changes(gains(record)),
     ),
 )

@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
+from ..analysis.intervals import paired_differences
 from ..settings import ConvSettings, made
 from .experiment import CORRECTED, STUDY_SEEDS, Experiment, Series
-from .table import Mean
+from .table import Mean, finals_of
 
 # data -> its settings; Adam at 0.001, batches of 128
 TASKS = {
@@ -54,14 +55,19 @@ class Trained(NamedTuple):
 def trained(record):
     """Return what each rule has Trained in a record of this experiment."""
     of = {each["label"]: each for each in record["series"]}
-    final = lambda label: [run[-1] if run else None for run in of[label]["test_accuracy"]]
     found = []
     for rule in dict.fromkeys(label.partition(",")[0] for label in of):
-        before, after = final(f"{rule}, frozen"), final(f"{rule}, trained")
-        gain = [b - a for a, b in zip(before, after, strict=True) if None not in (a, b)]
+        before, after = (finals_of(of[f"{rule}, {filters}"]) for filters in ("frozen", "trained"))
+        gain = paired_differences(after, before)
         layers = list(zip(*(run[-1] for run in of[f"{rule}, trained"]["cosines"] if run), strict=True))
         found.append(
-            Trained(rule, Mean.of(before), Mean.of(after), Mean.of(gain), [Mean.of(each) for each in layers[:-1]])
+            Trained(
+                rule,
+                Mean.of(before.values()),
+                Mean.of(after.values()),
+                Mean.of(gain),
+                [Mean.of(each) for each in layers[:-1]],
+            )
         )
     return found
 

@@ -100,7 +100,7 @@ class Experiment:
         last: whether to record only the last epoch.
         keep: whether to save the final weights, for `analyse`.
         study: whether it is left out of `dfanp reproduce`.
-        table: ``table(record)`` returns its numbers as a table in Markdown.
+        table: ``table(record)`` returns its numbers as a table in Markdown, or None.
         analyse: ``analyse(series, mode, scale, checkpoint, dataset)`` returns further contents of the record, name ->
             list; ``checkpoint(settings)`` is the file of a run's final arrays.
     """

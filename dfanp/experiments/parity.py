@@ -2,6 +2,7 @@
 
 from .experiment import CORRECTED, PUBLISHED, STUDY_SEEDS, Experiment, parity_series
 from .rates import thesis_rate
+from .table import changes, gaps, markdown_of_changes, markdown_of_gaps
 
 # As run: the bias correction counts epochs, and eps is outside the root (in the text it is inside).
 THESIS_ADAM = "adam:count=epochs:eps_placement=outside"
@@ -165,10 +166,24 @@ EXPERIMENTS = (
     Experiment("2.1", "What lazy methods cannot learn", "curves", lazy),
     Experiment("3.1", "BP and DFA with SGD", "curves", with_sgd),
     Experiment("3.3", "DFA by the distribution of B", "curves", feedbacks),
-    Experiment("3.4", "BP and DFA by the optimizer", "bars", optimizers),
+    Experiment(
+        "3.4",
+        "BP and DFA by the optimizer",
+        "bars",
+        optimizers,
+        table=lambda record: markdown_of_gaps(gaps(record)) if record["mode"] == CORRECTED else None,
+    ),
     Experiment(
         "B.1", "DFA with SGD: learning rates by the distribution of B", "curves", rates_of_feedback, (PUBLISHED,)
     ),
     Experiment("B.2", "DFA: learning rates by the optimizer", "curves", rates_of_optimizers),
-    Experiment("adam", "Adam's three changes, each alone", "bars", adams, (CORRECTED,), study=True),
+    Experiment(
+        "adam",
+        "Adam's three changes, each alone",
+        "bars",
+        adams,
+        (CORRECTED,),
+        study=True,
+        table=lambda record: markdown_of_changes(changes(record, "as published")),
+    ),
 )

@@ -1,4 +1,4 @@
-"""Published numbers compared with ours, reproduced and corrected; and DFA compared with BP."""
+"""Published numbers compared with ours, reproduced and corrected; DFA compared with BP; and what a change brings to both."""
 
 from math import sqrt
 from typing import NamedTuple
@@ -109,16 +109,18 @@ class Gap(NamedTuple):
     gap: Mean
 
 
+def finals_of(series):
+    """Return seed -> final test accuracy of the runs of a series that did not diverge."""
+    return {seed: run[-1] for seed, run in enumerate(series["test_accuracy"]) if run and run[-1] is not None}
+
+
 def gaps(record):
     """Return a Gap for each label that a record has in its panels BP and DFA."""
     series = {(each["panel"], each["label"]): each for each in record["series"]}
     found = []
     for label in (label for panel, label in series if panel == "BP" and ("DFA", label) in series):
         pair = series["BP", label], series["DFA", label]
-        finals = [
-            {seed: run[-1] for seed, run in enumerate(each["test_accuracy"]) if run and run[-1] is not None}
-            for each in pair
-        ]
+        finals = [finals_of(each) for each in pair]
         rates = tuple(each["config"]["lr"] for each in pair)
         worst = tuple(min(each.values(), default=None) for each in finals)
         means = [Mean.of(each.values()) for each in finals]
@@ -137,4 +139,65 @@ def markdown_of_gaps(every):
         rules = zip(each.rates, (each.bp, each.dfa), each.worst, strict=True)
         cells = [cell for rate, mean, low in rules for cell in (f"{rate:g}", mean.counted, worst(low))]
         lines.append(f"| {each.label} | {' | '.join(cells)} | {each.gap} |")
+    return "\n".join(lines)
+
+
+class Change(NamedTuple):
+    """What a label of a record brings, compared with another one; differences are of paired seeds.
+
+    Attributes:
+        rates, means, differences: "BP" and "DFA" -> learning rate, Mean of the accuracy, and Mean of its difference.
+        more: Mean of by how much DFA's difference is above BP's.
+    """
+
+    label: str
+    rates: dict
+    means: dict
+    differences: dict
+    more: Mean
+
+
+def changes(record, base, of=finals_of):
+    """Return the Change from the label `base` to each label of a record with the panels BP and DFA, `base` first.
+
+    Args:
+        of: ``of(series)`` returns seed -> accuracy.
+    """
+    rates = {(each["panel"], each["label"]): each["config"]["lr"] for each in record["series"]}
+    values = {(each["panel"], each["label"]): of(each) for each in record["series"]}
+    found = []
+    for label in dict.fromkeys(label for _, label in values):
+        by_seed = {
+            rule: {
+                seed: value - values[rule, base][seed]
+                for seed, value in values[rule, label].items()
+                if seed in values[rule, base]
+            }
+            for rule in ("BP", "DFA")
+        }
+        found.append(
+            Change(
+                label,
+                {rule: rates[rule, label] for rule in by_seed},
+                {rule: Mean.of(values[rule, label].values()) for rule in by_seed},
+                {rule: Mean.of(each.values()) for rule, each in by_seed.items()},
+                Mean.of(paired_differences(by_seed["DFA"], by_seed["BP"])),
+            )
+        )
+    return found
+
+
+def markdown_of_changes(every):
+    """Return a table of Changes in Markdown, that of the base first."""
+    base = every[0].label
+    lines = [
+        "| | BP, rate | BP | difference | DFA, rate | DFA | difference | DFA's less BP's |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for each in every:
+        said = lambda mean, label=each.label: "" if label == base else str(mean)
+        cells = [each.label]
+        for rule in each.rates:
+            cells += [f"{each.rates[rule]:g}", str(each.means[rule]), said(each.differences[rule])]
+        lines.append(f"| {' | '.join([*cells, said(each.more)])} |")
     return "\n".join(lines)

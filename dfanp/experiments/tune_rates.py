@@ -3,9 +3,10 @@
 For each optimizer, distribution of B, depth, width, activation and way to adapt (``adaptive``), and for BP and DFA, the
 rate climbs by factors of 1.5 from the present one until the best lies between two that were tried. Each rate is trained
 with five seeds, on training images, and scored on others (``sweeps.tuning``): the lower end of the interval of the mean
-accuracy of the second half of the epochs, so that a rate at which some seeds fail does not win. The folder is a sweep: the same command resumes
-it, and ``dfanp results`` shows its runs. Each line that is printed says the rates beside the best one from which its
-seeds do not separate it; rates.json in the folder has all of them (``markdown`` makes a table of it).
+accuracy of the second half of the epochs, so that a rate at which some seeds fail does not win. The folder is a sweep:
+the same command resumes it, and ``dfanp results`` shows its runs. Each line that is printed says the rates beside the
+best one from which its seeds do not separate it; rates.json in the folder has all of them (``markdown`` makes a table of
+it).
 """
 
 import argparse
@@ -21,8 +22,8 @@ from ..files.whole import write_whole
 from ..problems.parity import ParitySettings
 from ..sweeps import tuning
 from ..sweeps.sweep import Sweep
-from . import adaptive, architectures, rates
-from .rates import default_rate
+from . import adaptive, architectures
+from .rates import TUNED, default_rate
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 METHODS = ("bp", "dfa")
@@ -80,7 +81,7 @@ def cases(data: str, **more) -> Iterator[Case]:
         if feedback != "uniform":
             yield Case("feedback", feedback, make("dfa", "sgd", feedback=feedback))
     for method in METHODS:
-        for way in rates.TUNED["adaptive"][method]:
+        for way in TUNED["adaptive"][method]:
             own = {"epochs": adaptive.EPOCHS, "held_out": True, **more}
             yield Case("adaptive", way, adaptive.run(data, method, way, **own))
 

@@ -64,10 +64,14 @@ def test_gains_are_paired_and_a_run_that_diverged_counts_as_chance():
         for (rule, label), runs in at.items()
     ]
     sgd, unit = adaptive.gains({"series": series})
-    assert sgd.gain["DFA"].mean == 0 and sgd.accuracy["DFA"].mean == pytest.approx(0.6)
-    assert unit.gain["BP"].mean == pytest.approx(0.1) and unit.gain["BP"].half == pytest.approx(0, abs=1e-12)
+    assert sgd.differences["DFA"].mean == 0 and sgd.means["DFA"].mean == pytest.approx(0.6)
+    assert unit.differences["BP"].mean == pytest.approx(0.1) and unit.differences["BP"].half == pytest.approx(
+        0, abs=1e-12
+    )
     assert unit.more.mean == pytest.approx(0.1) and unit.more.n == 3
-    assert "| by unit | 0.1 | 0.800 ± 0.248 | 0.100 ± 0.000 | 0.1 |" in adaptive.markdown({"series": series})
+    assert "| by unit | 0.1 | 0.800 ± 0.248 | 0.100 ± 0.000 | 0.1 |" in adaptive.EXPERIMENTS[0].table(
+        {"series": series}
+    )
 
 
 def test_each_way_has_a_rate_that_was_found_or_that_of_its_optimizer():

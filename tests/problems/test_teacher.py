@@ -83,8 +83,10 @@ def test_the_theory_begins_where_a_run_begins_and_goes_its_way(more):
         {"layers": "output"},
         {"weight_decay": 0.1},
         {"lr": 1e6},
+        {"hidden": (20,)},
+        {"repeats": 30},
     ],
 )
-def test_where_the_equations_do_not_hold_there_is_no_theory(more):
+def test_where_the_equations_do_not_hold_or_take_long_there_is_no_theory(more):
     assert TeacherSettings(**ODE | more).theory([1, 2]) is None
     assert dfanp.settings.ParitySettings(lr=0.1).theory([1]) is None
