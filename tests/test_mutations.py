@@ -150,6 +150,13 @@ def tried(dfanp, case, original):
     return found
 
 
+def cases_of(mutant):
+    """Return (shape, dtype, setting) for each shape of a mutant, and for the first one with either dtype."""
+    first, *others = mutant.shapes
+    dtypes = {first: SAME} | dict.fromkeys(others, ["float32"])
+    return [(shape, dtype, mutant.setting) for shape in mutant.shapes for dtype in dtypes[shape]]
+
+
 def work(folder):
     """Try the mutants whose numbers are on stdin, in the copy of dfanp in `folder`: one JSON line on stdout for each."""
     from dfanp.kernels import numba
@@ -160,9 +167,7 @@ def work(folder):
     np.seterr(all="ignore")
     numbers, dfanp = json.load(sys.stdin), fresh()
     assert Path(dfanp.__file__).parent == Path(folder) / "dfanp"
-    cases = {
-        n: [(shape, dtype, MUTANTS[n].setting) for shape in MUTANTS[n].shapes for dtype in SAME] for n in numbers
-    }
+    cases = {n: cases_of(MUTANTS[n]) for n in numbers}
     originals, numpy = {}, backend_of(dfanp, "numpy", True)
     for shape, dtype, setting in {repr(case): case for some in cases.values() for case in some}.values():
         originals[repr((shape, dtype, setting))] = outcome(dfanp, numpy, shape, dtype, **setting)
@@ -216,7 +221,7 @@ def name_of(number):
 @pytest.mark.parametrize("number", range(len(MUTANTS)), ids=name_of)
 def test_a_changed_line_is_what_runs(results, number):
     mutant = MUTANTS[number]
-    assert len(results[number]) == len(mutant.shapes) * len(SAME)
+    assert len(results[number]) == len(cases_of(mutant))
     for result in results[number]:
         what, limit = (mutant.file, mutant.changed, result), SAME[result["case"][1]]
         assert result["changed"] > CHANGED, f"it changes nothing: {what}"

@@ -1,5 +1,9 @@
 """Commands that draw, where Matplotlib is set up in other ways, or does not work."""
 
+import json
+import subprocess
+import sys
+
 import matplotlib
 import pytest
 
@@ -71,6 +75,23 @@ def test_what_cannot_be_drawn_is_one_line_after_the_results(dfanp, commands, mon
             assert not path.exists()
 
 
+# Commands in one process, and what each returned and printed.
+EACH = """
+import json, sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+
+from dfanp_cli.main import run
+
+found = {}
+for name, words in json.loads(sys.argv[1]).items():
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        code = run(words)
+    found[name] = code, out.getvalue(), err.getvalue()
+print(json.dumps(found))
+"""
+
+
 @pytest.mark.parametrize("broken", ["MPLBACKEND", "matplotlibrc"])
 def test_where_matplotlib_cannot_be_loaded(process, commands, tmp_path, monkeypatch, broken):
     """One line, before anybody trains for the picture; what draws nothing works."""
@@ -81,10 +102,13 @@ def test_where_matplotlib_cannot_be_loaded(process, commands, tmp_path, monkeypa
         (tmp_path / "mpl" / "matplotlibrc").write_bytes(b"font.size: 10 # \xff\n")
         monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "mpl"))
     figure = (("figure", "2.2", "--quick", "--out", tmp_path / "figures", "--quiet"), tmp_path / "figures")
-    running = {name: process(*words) for name, (words, _) in [*commands.items(), ("figure", figure)]}
-    for name, each in running.items():
-        out, err = each.communicate(timeout=120)
-        assert each.returncode == 1 and out == "" and len(err.splitlines()) == 1, f"{name}: {err}"
+    lines = {name: [*map(str, words)] for name, (words, _) in [*commands.items(), ("figure", figure)]}
+    done = subprocess.run(
+        [sys.executable, "-c", EACH, json.dumps(lines)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    for name, (code, out, err) in json.loads(done.stdout).items():
+        assert code == 1 and out == "" and len(err.splitlines()) == 1, f"{name}: {err}"
         assert "cannot be drawn (" in err
     assert not (tmp_path / "figures").exists()
     words, _ = commands["parity"]

@@ -29,9 +29,9 @@ def backend_of(tier, count=2):
 
 def problem_of(inputs, backend):
     if inputs == "stacked":
-        return dfanp.Parity(dfanp.load("digits"), k=3, train_size=1500, test_size=300, backend=backend)
+        return dfanp.Parity(dfanp.load("digits"), k=3, train_size=900, test_size=200, backend=backend)
     rng = np.random.default_rng(0)
-    return dfanp.Arrays(rng.normal(size=(1500, 200)), rng.integers(0, 2, 1500), backend=backend)
+    return dfanp.Arrays(rng.normal(size=(900, 200)), rng.integers(0, 2, 900), backend=backend)
 
 
 def trained(problem, hidden, seed, batch_size=50, epochs=2):
@@ -192,7 +192,7 @@ JOB = """
     import dfanp
     TIER, HIDDEN = {tier!r}, {hidden!r}
     def problem_on(backend):
-        return dfanp.Parity(dfanp.load("digits"), k=3, train_size=1500, test_size=300, backend=backend)
+        return dfanp.Parity(dfanp.load("digits"), k=3, train_size=900, test_size=200, backend=backend)
     def trained(problem, seed):
         network = dfanp.MLP([problem.features, *HIDDEN, 1], seed=seed, backend=problem.backend)
         training = dfanp.Training(network, problem, "dfa", dfanp.RMSProp(0.001), batch_size=50)
