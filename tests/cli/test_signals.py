@@ -111,7 +111,19 @@ def test_a_terminal_that_closes_ends_it_as_ctrl_c_does(start, tmp_path, args):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_nohup(start, tmp_path, workers):
     """A signal that is ignored when the command starts stays ignored."""
-    args = ("tune", "parity", *SIZES, "--lr", "0.001,0.002", "--epochs", "20", "--workers", workers)
+    args = (
+        "tune",
+        "parity",
+        *SIZES,
+        "--lr",
+        "0.001,0.002",
+        "--epochs",
+        "20",
+        "--workers",
+        workers,
+        "--train-size",
+        "5000",
+    )
     running = start(*args, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     until(lambda: running.poll() is not None or list(tmp_path.glob("out/progress/*.running")))
     os.killpg(running.pid, signal.SIGHUP)
