@@ -1,7 +1,8 @@
 """The loops of the numba tier. All compiled code is in this file, since Numba's cache notices no edit in another one.
 
 Work is split over threads by output (columns, rows), never by summand, so the results do not depend on the number of threads.
-Loops over `threads` are Numba's where that is more than 1, and plain ones on the calling thread where it is 1.
+Loops over `threads` are Numba's where that is more than 1, and plain ones on the calling thread where it is 1. An index of Numba's is
+unsigned: as np.int64 it calls what the plain loop calls, and that is compiled once.
 """
 
 import os
@@ -172,7 +173,7 @@ def gather(threads, start, entries, blocks, picks, by_block, in_block):
             gather_block(c, start, entries, blocks, picks, by_block, in_block)
     else:
         for c in prange(len(by_block)):
-            gather_block(c, start, entries, blocks, picks, by_block, in_block)
+            gather_block(np.int64(c), start, entries, blocks, picks, by_block, in_block)
 
 
 @jit()
@@ -194,7 +195,7 @@ def transpose(threads, pixels, blocks, block, by_block, in_block, by_pixel, in_p
             sort_block(c, pixels, blocks, block, by_block, in_block, by_pixel, in_pixel)
     else:
         for c in prange(len(by_block)):
-            sort_block(c, pixels, blocks, block, by_block, in_block, by_pixel, in_pixel)
+            sort_block(np.int64(c), pixels, blocks, block, by_block, in_block, by_pixel, in_pixel)
 
 
 @jit()
@@ -274,10 +275,23 @@ def fused_update(threads, by_pixel, in_pixel, table, shift, delta, kind, outside
             )
     else:
         for P in prange(panels):
-            pack(P, delta, shift, packed, sums)
+            pack(np.int64(P), delta, shift, packed, sums)
         for task in prange(tasks):
             update_rows(
-                task, by_pixel, in_pixel, table, packed, sums, kind, outside, unscaled, numbers, lr, w, s0, s1
+                np.int64(task),
+                by_pixel,
+                in_pixel,
+                table,
+                packed,
+                sums,
+                kind,
+                outside,
+                unscaled,
+                numbers,
+                lr,
+                w,
+                s0,
+                s1,
             )
 
 
