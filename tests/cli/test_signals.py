@@ -64,8 +64,11 @@ def test_a_sweep_whose_process_alone_was_killed(start, dfanp, tmp_path):
     assert not list((tmp_path / "out" / "progress").iterdir())
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("args", SWEEPS.values(), ids=SWEEPS)
+@pytest.mark.parametrize(
+    "args, sent",
+    [(args, signal.SIGTERM) for args in SWEEPS.values()] + [(SWEEPS["tune parity"], signal.SIGHUP)],
+    ids=[*SWEEPS, "a closed terminal"],
+)
 def test_signals_end_a_sweep_as_ctrl_c_does(start, tmp_path, args, sent):
     running = start(*args)
     trains(running, tmp_path / "out")

@@ -303,7 +303,7 @@ def test_workers_of_joblib(tier):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tier", ON_CPU)
+@pytest.mark.parametrize("tier", ["native", "numba"])
 def test_threads_beside_pytorch(tier):
     """Which has threads of its own, on an OpenMP of its own that the kernels may have to share."""
     pytest.importorskip("torch")
