@@ -51,7 +51,7 @@ def trains(running, folder):
 
 def test_a_sweep_whose_process_alone_was_killed(start, dfanp, tmp_path):
     """Its workers end, the lock is free at once, and the next start ends as one that nobody disturbed."""
-    args = (*TUNE, "--epochs", "40")
+    args = (*TUNE, "--epochs", "40", "--train-size", "6000")
     running = start(*args)
     trains(running, tmp_path / "out")
     assert len(remaining(running.pid)) >= 3

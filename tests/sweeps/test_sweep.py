@@ -21,7 +21,7 @@ from ..former import rewrite_sweep
 
 pytestmark = pytest.mark.slow
 
-BASE = ParitySettings(lr=0.01, k=1, hidden=(8,), epochs=2, data="digits", opt="sgd")
+BASE = ParitySettings(lr=0.01, k=1, hidden=(8,), epochs=2, train_size=20_000, data="digits", opt="sgd")
 
 
 def contents(folder):
@@ -42,14 +42,28 @@ def few_jobs():
         yield
 
 
-@pytest.fixture
-def grid():
-    """Seven runs in three jobs."""
+def grid_of_seven():
     return [
         *grids.product(BASE, lr=[0.1, 0.01], seed=[0, 1]),
         *grids.product(BASE, hidden=[(9,)], seed=[0, 3]),
         ParitySettings(**{**vars(BASE), "hidden": (600, 600), "epochs": 1}),
     ]
+
+
+@pytest.fixture
+def grid():
+    """Seven runs in three jobs."""
+    return grid_of_seven()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The contents of a sweep of these seven that nothing interrupts, in one process."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "JOBS_AT_LEAST", 1)
+        finished(grid_of_seven(), folder)
+    return contents(folder)
 
 
 def test_each_run_comes_out_as_if_it_had_run_alone(grid, tmp_path):
@@ -67,10 +81,9 @@ def test_each_run_comes_out_as_if_it_had_run_alone(grid, tmp_path):
             assert all(np.array_equal(arrays[name], kept[name]) for name in arrays)
 
 
-def test_workers_do_not_change_the_answer(grid, tmp_path):
-    finished(grid, tmp_path / "one")
-    finished(grid[::-1], tmp_path / "two", workers=2)
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+def test_workers_do_not_change_the_answer(grid, undisturbed, tmp_path):
+    finished(grid[::-1], tmp_path, workers=2)
+    assert contents(tmp_path) == undisturbed
 
 
 def test_workers_do_not_change_the_answer_of_the_numpy_tier(tmp_path):
@@ -80,14 +93,13 @@ def test_workers_do_not_change_the_answer_of_the_numpy_tier(tmp_path):
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
-def test_a_cluster_does_not_change_the_answer(grid, tmp_path):
+def test_a_cluster_does_not_change_the_answer(grid, undisturbed, tmp_path):
     distributed = pytest.importorskip("distributed")
-    finished(grid, tmp_path / "one")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1", local_directory=tmp_path
     ) as cluster:
         finished(grid, tmp_path / "cluster", workers=None, cluster=cluster.scheduler_address)
-    assert contents(tmp_path / "one") == contents(tmp_path / "cluster")
+    assert contents(tmp_path / "cluster") == undisturbed
 
 
 def test_a_cluster_that_is_not_there(grid, tmp_path):
@@ -127,14 +139,13 @@ def test_a_gpu_is_filled(monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_job_that_is_too_large_for_the_memory_is_divided(grid, tmp_path, monkeypatch, workers):
-    finished(grid, tmp_path / "whole")
+def test_a_job_that_is_too_large_for_the_memory_is_divided(grid, undisturbed, tmp_path, monkeypatch, workers):
     monkeypatch.setattr("dfanp.sweeps.sweep.train", small_jobs_alone)
     outcomes = finished(grid, tmp_path / "divided", workers=workers)
     states = [outcome.state for outcome in outcomes]
     assert states.count("divided") == 4 and states.count("done") == 7
     assert "too large for the memory" in next(each.error for each in outcomes if each.state == "divided")
-    assert contents(tmp_path / "divided") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "divided") == undisturbed
 
 
 def small_jobs_alone(job, folder, **options):
@@ -198,7 +209,7 @@ class Killed(Sweep):
 
 
 @pytest.mark.parametrize("times", [1, 5])
-def test_a_worker_that_is_killed(grid, tmp_path, times):
+def test_a_worker_that_is_killed(grid, undisturbed, tmp_path, times):
     """Its job is tried once more, alone: then it is done, or has failed; the others are done in either case."""
     with Killed(grid, tmp_path / "killed", workers=2, keep=True) as sweep:
         sweep.times = times
@@ -208,11 +219,10 @@ def test_a_worker_that_is_killed(grid, tmp_path, times):
     assert [len(outcome.job.keys) for outcome in failed] == ([] if times == 1 else [2])
     assert all("its worker died" in outcome.error for outcome in failed)
     finished(grid, tmp_path / "killed")
-    finished(grid, tmp_path / "quiet")
-    assert contents(tmp_path / "killed") == contents(tmp_path / "quiet")
+    assert contents(tmp_path / "killed") == undisturbed
 
 
-def test_stopping_ends_after_the_epoch_and_goes_on_from_there(grid, tmp_path, monkeypatch):
+def test_stopping_ends_after_the_epoch_and_goes_on_from_there(grid, undisturbed, tmp_path, monkeypatch):
     with Sweep(grid, tmp_path / "stopped", keep=True) as sweep:
         train_one = dfanp.Training.run_epoch
 
@@ -227,8 +237,7 @@ def test_stopping_ends_after_the_epoch_and_goes_on_from_there(grid, tmp_path, mo
     monkeypatch.setattr(dfanp.Training, "run_epoch", lambda self: trained.append(self.epoch + 1) or train_one(self))
     finished(grid, tmp_path / "stopped")
     assert trained == [2, 1, 2, 1]
-    finished(grid, tmp_path / "quiet")
-    assert contents(tmp_path / "stopped") == contents(tmp_path / "quiet")
+    assert contents(tmp_path / "stopped") == undisturbed
     assert not list((tmp_path / "stopped" / "progress").iterdir())
 
 
@@ -279,11 +288,10 @@ def test_settings_that_do_not_fit(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_job_of_a_run_does_not_change_it(grid, tmp_path, monkeypatch):
-    finished(grid, tmp_path / "joined")
+def test_the_job_of_a_run_does_not_change_it(grid, undisturbed, tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "JOBS_AT_LEAST", 8)
-    assert len(finished(grid, tmp_path / "alone")) == len(grid)
-    assert contents(tmp_path / "joined") == contents(tmp_path / "alone")
+    assert len(finished(grid, tmp_path)) == len(grid)
+    assert contents(tmp_path) == undisturbed
 
 
 def test_a_sweep_of_an_earlier_version_is_done(grid, tmp_path):

@@ -315,7 +315,7 @@ def test_threads_beside_pytorch(tier):
             for _ in range(steps):
                 net(X).square().mean().backward()
         def both(seed):
-            return network(60) if seed < 0 else job(seed)
+            return network(30) if seed < 0 else job(seed)
         with ThreadPoolExecutor(4) as pool:
             found = list(pool.map(both, [-1, 0, 1, 2]))
         assert found == [both(seed) for seed in [-1, 0, 1, 2]]
