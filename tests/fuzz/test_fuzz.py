@@ -21,7 +21,7 @@ from .seeds import BREAK, COMMANDS
 from .targets import TARGETS, Target
 
 pytestmark = pytest.mark.slow
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module", autouse=True)
