@@ -3,8 +3,8 @@
 Whatever a line became is what must run then. On every tier ``auto`` has to give the results of the changed definition, and a tier that
 is asked for by name the same, or an error. A mutant that changes no result would prove nothing, so that is a failure too.
 
-Processes of this file, run as a program, are what tries mutants: ``python -m tests.test_mutations FOLDER`` for a FOLDER with a copy of
-dfanp, their numbers on stdin.
+A process of this file, run as a program, tries them: ``python -m tests.test_mutations FOLDER`` for a FOLDER with a copy of dfanp, their
+numbers on stdin.
 """
 
 import compileall
@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,7 +26,6 @@ from .mutants import DEEP, JOINT, MUTANTS, ONE
 
 pytestmark = pytest.mark.slow
 TIERS = ("native", "numba")
-WORKERS = 2
 # How far results may be apart, as a share of the largest number, and how far those of a mutant must be from the original's.
 SAME = {"float32": 1e-3, "float64": 1e-8}
 CHANGED = 0.01
@@ -189,27 +187,19 @@ def work(folder):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Number of a mutant -> what it did, by two processes, each with a copy of the package."""
+    """Number of a mutant -> what it did, by a process with a copy of the package."""
     package = Path(importlib.import_module("dfanp").__file__).parent
-    folders = [tmp_path_factory.mktemp("mutants") for _ in range(WORKERS)]
-    for folder in folders:
-        shutil.copytree(package, folder / "dfanp", ignore=shutil.ignore_patterns("__pycache__"))
-        # By what they hold, since a file is changed several times in a second.
-        by_hash = py_compile.PycInvalidationMode.CHECKED_HASH
-        compileall.compile_dir(folder / "dfanp", quiet=1, invalidation_mode=by_hash)
-
-    def try_some(first):
-        numbers = json.dumps(list(range(first, len(MUTANTS), WORKERS)))
-        here = Path(__file__).parent.parent
-        environment = os.environ | {"PYTHONPATH": str(package.parent), "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, "-B", "-m", "tests.test_mutations", str(folders[first])]
-        pipes = dict(input=numbers, capture_output=True, text=True)
-        done = subprocess.run(command, cwd=here, env=environment, timeout=600, **pipes)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return dict(result for some in pool.map(try_some, range(WORKERS)) for result in some)
+    folder, here = tmp_path_factory.mktemp("mutants"), Path(__file__).parent.parent
+    shutil.copytree(package, folder / "dfanp", ignore=shutil.ignore_patterns("__pycache__"))
+    # By what they hold, since a file is changed several times in a second.
+    by_hash = py_compile.PycInvalidationMode.CHECKED_HASH
+    compileall.compile_dir(folder / "dfanp", quiet=1, invalidation_mode=by_hash)
+    environment = os.environ | {"PYTHONPATH": str(package.parent), "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-B", "-m", "tests.test_mutations", str(folder)]
+    pipes = dict(input=json.dumps(list(range(len(MUTANTS)))), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=here, env=environment, timeout=600, **pipes)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(line) for line in done.stdout.splitlines())
 
 
 def name_of(number):

@@ -100,21 +100,22 @@ def test_workers_that_wait_for_work_end_as_well(start):
     wait_until_gone(process.pid)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_workers_leave_signals_to_the_process_that_started_them(start, tmp_path, sent):
+def test_workers_leave_signals_to_the_process_that_started_them(start, tmp_path):
     """A terminal, or a batch system, may send them to all of a group."""
     process = start(f"{TASKS}    print(*sorted(run_jobs(task, paths, 2)))\n")
     workers = at_work(process, tmp_path / "files", 2)
     for worker in workers:
-        os.kill(worker, sent)
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(worker, each)
     (tmp_path / "files" / "go").touch()
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "") and out.split() == [str(each) for each in sorted(workers)]
     wait_until_gone(process.pid)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "sent, workers", [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 2), (signal.SIGHUP, 1)]
+)
 def test_a_sweep_of_the_library_is_stopped_by_signals(start, tmp_path, sent, workers):
     process = start(SWEEP, str(workers), "")
     until(lambda: process.poll() is not None or len(list(tmp_path.glob("files/progress/*.running"))) == workers)
@@ -144,17 +145,17 @@ def test_a_sweep_that_is_left_ends_its_workers(tmp_path, left_by):
         assert not sweep.pending
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
-def test_a_cluster_ends_the_jobs_of_a_client_that_has_ended(start, tmp_path, sent):
+def test_a_cluster_ends_the_jobs_of_a_client_that_has_ended(start, tmp_path):
     """Its workers stay, and work for the next client; whose processes they are is none of a job's business."""
     distributed = pytest.importorskip("distributed")
     markers = lambda: list(tmp_path.glob("files/progress/*.running"))
     local = {"dashboard_address": ":0", "host": "127.0.0.1", "local_directory": tmp_path / "dask"}
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **local) as cluster:
-        process = start(SWEEP, "2", cluster.scheduler_address)
-        until(lambda: process.poll() is not None or len(markers()) == 2)
-        process.send_signal(sent)
-        process.communicate(timeout=PATIENCE)
-        until(lambda: not markers())
-        assert not list(tmp_path.glob("files/progress/*"))
+        for sent in (signal.SIGKILL, signal.SIGTERM):
+            process = start(SWEEP, "2", cluster.scheduler_address)
+            until(lambda process=process: process.poll() is not None or len(markers()) == 2)
+            process.send_signal(sent)
+            process.communicate(timeout=PATIENCE)
+            until(lambda: not markers())
+            assert not list(tmp_path.glob("files/progress/*"))
         assert sorted(executors.run_jobs(len, ["a", "bc"], 2, cluster.scheduler_address)) == [1, 2]
