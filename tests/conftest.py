@@ -44,6 +44,8 @@ def pytest_collection_modifyitems(items):
 
     Tests of the tiers that no installation builds are slow: Numba compiles them, or g++ for the emulator.
     """
+    # Before a test gives the process another home: Numba's cache is where it was when the loops were declared.
+    dfanp.kernels.why_not("numba")
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0].removeprefix("tests/"), len(LONGEST)))
     for item in items:
