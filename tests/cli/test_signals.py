@@ -111,8 +111,7 @@ def test_a_terminal_that_closes_ends_it_as_ctrl_c_does(start, tmp_path, args):
     wait_until_gone(running.pid)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_nohup(start, tmp_path, workers):
+def test_nohup(start, tmp_path):
     """A signal that is ignored when the command starts stays ignored."""
     args = (
         "tune",
@@ -123,7 +122,7 @@ def test_nohup(start, tmp_path, workers):
         "--epochs",
         "20",
         "--workers",
-        workers,
+        "2",
         "--train-size",
         "5000",
     )
