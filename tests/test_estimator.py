@@ -106,8 +106,7 @@ def test_partial_fit_goes_on_even_after_a_file(digits):
 def test_grids_and_folds_and_files(digits, tmp_path):
     X, X_test, y, y_test = digits
     pipe = make_pipeline(StandardScaler(), DFAClassifier(**QUICK, max_iter=20))
-    with joblib.parallel_config("threading"):
-        search = GridSearchCV(pipe, {"dfaclassifier__rule": ["bp", "dfa"]}, cv=2, n_jobs=2).fit(X[:400], y[:400])
+    search = GridSearchCV(pipe, {"dfaclassifier__rule": ["bp", "dfa"]}, cv=2, n_jobs=2).fit(X[:400], y[:400])
     assert search.best_score_ > 0.7
     assert cross_val_score(pipe, X[:300], y[:300], cv=2).min() > 0.6
     joblib.dump(search.best_estimator_, tmp_path / "model.joblib")

@@ -53,27 +53,30 @@ FRENKEL_RATES = {
     1: {"bp": 1.5e-4, "fa": 5e-4, "dfa": 1.5e-4, "drtp": 5e-4},
     2: {"bp": 5e-4, "fa": 1.5e-4, "dfa": 5e-4, "drtp": 5e-4},
 }
-# Their loss is averaged over the 10 outputs, that of dfanp is their sum: eps is 10 times PyTorch's 1e-8, or the rate a tenth.
-FRENKEL_OPTIMIZERS = {"Adam": ("adam:eps=1e-7:eps_placement=outside", 1), "Nesterov": ("nesterov", 10)}
+# Their loss is averaged over the outputs, that of dfanp is their sum: eps is 10 times PyTorch's 1e-8, or the rate a tenth. For the
+# smallest network alone, the default of their program, too.
+CLASSES, FRENKEL_BATCH = 10, 100
+FRENKEL_OPTIMIZERS = {
+    "Adam": (tuple(FRENKEL), "adam:eps=1e-7:eps_placement=outside", 1),
+    "Nesterov": (((500,),), "nesterov", CLASSES),
+}
 
 
 def frenkel(size):
     """BP, FA, DFA and DRTP on dense networks, tanh units, sigmoid outputs, 100 epochs."""
     found = []
-    for hidden, numbers in FRENKEL.items():
-        for name, (opt, part) in FRENKEL_OPTIMIZERS.items():
-            if name == "Nesterov" and hidden != (500,):
-                continue  # none of its numbers is near there
-            for rule, (error, spread) in numbers.items():
-                # B is He uniform, in ±sqrt(6/d_l). DFA and DRTP send sums over the 100 examples of a batch: see above for the rest.
-                scale = 6**0.5 * (1000 if rule in ("dfa", "drtp") else 1)
+    for name, (networks, opt, part) in FRENKEL_OPTIMIZERS.items():
+        for hidden in networks:
+            for rule, (error, spread) in FRENKEL[hidden].items():
+                # B is He uniform, in ±sqrt(6/d_l); under DFA and DRTP it sends sums over batch and outputs, not means.
+                scale = 6**0.5 * (FRENKEL_BATCH * CLASSES if rule in ("dfa", "drtp") else 1)
                 given = dict(
-                    lr=FRENKEL_RATES[len(hidden)][rule] / part, method=rule, opt=opt, epochs=100, batch_size=100, hidden=hidden,
-                    activation="tanh", bias=True, loss="bce", feedback=f"uniform:scale={scale:.6g}",
+                    lr=FRENKEL_RATES[len(hidden)][rule] / part, method=rule, opt=opt, epochs=100, batch_size=FRENKEL_BATCH,
+                    hidden=hidden, activation="tanh", bias=True, loss="bce", feedback=f"uniform:scale={scale:.6g}",
                 )  # fmt: skip
-                cells = size.cells([Cell("error", 0, error, None, spread)], 100)
-                panel = "-".join(map(str, (784, *hidden, 10)))
-                found.append(Row(f"{rule.upper()}, {name}", size.settings(classes, **given), cells, panel))
+                cells = size.cells([Cell("error", 0, error, None, spread)], given["epochs"])
+                panel = f"{'-'.join(map(str, (784, *hidden, CLASSES)))}, {name}"
+                found.append(Row(rule.upper(), size.settings(classes, **given), cells, panel))
     return found
 
 

@@ -78,8 +78,7 @@ def test_training_ends_with_its_picture(made, name):
 @pytest.mark.parametrize("name", RUNS)
 def test_represent(dfanp, made, name, tmp_path):
     layers = len(str(RUNS[name][1].get("--hidden", "16")).split(","))
-    map_ = "--map=pca" if list(RUNS).index(name) % 2 else "--map=tsne"
-    for number, view in enumerate((map_, f"--layer={layers}")):
+    for number, view in enumerate(("--map=pca", "--map=tsne", f"--layer={layers}")):
         plot = tmp_path / f"{number}.svg"
         result = dfanp("represent", made(name)[0], view, "--plot", plot, "--samples", "50", "--json", "--quiet")
         if name in WHY_NOT:

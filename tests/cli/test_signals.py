@@ -51,7 +51,7 @@ def trains(running, folder):
 
 def test_a_sweep_whose_process_alone_was_killed(start, dfanp, tmp_path):
     """Its workers end, the lock is free at once, and the next start ends as one that nobody disturbed."""
-    args = (*TUNE, "--epochs", "40", "--train-size", "6000")
+    args = (*TUNE, "--epochs", "40")
     running = start(*args)
     trains(running, tmp_path / "out")
     assert len(remaining(running.pid)) >= 3
@@ -64,11 +64,8 @@ def test_a_sweep_whose_process_alone_was_killed(start, dfanp, tmp_path):
     assert not list((tmp_path / "out" / "progress").iterdir())
 
 
-@pytest.mark.parametrize(
-    "args, sent",
-    [(args, signal.SIGTERM) for args in SWEEPS.values()] + [(SWEEPS["tune parity"], signal.SIGHUP)],
-    ids=[*SWEEPS, "a closed terminal"],
-)
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("args", SWEEPS.values(), ids=SWEEPS)
 def test_signals_end_a_sweep_as_ctrl_c_does(start, tmp_path, args, sent):
     running = start(*args)
     trains(running, tmp_path / "out")
@@ -111,21 +108,10 @@ def test_a_terminal_that_closes_ends_it_as_ctrl_c_does(start, tmp_path, args):
     wait_until_gone(running.pid)
 
 
-def test_nohup(start, tmp_path):
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_nohup(start, tmp_path, workers):
     """A signal that is ignored when the command starts stays ignored."""
-    args = (
-        "tune",
-        "parity",
-        *SIZES,
-        "--lr",
-        "0.001,0.002",
-        "--epochs",
-        "20",
-        "--workers",
-        "2",
-        "--train-size",
-        "5000",
-    )
+    args = ("tune", "parity", *SIZES, "--lr", "0.001,0.002", "--epochs", "20", "--workers", workers)
     running = start(*args, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     until(lambda: running.poll() is not None or list(tmp_path.glob("out/progress/*.running")))
     os.killpg(running.pid, signal.SIGHUP)

@@ -179,7 +179,9 @@ def test_plot_draws_sweeps_and_runs(dfanp, tuned, tmp_path):
     assert dfanp("plot", run, "--out", tmp_path / "a.txt").code == 2
 
 
-@pytest.mark.parametrize("workers, sent", [(1, signal.SIGINT), (2, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    "workers, sent", [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGTERM), (1, signal.SIGHUP)]
+)
 def test_ctrl_c_ends_after_the_epoch_and_the_same_command_goes_on(process, dfanp, tmp_path, workers, sent):
     """So does what a batch system sends to all of a job, and a terminal that closes."""
     # Five runs that are not joined, so that one is done long before the others.

@@ -21,7 +21,7 @@ from .seeds import BREAK, COMMANDS
 from .targets import TARGETS, Target
 
 pytestmark = pytest.mark.slow
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,17 +72,17 @@ def test_a_plugin_that_is_forged_is_not_run(source, tmp_path):
 
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory):
-    """Name -> what became of a target in 50 inputs; they share a process in which the code is instrumented."""
+    """Name -> what became of a target in 200 inputs; they share a process in which the code is instrumented."""
     if importlib.util.find_spec("atheris") is None:
         pytest.skip("atheris is not installed")
-    return dict(fuzz(TARGETS, 50, tmp_path_factory.mktemp("found")))
+    return dict(fuzz(TARGETS, 200, tmp_path_factory.mktemp("found")))
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_by_coverage(name, fuzzed):
     found = fuzzed[name]
     assert found.what is None, f"{found.what} ({found.file})"
-    assert found.inputs >= 50 and found.edges > 10
+    assert found.inputs >= 200 and found.edges > 10
 
 
 def writes_outside(data, folder):
