@@ -113,9 +113,8 @@ def test_workers_leave_signals_to_the_process_that_started_them(start, tmp_path)
     wait_until_gone(process.pid)
 
 
-@pytest.mark.parametrize(
-    "sent, workers", [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 2), (signal.SIGHUP, 1)]
-)
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_sweep_of_the_library_is_stopped_by_signals(start, tmp_path, sent, workers):
     process = start(SWEEP, str(workers), "")
     until(lambda: process.poll() is not None or len(list(tmp_path.glob("files/progress/*.running"))) == workers)

@@ -29,9 +29,9 @@ def backend_of(tier, count=2):
 
 def problem_of(inputs, backend):
     if inputs == "stacked":
-        return dfanp.Parity(dfanp.load("digits"), k=3, train_size=900, test_size=200, backend=backend)
+        return dfanp.Parity(dfanp.load("digits"), k=3, train_size=1500, test_size=300, backend=backend)
     rng = np.random.default_rng(0)
-    return dfanp.Arrays(rng.normal(size=(900, 200)), rng.integers(0, 2, 900), backend=backend)
+    return dfanp.Arrays(rng.normal(size=(1500, 200)), rng.integers(0, 2, 1500), backend=backend)
 
 
 def trained(problem, hidden, seed, batch_size=50, epochs=2):
@@ -192,7 +192,7 @@ JOB = """
     import dfanp
     TIER, HIDDEN = {tier!r}, {hidden!r}
     def problem_on(backend):
-        return dfanp.Parity(dfanp.load("digits"), k=3, train_size=900, test_size=200, backend=backend)
+        return dfanp.Parity(dfanp.load("digits"), k=3, train_size=1500, test_size=300, backend=backend)
     def trained(problem, seed):
         network = dfanp.MLP([problem.features, *HIDDEN, 1], seed=seed, backend=problem.backend)
         training = dfanp.Training(network, problem, "dfa", dfanp.RMSProp(0.001), batch_size=50)
@@ -238,9 +238,8 @@ FORKED = """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.parametrize(
-    "tier, hidden", [("native", (64,)), ("native", (64, 32)), ("numba", (64,)), ("numpy", (64, 32))], ids=str
-)
+@pytest.mark.parametrize("hidden", [(64,), (64, 32)], ids=["one", "two"])
+@pytest.mark.parametrize("tier", ON_CPU)
 def test_children_of_fork(tier, hidden):
     backend_of(tier)
     assert python(dedent(JOB).format(tier=tier, hidden=hidden) + dedent(FORKED)) == "equal"
@@ -307,7 +306,7 @@ def test_workers_of_joblib():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tier", ["native", "numba"])
+@pytest.mark.parametrize("tier", ON_CPU)
 def test_threads_beside_pytorch(tier):
     """Which has threads of its own, on an OpenMP of its own that the kernels may have to share."""
     pytest.importorskip("torch")
@@ -319,7 +318,7 @@ def test_threads_beside_pytorch(tier):
             for _ in range(steps):
                 net(X).square().mean().backward()
         def both(seed):
-            return network(30) if seed < 0 else job(seed)
+            return network(60) if seed < 0 else job(seed)
         with ThreadPoolExecutor(4) as pool:
             found = list(pool.map(both, [-1, 0, 1, 2]))
         assert found == [both(seed) for seed in [-1, 0, 1, 2]]

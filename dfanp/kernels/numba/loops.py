@@ -277,21 +277,9 @@ def fused_update(threads, by_pixel, in_pixel, table, shift, delta, kind, outside
         for P in prange(panels):
             pack(np.int64(P), delta, shift, packed, sums)
         for task in prange(tasks):
+            number = np.int64(task)
             update_rows(
-                np.int64(task),
-                by_pixel,
-                in_pixel,
-                table,
-                packed,
-                sums,
-                kind,
-                outside,
-                unscaled,
-                numbers,
-                lr,
-                w,
-                s0,
-                s1,
+                number, by_pixel, in_pixel, table, packed, sums, kind, outside, unscaled, numbers, lr, w, s0, s1
             )
 
 
