@@ -4,7 +4,7 @@ from math import ceil
 from statistics import median
 from textwrap import fill
 
-from dfanp.reports.plots import drawing, save
+from dfanp.reports.plots import blank, drawing, save
 
 from .growth import TITLES
 from .interleave import summary
@@ -38,11 +38,7 @@ def draw(result, folder, conditions, network_of):
 
 def figure_of(rows, columns, size, title):
     """Return a Figure that needs no display, and its axes (flat)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(*size)
     figure.suptitle(title, fontsize=SIZE + 3)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes:

@@ -9,6 +9,7 @@ from math import ceil
 import numpy as np
 
 from dfanp.analysis.intervals import mean_interval
+from dfanp.reports.plots import blank
 
 # From dark to light, so that they differ in grey; markers and dashes differ as well.
 COLOURS = ("#16324f", "#b3401f", "#2a7f62", "#d08c1d", "#6c5b9e", "#4fa3d1", "#8a8a8a")
@@ -19,13 +20,9 @@ CHANCE = 0.55  # a run of parity whose accuracy never exceeds this has learned n
 
 def panels(count, width=4.4, height=3.4, most=3, sharey=False):
     """Return a Figure that needs no display, and `count` axes in rows of limited length."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(count, most)
     rows = ceil(count / columns)
-    figure = Figure(figsize=(max(5.6, width * columns), height * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(max(5.6, width * columns), height * rows)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey).ravel()
     for axis in axes[count:]:
         axis.set_visible(False)

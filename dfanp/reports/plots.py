@@ -283,13 +283,31 @@ def label_of(value):
     return f"{value:.4g}" if isinstance(value, float) else str(value).replace("$", r"\$")
 
 
-def new_figure(width, height, title=None):
-    """Return a Figure that needs no display, of a size in inches."""
+def blank(width, height):
+    """Return a Figure that needs no display, of a size in inches, without axes.
+
+    Matplotlib draws a figure twice to save it: once for the layout, where only the layout is kept. This one is laid out, then drawn.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    class Page(Figure):
+        def draw(self, renderer):
+            layout = self.get_layout_engine()
+            if isinstance(layout, ConstrainedLayoutEngine) and self.canvas.is_saving():
+                layout.execute(self)  # afterwards the engine is another one, and it is drawn
+            else:
+                super().draw(renderer)
+
+    figure = Page(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def new_figure(width, height, title=None):
+    """Return a ``blank`` figure with a title."""
+    figure = blank(width, height)
     if title is not None:
         figure.suptitle(label_of(textwrap.fill(str(title), int(13 * width))), fontsize=10)
     return figure
