@@ -288,11 +288,11 @@ def blank(width, height):
 
     Matplotlib draws a figure twice to save it: once for the layout, where only the layout is kept. This one is laid out, then drawn.
     """
+    from matplotlib import figure
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    class Page(Figure):
+    class Figure(figure.Figure):
         def draw(self, renderer):
             layout = self.get_layout_engine()
             if isinstance(layout, ConstrainedLayoutEngine) and self.canvas.is_saving():
@@ -300,9 +300,9 @@ def blank(width, height):
             else:
                 super().draw(renderer)
 
-    figure = Page(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    drawn = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(drawn)
+    return drawn
 
 
 def new_figure(width, height, title=None):
