@@ -1,6 +1,7 @@
-"""The CUDA kernels, emulated, under ThreadSanitizer: ``python -m tests.kernels.races CASE [PLANTED]`` trains one small network.
+"""The CUDA kernels, emulated, under ThreadSanitizer, each case a small network that is trained.
 
-ThreadSanitizer's library must be preloaded; it reports each race and makes the exit code 66. A planted bug is one that it must find.
+``python -m tests.kernels.races CASE...`` trains one after another and prints ``trained: CASE`` after each; ``--planted BUG`` plants a
+bug and trains its case. ThreadSanitizer's library must be preloaded; it reports each race and makes the exit code 66.
 """
 
 import sys
@@ -51,12 +52,15 @@ def steps(backend, dtype, X, y, hidden, optimizer, activation, rule, seed, batch
     card.launch = launch
 
 
-def main(case, planted=None):
-    emulated.GCC += ["-g", "-fsanitize=thread"]
-    if planted is not None:
-        original, (_, line, other) = emulated.source, PLANTED[planted]
-        assert line in original("cuda.cu" if case == STEPS else "cuda_pass.cu")
-        emulated.source = lambda file: original(file).replace(line, other)
+def plant(bug):
+    """Change a line of the kernels, so that there is a race; return the case where it shows."""
+    original, (case, line, other) = emulated.source, PLANTED[bug]
+    assert line in original("cuda.cu" if case == STEPS else "cuda_pass.cu")
+    emulated.source = lambda file: original(file).replace(line, other)
+    return case
+
+
+def train(case):
     k, pixels, n, hidden, batch, opt, rule, seed, layers, card = CASES[case]
     backend, rng = emulated.emulated_backend(**card), np.random.default_rng(0)
     backend.kernels.tier.card.multiplies = case == STEPS
@@ -73,8 +77,11 @@ def main(case, planted=None):
     assert ("graph" if case == STEPS else "pass") in backend.kernels.tier.card.launched
     # The case is named after it.
     assert case != PASS or any(each["RANKS"] > 1 and each["GROUPS"] > 1 for each in compiled)
-    print("trained")
+    print("trained:", case, flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    # Blocks may wait a minute for each other: where cores are busy with other work, they do.
+    emulated.GCC += ["-g", "-fsanitize=thread", f"-DPATIENCE={60 * 10**9}LL"]
+    for each in [plant(sys.argv[2])] if sys.argv[1] == "--planted" else sys.argv[1:]:
+        train(each)

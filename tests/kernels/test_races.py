@@ -23,17 +23,30 @@ def sanitized(*args, more=""):
     options = "ignore_noninstrumented_modules=1 exitcode=66 history_size=7 report_thread_leaks=0"
     environment = os.environ | {"TSAN_OPTIONS": f"{options} {more}", "LD_PRELOAD": library}
     command = [sys.executable, "-m", "tests.kernels.races", *args]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    return done.returncode, done.stdout + done.stderr
+    both = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, timeout=300, **both)
+    return done.returncode, done.stdout
+
+
+@pytest.fixture(scope="module")
+def all_cases():
+    """The exit code of a process that trains all of them, and what it printed."""
+    return sanitized(*CASES)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_no_race(case):
-    assert sanitized(case) == (0, "trained\n")
+def test_no_race(all_cases, case):
+    before, trained, _ = all_cases[1].partition(f"trained: {case}\n")
+    assert trained, all_cases[1]
+    assert before.rpartition("trained: ")[2].partition("\n")[2] == ""
+
+
+def test_no_race_in_any(all_cases):
+    assert all_cases == (0, "".join(f"trained: {case}\n" for case in CASES))
 
 
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_found(bug):
     """By a report, or because the kernel then computes something else."""
-    code, printed = sanitized(PLANTED[bug][0], bug, more="halt_on_error=1")
+    code, printed = sanitized("--planted", bug, more="halt_on_error=1")
     assert code == 66 and "WARNING: ThreadSanitizer: data race" in printed or "do not compute an epoch" in printed
