@@ -361,6 +361,8 @@ def adaptive(record):
 
 def published(record):
     """Test error over the epochs, on a logarithmic axis, one panel per group; crosses are the published numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     groups, cells = by_panel(record), {}
     for cell in record["cells"]:
         if cell["published"] is not None and cell["quantity"] != "angle":
@@ -378,6 +380,9 @@ def published(record):
         if cells:
             axis.plot([], [], "x", color="0.3", label="published")
         axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(lambda error, _: f"{100 * error:g} %")
+        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.set_title(name, fontsize=9, loc="left")
         axis.set_xlabel("epoch")
         axis.set_ylabel("test error")
