@@ -77,10 +77,13 @@ def points(axis, number, of, names, groups, label):
 
 
 def failures(series):
-    """Return a text on the runs of a series that diverged or never left chance, "" if there is none."""
+    """Return a text on the runs of a series that diverged, never left chance or fell back to it, "" if there is none."""
     runs = series["test_accuracy"]
-    stuck = sum(max((each for each in run if each is not None), default=1.0) < CHANCE for run in runs if run)
+    known = [seen for run in runs if (seen := [each for each in run if each is not None])]
+    stuck = sum(max(run) < CHANCE for run in known)
+    back = sum(max(run) >= CHANCE > run[-1] for run in known)
     parts = [f"{stuck} of {len(runs)} never leave{'s' * (stuck == 1)} chance"] if stuck else []
+    parts += [f"{back} of {len(runs)} fall{'s' * (back == 1)} back to chance"] if back else []
     parts += [f"{series['diverged']} of {len(runs)} diverged"] if series.get("diverged") else []
     return ", ".join(parts)
 
