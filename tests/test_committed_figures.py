@@ -7,7 +7,7 @@ from itertools import groupby
 import matplotlib
 import pytest
 from dfanp_figures.draw import draw, read, table_title, title
-from dfanp_figures.styles import by_panel, mean
+from dfanp_figures.styles import by_panel, failures, mean
 
 from dfanp.experiments import experiments, literature, table, tune_rates
 from dfanp.experiments.rates import TUNED, default_rate
@@ -112,3 +112,19 @@ def test_a_figure_has_equal_bytes_whatever_a_matplotlibrc_says(path, tmp_path, h
             draw(read(path), tmp_path / name)
     for drawn in (tmp_path / "usual").iterdir():
         assert drawn.read_bytes() == (tmp_path / "hostile" / drawn.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "runs, said",
+    [
+        ([[0.5, 0.7], [0.6, 0.56]], ""),
+        ([[0.5, 0.51], [0.6, 0.7]], "1 of 2 never leaves chance"),
+        (
+            [[0.5, 0.7, 0.5], [0.7, 0.5, 0.51], [0.5, 0.5, 0.5]],
+            "1 of 3 never leaves chance, 2 of 3 fall back to chance",
+        ),
+        ([[0.7, None], [None, None], []], ""),
+    ],
+)
+def test_pictures_say_which_runs_failed(runs, said):
+    assert failures({"test_accuracy": runs}) == said

@@ -1,6 +1,8 @@
+import io
 import logging
 
 import matplotlib
+import matplotlib.figure
 import numpy as np
 import pytest
 
@@ -21,6 +23,29 @@ ROWS = [
 def test_draws_whole_files(tmp_path, name, begins):
     plots.draw_run(ROWS, "title", tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(begins) and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("form, box", [("svg", None), ("png", None), ("pdf", None), ("svg", "tight")])
+def test_a_picture_is_drawn_once_with_the_bytes_of_one_that_matplotlib_draws_twice(form, box):
+    drawn, written = [], []
+    for figure in (plots.blank(5, 3), matplotlib.figure.Figure(figsize=(5, 3), layout="constrained")):
+        with plots.drawing("a figure"), io.BytesIO() as file:
+            axes = figure.subplots(1, 2)
+            for axis in axes:
+                axis.plot([1, 20, 300], [0.1, 2e-5, 1e-3], label="a line")
+                axis.set_ylabel("a label")
+            figure.suptitle("a title")
+            figure.legend(loc="outside lower center")
+            axes[0].patch.draw = lambda renderer, draw=axes[0].patch.draw: [drawn.append(1), draw(renderer)][1]
+            figure.savefig(
+                file,
+                format=form,
+                bbox_inches=box,
+                metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form),
+            )
+            written.append(file.getvalue())
+        drawn.append(0)
+    assert written[0] == written[1] and drawn == [1, 0, 1, 1, 0]
 
 
 def test_draws_a_run_without_alignment_and_one_that_diverged_at_once(tmp_path):
