@@ -289,8 +289,10 @@ class Values:
         self.texts = texts
 
     def __contains__(self, value):
-        plain = ",".join(map(str, value)) if isinstance(value, list) else value
-        same = lambda text: str(plain).lower() == text.lower() or (is_number(plain) and as_number(text) == plain)
+        from dfanp.sweeps.tuning import as_text
+
+        known = {as_text(value), ",".join(map(str, value))} if isinstance(value, list) else {str(value).lower()}
+        same = lambda text: text.lower() in known or (is_number(value) and as_number(text) == value)
         return any(map(same, self.texts))
 
 
@@ -313,13 +315,13 @@ def checked(names, known):
 
 def shown(cell):
     """Return a cell as text, numbers rounded."""
-    if cell is None:
-        return "-"
-    if isinstance(cell, list):
-        return ",".join(map(str, cell))
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    from dfanp.sweeps.tuning import as_text
+
+    return f"{cell:.4g}" if isinstance(cell, float) else as_text(cell)
 
 
 def plain(row):
     """Return the cells of a row with all digits, for CSV."""
-    return [",".join(map(str, cell)) if isinstance(cell, list) else cell for cell in row]
+    from dfanp.sweeps.tuning import as_text
+
+    return [as_text(cell) if isinstance(cell, list) else cell for cell in row]
