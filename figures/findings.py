@@ -134,8 +134,8 @@ def along(record):
     for label in dict.fromkeys(each["label"] for each in record["series"]):
         own = {each["panel"] or f"{each['x']:g}": mean(each) for each in record["series"] if each["label"] == label}
         low, high = min(own, key=own.get), max(own, key=own.get)
-        ranges.append(f"{label} from {own[low]:.3f} ({low}) to {own[high]:.3f} ({high})")
-    return f"Final accuracy by {record['figure']}: {'; '.join(ranges)}"
+        ranges.append(f"{label} {own[low]:.3f} ({low}) and {own[high]:.3f} ({high})")
+    return f"Lowest and highest final accuracy by {record['figure']}: {'; '.join(ranges)}"
 
 
 def rules(record):

@@ -197,11 +197,6 @@ def along(record):
         own = [series for series in record["series"] if series["label"] == label]
         if own[0]["panel"]:
             points(axis, number, len(labels), [series["panel"] for series in own], list(map(finals, own)), label)
-            for place, series in enumerate(own):
-                why = f"{label}: {failed}" if (failed := failures(series)) else ""
-                axis.annotate(
-                    why, (place, 0.99 - 0.05 * number), xycoords=("data", "axes fraction"), fontsize=6, ha="center"
-                )
         else:
             line(
                 axis,
@@ -211,6 +206,8 @@ def along(record):
                 label,
             )
     chance(axis)
+    ended = lambda each: f"{each['label']}, {each['panel'] or each['x']}: {failures(each)}"
+    failed = [ended(each) for each in record["series"] if failures(each)]
     if not record["series"][0]["panel"]:
         within(axis)
         places = sorted({series["x"] for series in record["series"]})
@@ -218,7 +215,7 @@ def along(record):
             axis.set_xscale("log", base=2)
         axis.set_xticks(places, [f"{place:g}" for place in places])
         axis.minorticks_off()
-    axis.set_xlabel(record["figure"])
+    axis.set_xlabel("\n".join([record["figure"], *failed]))
     axis.set_ylabel("test accuracy at the end")
     legend(figure, [axis])
     return figure

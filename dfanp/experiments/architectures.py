@@ -1,46 +1,58 @@
 """Future work of the thesis: depth, width and activation, for BP and DFA on the parity of three digits with RMSProp.
 
-Rates are tuned for each activation; depths and widths use the rate of one layer of 512."""
+Each depth, width and activation has a rate of its own under each rule (``tune_rates``)."""
 
 from . import rates
 from .experiment import CORRECTED, Experiment, parity_series
+from .table import changes, gaps
 
 EPOCHS = 10
 WIDTHS, DEPTHS = (64, 128, 256, 512, 1024, 2048), (1, 2, 3, 4)
 ACTIVATIONS = ("relu", "leaky-relu", "tanh", "sigmoid", "identity")
+# experiment -> its values, and the settings of one
+ALONG = {
+    "depth": (DEPTHS, lambda depth: {"hidden": (512,) * depth}),
+    "width": (WIDTHS, lambda width: {"hidden": (width,)}),
+    "activation": (ACTIVATIONS, lambda name: {"activation": name}),
+}
 
 
-def along(values, shape):
-    """Return the series of an experiment along `values`; ``shape(value)`` returns settings."""
+def along(name):
+    """Return the series of an experiment of ALONG."""
+    values, settings = ALONG[name]
 
     def series(mode, scale):
         found = []
         for method in ("bp", "dfa"):
             for place, value in enumerate(values):
-                settings = shape(value)
-                lr = None if scale.quick else rates.TUNED["activation"][method].get(value)
+                lr = None if scale.quick else rates.TUNED[name][method].get(value)
+                own = {"method": method, "epochs": EPOCHS, "lr": lr} | settings(value)
                 x = place if isinstance(value, str) else value
                 panel = value if isinstance(value, str) else ""
-                found.append(
-                    parity_series(
-                        method.upper(), scale, mode, method=method, epochs=EPOCHS, lr=lr, x=x, panel=panel, **settings
-                    )
-                )
+                found.append(parity_series(method.upper(), scale, mode, x=x, panel=panel, **own))
         return found
 
     return series
 
 
-EXPERIMENTS = (
-    Experiment(
-        "depth", "BP and DFA by depth", "along", along(DEPTHS, lambda n: {"hidden": (512,) * n}), (CORRECTED,)
-    ),
-    Experiment("width", "BP and DFA by width", "along", along(WIDTHS, lambda n: {"hidden": (n,)}), (CORRECTED,)),
-    Experiment(
-        "activation",
-        "BP and DFA by activation",
-        "along",
-        along(ACTIVATIONS, lambda name: {"activation": name}),
-        (CORRECTED,),
-    ),
+def markdown(record):
+    """Return the table of a record: BP and DFA for each value, and their paired differences from the first value."""
+    by_rule = [
+        series | {"panel": series["label"], "label": series["panel"] or f"{series['x']:g}"}
+        for series in record["series"]
+    ]
+    record, base = record | {"series": by_rule}, by_rule[0]["label"]
+    rule = lambda name: f"{name}, rate | {name} | worst seed | from {base}"
+    lines = [f"| {record['figure']} | {rule('BP')} | {rule('DFA')} | BP - DFA, paired |", "|---" * 10 + "|"]
+    for gap, change in zip(gaps(record), changes(record, base), strict=True):
+        cells = [gap.label]
+        for name, lr, mean, worst in zip(("BP", "DFA"), gap.rates, (gap.bp, gap.dfa), gap.worst, strict=True):
+            low = "-" if worst is None else f"{worst:.3f}"
+            cells += [f"{lr:g}", mean.counted, low, "" if gap.label == base else str(change.differences[name])]
+        lines.append(f"| {' | '.join(cells)} | {gap.gap} |")
+    return "\n".join(lines)
+
+
+EXPERIMENTS = tuple(
+    Experiment(name, f"BP and DFA by {name}", "along", along(name), (CORRECTED,), table=markdown) for name in ALONG
 )

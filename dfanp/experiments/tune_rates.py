@@ -70,13 +70,9 @@ def cases(data: str, **more) -> Iterator[Case]:
     for method in METHODS:
         for opt in OPTIMIZERS:
             yield Case("optimizer", opt, make(method, opt))
-        for depth in architectures.DEPTHS[1:]:
-            yield Case("depth", depth, make(method, hidden=(512,) * depth))
-        for width in architectures.WIDTHS:
-            if width != 512:
-                yield Case("width", width, make(method, hidden=(width,)))
-        for activation in architectures.ACTIVATIONS[1:]:
-            yield Case("activation", activation, make(method, activation=activation))
+        for group, (values, settings) in architectures.ALONG.items():
+            for value in values:
+                yield Case(group, value, make(method, epochs=architectures.EPOCHS, **settings(value)))
     for feedback in DISTRIBUTIONS:
         if feedback != "uniform":
             yield Case("feedback", feedback, make("dfa", "sgd", feedback=feedback))

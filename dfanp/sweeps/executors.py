@@ -67,6 +67,8 @@ def _in_workers(task, jobs, workers):
     from joblib import Parallel, delayed
     from joblib.externals.loky import get_reusable_executor
 
+    # A worker whose memory has grown ends between two jobs, and a new one takes its place: nothing for a user to do.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
     options = {"n_jobs": workers, "backend": "loky", "initializer": begin_worker, "initargs": (os.getpid(),)}
     parallel = Parallel(return_as="generator_unordered", **options)
     ended = False

@@ -56,7 +56,7 @@ def test_a_rate_at_which_some_seeds_fail_does_not_win():
 
 def test_every_case_has_a_start():
     every = list(cases("digits", train_size=100))
-    assert len({(case.group, case.value, case.settings.method) for case in every}) == len(every) == 55
+    assert len({(case.group, case.value, case.settings.method) for case in every}) == len(every) == 61
     assert all(case.settings.held_out and case.settings.lr > 0 for case in every)
 
 
