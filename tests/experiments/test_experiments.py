@@ -9,7 +9,7 @@ from dfanp_figures.findings import FINDINGS
 from dfanp_figures.kinds import KINDS
 
 from dfanp import experiments
-from dfanp.experiments import experiment, parity, reproduce, table
+from dfanp.experiments import architectures, experiment, parity, rates, reproduce, table
 from dfanp.experiments.experiment import CORRECTED, MODES, PUBLISHED
 from dfanp.runs.store import Result, key_of
 
@@ -72,6 +72,17 @@ def settings_of(name, mode, **wanted):
     """Return the settings in an experiment that have these values."""
     every = [one for series in experiments.get(name).series(mode, FULL) for one in series.settings]
     return [one for one in every if all(getattr(one, key) == value for key, value in wanted.items())]
+
+
+@pytest.mark.parametrize("name", ["depth", "width"])
+def test_each_depth_and_width_has_its_own_rate(name):
+    values, settings = architectures.ALONG[name]
+    for method in ("bp", "dfa"):
+        tuned = rates.TUNED[name][method]
+        assert tuple(tuned) == values
+        for value in values:
+            runs = settings_of(name, CORRECTED, method=method, **settings(value))
+            assert len(runs) == 20 and {one.lr for one in runs} == {tuned[value]}
 
 
 def test_what_was_run_and_what_was_meant():
