@@ -149,7 +149,7 @@ def alignment(record):
         for number, series in enumerate(record["series"]):
             runs = [run[kind] for run in series["alignment"]] if kind else series["test_accuracy"]
             if any(runs):
-                line(axis, number, range(1, max(map(len, runs)) + 1), runs, series["label"])
+                line(axis, number, range(1, max(map(len, runs)) + 1), runs, named(series))
         if kind:
             axis.axhline(0, color="0.6", linewidth=1, linestyle=(0, (1, 3)))
         else:
