@@ -37,7 +37,7 @@ def header(sweep, out, what="", lists=None, fixed=None):
         f"{many(epochs_of(sweep)[0], 'epoch')} in all"
     ]
     named = {name: listed(name, values) for name, values in lists.items()}
-    named |= {name: text_of(name, value) for name, value in fixed.items()}
+    named |= {name: text_of(value) for name, value in fixed.items()}
     if "hidden" in named:
         named["hidden"] += f"  ({networks(lists.get('hidden') or [fixed['hidden']])})"
     wide = max(map(len, named), default=0)
@@ -61,14 +61,14 @@ def many(number, what):
 
 def listed(name, values):
     """Return the values of a setting as text; of many only some."""
-    texts = [text_of(name, value) for value in values]
+    texts = [text_of(value) for value in values]
     if len(texts) > SHOWN + 2:
         texts = [*texts[:SHOWN], "…", f"{texts[-1]} ({len(texts)} values)"]
     return ", ".join(texts)
 
 
-def text_of(name, value):
-    """Return the value of a setting as text, widths of layers as 256-512."""
+def text_of(value):
+    """Return the value of a setting as text, widths of layers as 256-512, None as a dash."""
     from dfanp.sweeps.tuning import as_text
 
     return f"{value:.4g}" if isinstance(value, float) else as_text(value)
@@ -215,7 +215,7 @@ class View:
         for name in (name for name in self.names if hasattr(first, name)):
             values = dict.fromkeys(getattr(each, name) for each in job.settings)
             label = "" if isinstance(getattr(first, name), str) else f"{name} "
-            one = f"{label}{text_of(name, getattr(first, name))}"
+            one = f"{label}{text_of(getattr(first, name))}"
             parts.append(one if len(values) == 1 else f"{len(values)} {'rate' if name == 'lr' else name}s")
         return " ".join(parts) or first.method
 

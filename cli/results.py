@@ -9,6 +9,7 @@ import click
 from dfanp.checks import is_number
 from dfanp.measures import LAST
 
+from .live import text_of
 from .names import Name, Setting
 from .options import Place, Whole, as_json, option
 from .terminal import echo, status, table
@@ -128,7 +129,7 @@ def results(folder, where, group_by, compare, sort, top, last, form, as_csv, as_
         csv.writer(text, lineterminator="\n").writerows([head, *map(plain, body)])
         click.echo(text.getvalue(), nl=False)
         return
-    cells = [[shown(cell) for cell in row] for row in body]
+    cells = [[text_of(cell) for cell in row] for row in body]
     if form != "table":
         click.echo({"markdown": markdown, "latex": latex}[form](head, cells))
         return
@@ -216,7 +217,7 @@ def differences(rows, of, names):
             rms = (sum(each**2 for each in apart) / len(apart)) ** 0.5 if apart else None
             row = {"config": {name: part[0]["config"].get(name) for name in names}}
             row |= {
-                of: f"{shown(other[0]['config'].get(of))} - {shown(base)}",
+                of: f"{text_of(other[0]['config'].get(of))} - {text_of(base)}",
                 "seeds": len(apart),
                 "difference": mean,
                 HALF: half,
@@ -234,7 +235,7 @@ def sorted_by(rows, column, known):
     checked([name], known)
     value = lambda row: row[name] if name in row else row["config"].get(name)
     there = [row for row in rows if value(row) is not None]
-    as_key = lambda row: (not is_number(value(row)), value(row) if is_number(value(row)) else shown(value(row)))
+    as_key = lambda row: (not is_number(value(row)), value(row) if is_number(value(row)) else text_of(value(row)))
     there.sort(key=as_key, reverse=column != name)
     return there + [row for row in rows if value(row) is None]
 
@@ -275,7 +276,7 @@ def none_such(rows, wanted):
     from dfanp.errors import nearest
 
     for name, values in wanted.items():
-        there = list(dict.fromkeys(shown(row["config"].get(name)) for row in rows))
+        there = list(dict.fromkeys(text_of(row["config"].get(name)) for row in rows))
         if not any(row["config"].get(name) in values for row in rows):
             text = ", ".join(f"{name}={one}" for one in values.texts)
             return f"no run has {text}; existing values are {', '.join(there[:20])}{nearest(values.texts[0], there)}"
@@ -289,9 +290,7 @@ class Values:
         self.texts = texts
 
     def __contains__(self, value):
-        from dfanp.sweeps.tuning import as_text
-
-        known = {as_text(value), ",".join(map(str, value))} if isinstance(value, list) else {str(value).lower()}
+        known = {text_of(value), ",".join(map(str, value))} if isinstance(value, list) else {str(value).lower()}
         same = lambda text: text.lower() in known or (is_number(value) and as_number(text) == value)
         return any(map(same, self.texts))
 
@@ -313,15 +312,6 @@ def checked(names, known):
     return names
 
 
-def shown(cell):
-    """Return a cell as text, numbers rounded."""
-    from dfanp.sweeps.tuning import as_text
-
-    return f"{cell:.4g}" if isinstance(cell, float) else as_text(cell)
-
-
 def plain(row):
     """Return the cells of a row with all digits, for CSV."""
-    from dfanp.sweeps.tuning import as_text
-
-    return [as_text(cell) if isinstance(cell, list) else cell for cell in row]
+    return [text_of(cell) if isinstance(cell, list) else cell for cell in row]

@@ -69,7 +69,7 @@ def test_what_was_held_out_has_a_validation_accuracy():
 
 def test_widths_of_layers_are_written_as_they_are_typed():
     """As `--hidden 256,512-512` of `dfanp tune`; a comma, as in `dfanp parity`, finds them too."""
-    assert results.shown([512, 512]) == "512-512" and results.plain([[512, 512], 0.1]) == ["512-512", 0.1]
+    assert results.text_of([512, 512]) == "512-512" and results.plain([[512, 512], 0.1]) == ["512-512", 0.1]
     there = lambda text, value: value in results.Values([text])
     assert there("512-512", [512, 512]) and there("512,512", [512, 512]) and not there("512", [512, 512])
     assert there("512", [512]) and there("1e-3", 0.001) and there("TRUE", True) and there("dfa", "dfa")
