@@ -158,3 +158,33 @@ def test_a_cluster_ends_the_jobs_of_a_client_that_has_ended(start, tmp_path):
             until(lambda: not markers())
             assert not list(tmp_path.glob("files/progress/*"))
         assert sorted(executors.run_jobs(len, ["a", "bc"], 2, cluster.scheduler_address)) == [1, 2]
+
+
+GROWS = """
+import time
+
+import numpy as np
+
+from dfanp.sweeps.executors import run_jobs
+
+
+def task(n, kept=[]):
+    kept.append(np.ones(50_000_000))
+    time.sleep(0.8)
+    return n
+
+
+if __name__ == "__main__":
+    import grows
+
+    print(sorted(run_jobs(grows.task, range(8), 2)))
+"""
+
+
+def test_a_worker_whose_memory_grew_is_replaced_in_silence(tmp_path):
+    """joblib ends it between two jobs, where psutil says how large it is."""
+    pytest.importorskip("psutil")
+    (tmp_path / "grows.py").write_text(GROWS)
+    done = subprocess.run([sys.executable, tmp_path / "grows.py"], capture_output=True, text=True, cwd=tmp_path,
+                          env=os.environ | {"PYTHONPATH": str(tmp_path)}, timeout=120)  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{list(range(8))}\n", "")
