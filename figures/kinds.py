@@ -206,8 +206,11 @@ def along(record):
                 label,
             )
     chance(axis)
-    ended = lambda each: f"{each['label']}, {each['panel'] or each['x']}: {failures(each)}"
-    failed = [ended(each) for each in record["series"] if failures(each)]
+    failed = [
+        f"{each['label']}, {each['panel'] or each['x']}: {why}"
+        for each in record["series"]
+        if (why := failures(each))
+    ]
     if not record["series"][0]["panel"]:
         within(axis)
         places = sorted({series["x"] for series in record["series"]})

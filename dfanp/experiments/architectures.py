@@ -1,10 +1,10 @@
 """Future work of the thesis: depth, width and activation, for BP and DFA on the parity of three digits with RMSProp.
 
-Each depth, width and activation has a rate of its own under each rule (``tune_rates``)."""
+Each depth and width has a rate of its own under each rule (``tune_rates``), and so have activations where ``rates.TUNED`` has one."""
 
 from . import rates
 from .experiment import CORRECTED, Experiment, parity_series
-from .table import changes, gaps
+from .table import changes, gaps, markdown_of_gaps
 
 EPOCHS = 10
 WIDTHS, DEPTHS = (64, 128, 256, 512, 1024, 2048), (1, 2, 3, 4)
@@ -18,7 +18,7 @@ ALONG = {
 
 
 def along(name):
-    """Return the series of an experiment of ALONG."""
+    """Return the function ``series(mode, scale)`` of an experiment of ALONG."""
     values, settings = ALONG[name]
 
     def series(mode, scale):
@@ -41,16 +41,8 @@ def markdown(record):
         series | {"panel": series["label"], "label": series["panel"] or f"{series['x']:g}"}
         for series in record["series"]
     ]
-    record, base = record | {"series": by_rule}, by_rule[0]["label"]
-    rule = lambda name: f"{name}, rate | {name} | worst seed | from {base}"
-    lines = [f"| {record['figure']} | {rule('BP')} | {rule('DFA')} | BP - DFA, paired |", "|---" * 10 + "|"]
-    for gap, change in zip(gaps(record), changes(record, base), strict=True):
-        cells = [gap.label]
-        for name, lr, mean, worst in zip(("BP", "DFA"), gap.rates, (gap.bp, gap.dfa), gap.worst, strict=True):
-            low = "-" if worst is None else f"{worst:.3f}"
-            cells += [f"{lr:g}", mean.counted, low, "" if gap.label == base else str(change.differences[name])]
-        lines.append(f"| {' | '.join(cells)} | {gap.gap} |")
-    return "\n".join(lines)
+    record = record | {"series": by_rule}
+    return markdown_of_gaps(gaps(record), changes(record, by_rule[0]["label"]))
 
 
 EXPERIMENTS = tuple(

@@ -128,17 +128,19 @@ def gaps(record):
     return found
 
 
-def markdown_of_gaps(every):
-    """Return a table of Gaps in Markdown."""
-    lines = [
-        "| | BP, rate | BP | worst seed | DFA, rate | DFA | worst seed | BP - DFA, paired |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def markdown_of_gaps(every, since=()):
+    """Return a table of Gaps in Markdown, with the Changes `since` the first label, of the same labels, if they are given."""
+    gains = [each.differences for each in since]
+    columns = lambda rule: [f"{rule}, rate", rule, "worst seed", *([f"from {since[0].label}"] if since else [])]
+    head = [*columns("BP"), *columns("DFA"), "BP - DFA, paired"]
+    lines = [f"| | {' | '.join(head)} |", "|---" * (1 + len(head)) + "|"]
     worst = lambda value: "-" if value is None else f"{value:.3f}"
-    for each in every:
-        rules = zip(each.rates, (each.bp, each.dfa), each.worst, strict=True)
-        cells = [cell for rate, mean, low in rules for cell in (f"{rate:g}", mean.counted, worst(low))]
-        lines.append(f"| {each.label} | {' | '.join(cells)} | {each.gap} |")
+    for row, each in enumerate(every):
+        cells = [each.label]
+        for rule, rate, mean, low in zip(("BP", "DFA"), each.rates, (each.bp, each.dfa), each.worst, strict=True):
+            cells += [f"{rate:g}", mean.counted, worst(low)]
+            cells += [str(gains[row][rule]) if row else ""] if since else []
+        lines.append(f"| {' | '.join(cells)} | {each.gap} |")
     return "\n".join(lines)
 
 
