@@ -27,7 +27,7 @@ def series(mode, scale):
     return found
 
 
-def costs(each, mode, scale, checkpoint, dataset):
+def costs(each, mode, scale, checkpoint, dataset, workers):
     """Return the cost of a step of each rule: multiplications in products of matrices, and bytes moved."""
     found = []
     for one in each:

@@ -101,8 +101,8 @@ class Experiment:
         keep: whether to save the final weights, for `analyse`.
         study: whether it is left out of `dfanp reproduce`.
         table: ``table(record)`` returns its numbers as a table in Markdown, or None.
-        analyse: ``analyse(series, mode, scale, checkpoint, dataset)`` returns further contents of the record, name ->
-            list; ``checkpoint(settings)`` is the file of a run's final arrays.
+        analyse: ``analyse(series, mode, scale, checkpoint, dataset, workers)`` returns further contents of the record,
+            name -> list; ``checkpoint(settings)`` is the file of a run's final arrays, `workers` the number of processes.
     """
 
     name: str

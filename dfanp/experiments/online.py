@@ -26,7 +26,7 @@ def series(mode, scale):
     return found
 
 
-def predicted(every, mode, scale, checkpoint, dataset):
+def predicted(every, mode, scale, checkpoint, dataset, workers):
     """Return the test loss that the theory predicts for each series, the mean over its seeds."""
     epochs, rows = range(1, every[0].settings[0].epochs + 1), []
     for each in every:

@@ -1,9 +1,15 @@
 """Representations of single digits by networks trained on parity: figure 3.7, and transfer to classifying digits."""
 
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
 import numpy as np
 
 from ..analysis import probes
 from ..runs.run import restored
+from ..settings import ParitySettings
+from ..sweeps.executors import in_order
 from .experiment import CORRECTED, MODES, Experiment, parity_series
 
 POINTS = 1000  # of a map
@@ -17,21 +23,50 @@ def trained(mode, scale):
     return [parity_series(m.upper(), scale, CORRECTED, method=m, panel=m.upper()) for m in ("bp", "dfa")]
 
 
-def digits(series, mode, scale, checkpoint, dataset):
+def digits(series, mode, scale, checkpoint, dataset, workers):
     """Return maps of the digits, and the accuracies of probes, before and after training."""
-    rows, maps = [], []
-    for each in series:
-        for settings in each.settings:
-            for when in ("before", "after") if mode == CORRECTED else ("published",):
-                network = restored(settings, checkpoint(settings) if when == "after" else None, dataset)
-                seen = probes.of_place(network, dataset, samples=scale.samples)
-                if when == "published":
-                    seen = as_published(seen)
-                row = {"label": each.label, "when": when, "seed": settings.seed}
-                rows.append(row | probes.measured(seen))
-                if settings is each.settings[0]:
-                    maps.append(row | map_of(seen))
-    return {"rows": rows, "maps": maps}
+    whens = ("before", "after") if mode == CORRECTED else ("published",)
+    look = partial(seen_digits, dataset=dataset, scale=scale)
+    rows, maps = zip(*in_order(look, moments(series, whens, checkpoint), workers), strict=True)
+    return {"rows": list(rows), "maps": [each for each in maps if each]}
+
+
+class Moment(NamedTuple):
+    """A network to look at.
+
+    Attributes:
+        row: how its row begins: label, when, seed.
+        settings: of its run.
+        file: its parameters; None for the initial ones.
+    """
+
+    row: dict
+    settings: ParitySettings
+    file: Path | None
+
+
+def moments(series, whens, checkpoint):
+    """Return the Moments of all runs of some Series."""
+    return [
+        Moment(
+            {"label": each.label, "when": when, "seed": settings.seed},
+            settings,
+            checkpoint(settings) if when == "after" else None,
+        )
+        for each in series
+        for settings in each.settings
+        for when in whens
+    ]
+
+
+def seen_digits(moment, dataset, scale):
+    """Return the row of a Moment, and the map of the first seed, None for others."""
+    network = restored(moment.settings, moment.file, dataset)
+    seen = probes.of_place(network, dataset, samples=scale.samples)
+    if moment.row["when"] == "published":
+        seen = as_published(seen)
+    shown = moment.settings.seed == scale.seeds[0]
+    return moment.row | probes.measured(seen), moment.row | map_of(seen) if shown else None
 
 
 def as_published(seen):
@@ -59,18 +94,16 @@ def transferred(mode, scale):
     ]
 
 
-def readouts(series, mode, scale, checkpoint, dataset):
+def readouts(series, mode, scale, checkpoint, dataset, workers):
     """Return the accuracies of linear readouts of the features of one digit, before and after training on parity."""
-    rows = []
-    for each in series:
-        for settings in each.settings:
-            for when in ("before", "after"):
-                network = restored(settings, checkpoint(settings) if when == "after" else None, dataset)
-                seen = probes.of_place(network, dataset, samples=scale.samples, activated=True)
-                found = probes.measured(seen)
-                row = {"label": each.label, "when": when, "seed": settings.seed}
-                rows.append(row | {name: found[name]["linear"] for name in ("digit", "parity")})
-    return {"rows": rows}
+    look = partial(read_out, dataset=dataset, scale=scale)
+    return {"rows": in_order(look, moments(series, ("before", "after"), checkpoint), workers)}
+
+
+def read_out(moment, dataset, scale):
+    """Return the row of a Moment."""
+    network = restored(moment.settings, moment.file, dataset)
+    return moment.row | probes.linear(probes.of_place(network, dataset, samples=scale.samples, activated=True))
 
 
 EXPERIMENTS = (

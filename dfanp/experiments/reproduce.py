@@ -12,6 +12,7 @@ from ..runs.store import key_of
 from ..settings import present
 from ..sweeps.jobs import resolved
 from ..sweeps.sweep import Sweep
+from ..system.threads import usable_cores
 from .experiment import record
 
 
@@ -70,7 +71,8 @@ class Reproduction:
         file = lambda settings: self.sweep.store.checkpoint(key_of(settings.config()))
         data = series[0].settings[0].data
         dataset = None if data is None else load(data, self.data_dir)
-        return experiment.analyse(series, mode, self.scale, file, dataset)
+        workers = self.sweep.workers or usable_cores()
+        return experiment.analyse(series, mode, self.scale, file, dataset, workers)
 
 
 def earlier_analysis(path, found):

@@ -44,7 +44,7 @@ def series(mode, scale):
     return found
 
 
-def predicted(every, mode, scale, checkpoint, dataset):
+def predicted(every, mode, scale, checkpoint, dataset, workers):
     """Return what the theory says of the runs from zero weights: the cosines of their gradients, by seed."""
     rows = []
     for each in every:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import warnings
+from functools import partial
 
 from ..errors import BackendError
 from ..system import signals
@@ -40,6 +41,17 @@ def run_jobs(task, jobs, workers, cluster=None, alone=False):
         yield from map(task, jobs)
     else:
         yield from _in_workers(task, jobs, 2 if alone else workers)
+
+
+def in_order(task, jobs, workers):
+    """Return the list of ``task(job)``, in the order of the jobs. As ``run_jobs``."""
+    found = dict(run_jobs(partial(_numbered, task), list(enumerate(jobs)), workers))
+    return [found[number] for number in range(len(found))]
+
+
+def _numbered(task, job):
+    number, own = job
+    return number, task(own)
 
 
 def begin_worker(parent):

@@ -55,6 +55,13 @@ def test_probes_find_what_is_there_and_only_that(rng):
     assert 0.9 < found["variance"][0] < 1 and sum(found["variance"]) <= 1.0001
 
 
+def test_the_linear_probe_alone_is_that_of_all(rng):
+    labels = {"digit": rng.integers(0, 3, 200), "parity": rng.integers(0, 2, 200), "one": np.ones(200, dtype=int)}
+    seen = Represented(rng.normal(size=(200, 5)) + labels["digit"][:, None], labels)
+    every = probes.measured(seen)
+    assert probes.linear(seen) == {name: every[name]["linear"] for name in ("digit", "parity")}
+
+
 def test_a_label_with_one_value_tells_nothing(rng):
     found = probes.measured(Represented(rng.normal(size=(50, 3)), {"same": np.ones(50, int)}))
     assert list(found) == ["variance"]

@@ -158,6 +158,17 @@ def test_nothing_is_done_twice(reproduced):
     assert (folder / "store.jsonl").read_bytes() == store and paths["3.7", CORRECTED].read_bytes() == before
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["3.7", "transfer"])
+def test_probes_are_equal_whatever_the_workers(reproduced, tmp_path, name):
+    folder, paths = shutil.copytree(reproduced[0], tmp_path / "again"), reproduced[1]
+    path = folder / "records" / paths[name, CORRECTED].name
+    path.unlink()
+    with reproduce.Reproduction([(experiments.get(name), CORRECTED)], TINY, folder, workers=2) as work:
+        assert [found for _, _, found in work.records()] == [path]
+    assert path.read_bytes() == paths[name, CORRECTED].read_bytes()
+
+
 def test_what_an_earlier_version_reproduced_is_not_done_again(reproduced, tmp_path):
     folder, paths = shutil.copytree(reproduced[0], tmp_path / "then"), reproduced[1]
     rewrite_sweep(folder)
