@@ -37,6 +37,20 @@ class Represented(NamedTuple):
     labels: dict
 
 
+def on_one_thread(look):
+    """Return a function that calls `look` with one thread of BLAS and OpenMP, on whose number the last bits depend."""
+
+    @wraps(look)
+    def pinned(*args, **more):
+        from threadpoolctl import threadpool_limits
+
+        with blas_on(1), threadpool_limits(limits=1):
+            return look(*args, **more)
+
+    return pinned
+
+
+@on_one_thread
 def of_place(
     network: MLP, dataset: Dataset, place: int = 0, samples: int = 10_000, activated: bool = False
 ) -> Represented:
@@ -95,19 +109,6 @@ def of_layer(network: MLP, problem: Any, layer: int, seed: int = 0, samples: int
     if isinstance(X, StackedDigits):
         labels["digit"] = problem.dataset.test.labels[host(X.picks)[:samples, 0]].astype(int)
     return Represented(np.concatenate(parts), labels)
-
-
-def on_one_thread(look):
-    """Return a function that calls `look` with one thread of BLAS and OpenMP, on whose number the last bits depend."""
-
-    @wraps(look)
-    def pinned(*args, **more):
-        from threadpoolctl import threadpool_limits
-
-        with blas_on(1), threadpool_limits(limits=1):
-            return look(*args, **more)
-
-    return pinned
 
 
 @on_one_thread
