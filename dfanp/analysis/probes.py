@@ -134,9 +134,7 @@ def measured(represented: Represented, seed: int = 0) -> dict[str, Any]:
     found: dict[str, Any] = {
         "variance": [round(float(share), 5) for share in np.nan_to_num(pca.explained_variance_ratio_)]
     }
-    for name, values in represented.labels.items():
-        if len(np.unique(values[teach])) < 2:  # a single class
-            continue
+    for name, values in learnable(represented, teach):
         near = lambda: KNeighborsClassifier(NEIGHBOURS)
         found[name] = {
             probe: accuracy(classifier, inputs, values, teach, test)
@@ -152,13 +150,20 @@ def measured(represented: Represented, seed: int = 0) -> dict[str, Any]:
 
 @on_one_thread
 def linear(represented: Represented, seed: int = 0) -> dict[str, float]:
-    """Return the accuracies ``linear`` of ``measured``, name -> float, without the rest, which takes three times as long."""
+    """Return the accuracies ``linear`` of ``measured``, name -> float, without the rest, which takes three times as long.
+
+    Raises:
+        ValueError: as ``measured``.
+    """
     h, (teach, test) = usable(represented.h), split(represented, seed)
     return {
-        name: accuracy(linear_classifier(), h, values, teach, test)
-        for name, values in represented.labels.items()
-        if len(np.unique(values[teach])) > 1
+        name: accuracy(linear_classifier(), h, values, teach, test) for name, values in learnable(represented, teach)
     }
+
+
+def learnable(represented, teach):
+    """Return (name, values) of the labels that have more than one value among the examples `teach`."""
+    return [(name, values) for name, values in represented.labels.items() if len(np.unique(values[teach])) > 1]
 
 
 def split(represented, seed):
