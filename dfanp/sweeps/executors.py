@@ -44,9 +44,17 @@ def run_jobs(task, jobs, workers, cluster=None, alone=False):
 
 
 def in_order(task, jobs, workers):
-    """Return the list of ``task(job)``, in the order of the jobs. As ``run_jobs``."""
-    found = dict(run_jobs(partial(_numbered, task), list(enumerate(jobs)), workers))
-    return [found[number] for number in range(len(found))]
+    """Return the list of ``task(job)``, in the order of the jobs; what is left when a worker dies, this process computes.
+
+    Args: as ``run_jobs``.
+    """
+    numbered, found = list(enumerate(jobs)), {}
+    try:
+        for number, result in run_jobs(partial(_numbered, task), numbered, workers):
+            found[number] = result
+    except Crash:  # perhaps too little memory for so many processes
+        pass
+    return [found[number] if number in found else task(job) for number, job in numbered]
 
 
 def _numbered(task, job):

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from dfanp_bench.crash_test import kill_group, remaining, wait_until_gone
@@ -158,6 +160,19 @@ def test_a_cluster_ends_the_jobs_of_a_client_that_has_ended(start, tmp_path):
             until(lambda: not markers())
             assert not list(tmp_path.glob("files/progress/*"))
         assert sorted(executors.run_jobs(len, ["a", "bc"], 2, cluster.scheduler_address)) == [1, 2]
+
+
+def late(parent, job):
+    """Return the job after as many seconds; one of less than 0 ends a worker."""
+    if job < 0 and os.getpid() != parent:
+        os._exit(1)
+    time.sleep(max(job, 0))
+    return job
+
+
+@pytest.mark.parametrize("jobs", [[0.2, 0.0, 0.1], [0.0, -1.0, 0.1]], ids=["late", "a worker dies"])
+def test_results_in_the_order_of_the_jobs(jobs):
+    assert executors.in_order(partial(late, os.getpid()), jobs, 2) == jobs
 
 
 GROWS = """
