@@ -287,11 +287,19 @@ def outcome(run, epochs=2):
         if getattr(records[0], name) is not None:
             found[name] = np.array([getattr(record, name) for record in records])
     for name, cosines in records[-1].alignment.items():
-        found |= {f"{name} {layer}": np.array(cosine) for layer, cosine in enumerate(cosines)}
+        found |= {f"cosine, {name} {layer}": np.array(cosine) for layer, cosine in enumerate(cosines)}
     return found
 
 
 def apart(mine, theirs):
-    """Return how far two outcomes are apart: as a share of the largest number of each array, the most of all arrays."""
+    """Return how far two outcomes are apart: as a share of the scale of each array, the most of all arrays.
+
+    The scale is the largest number, but 1 for a cosine: two matrices that are nearly orthogonal leave one near zero, while it is
+    rounded as a sum of terms whose size is 1.
+    """
     assert mine.keys() == theirs.keys()
-    return max(np.abs(mine[n] - theirs[n]).max(initial=0) / max(np.abs(theirs[n]).max(initial=0), 1e-9) for n in mine)
+
+    def scale(name):
+        return 1.0 if name.startswith("cosine") else max(np.abs(theirs[name]).max(initial=0), 1e-9)
+
+    return max(np.abs(mine[name] - theirs[name]).max(initial=0) / scale(name) for name in mine)
