@@ -2,10 +2,9 @@
 
 import json
 from pathlib import Path
-from textwrap import fill
 
 from dfanp.errors import RecordError
-from dfanp.reports.plots import drawing, save
+from dfanp.reports.plots import drawing, save, wrapped
 
 from .findings import FINDINGS
 from .kinds import KINDS, published
@@ -46,7 +45,7 @@ def draw(record, folder, formats=("svg", "png")):
     with drawing(f"figure {record['figure']}"):
         try:
             figure = KINDS[record["draws"]](record)
-            figure.suptitle(fill(title(record), int(figure.get_figwidth() * 13)), fontsize=10, x=0.01, ha="left")
+            figure.suptitle(wrapped(title(record), figure.get_figwidth()), fontsize=10, x=0.01, ha="left")
         except (KeyError, TypeError, IndexError, ValueError, StopIteration) as error:
             raise RecordError(
                 f"the record of figure {record['figure']} cannot be drawn ({type(error).__name__}: {error})"

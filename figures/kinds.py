@@ -106,8 +106,8 @@ def errors(record):
             line(axis, number, [series["x"] for series in own], runs, label)
         if size == "n":
             axis.set_xscale("log", base=2)
-            sizes = sorted({series["x"] for series in group})
-            axis.set_xticks(sizes, [f"{at:g}" for at in sizes])
+        sizes = sorted({series["x"] for series in group})
+        axis.set_xticks(sizes, [f"{at:g}" for at in sizes])
         within(axis, 0.0)
         axis.set_xlabel(size)
         axis.set_ylabel("error")

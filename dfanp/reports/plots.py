@@ -309,8 +309,13 @@ def new_figure(width, height, title=None):
     """Return a ``blank`` figure with a title."""
     figure = blank(width, height)
     if title is not None:
-        figure.suptitle(label_of(textwrap.fill(str(title), int(13 * width))), fontsize=10)
+        figure.suptitle(label_of(wrapped(str(title), width)), fontsize=10)
     return figure
+
+
+def wrapped(title, width):
+    """Return a title in lines that fit a width in inches, each "k = 1" in one of them."""
+    return textwrap.fill(title.replace(" = ", "\xa0=\xa0"), int(13 * width)).replace("\xa0", " ")
 
 
 def figure_with_axis(width=6.4, height=4.2, title=None):

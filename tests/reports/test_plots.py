@@ -65,6 +65,13 @@ def test_a_loss_has_a_logarithmic_axis_where_it_falls_far_and_what_a_theory_says
     assert figure.axes[0].get_yscale() == "linear" and len(figure.axes[0].get_lines()) == 2
 
 
+def test_no_line_of_a_title_ends_within_an_equation():
+    title = "MNIST, a network of 512 units, DFA with RMSProp at 0.00022, the parity of one digit, k = 1, and of three, k = 3"
+    for width in np.linspace(1, 9, 30):
+        lines = plots.wrapped(title, width).split("\n")
+        assert " ".join(lines) == title and all(line.count("k = ") + line.count("=") != 1 for line in lines)
+
+
 def test_dollars_in_a_setting_or_a_title_are_no_formula(tmp_path):
     results = [Result("", {"data": data}, "done", ROWS[:1]) for data in (r"$\frac$", "b")]
     charts.draw(charts.planned(results), tmp_path / "a.svg")
