@@ -17,12 +17,12 @@ class Rate(NamedTuple):
 
 # MNIST at k = 3, on held-out training images: `python -m dfanp.experiments.tune_rates --data mnist --out rates`. Five
 # seeds a rate, 20 epochs, factors of 1.5; the lower end of the interval of the mean of the last ten epochs decides.
-# Seeds do not separate most of these rates from a neighbour. (Momentum and Nesterov: one seed, factors of two.)
+# Seeds do not separate most of these rates from a neighbour.
 MNIST = {
     "bp": {
         "sgd": 0.12,
-        "momentum": 0.024,
-        "nesterov": 0.012,
+        "momentum": 0.016,
+        "nesterov": 0.027,
         "adagrad": 0.019,
         "adadelta": 1.0,
         "rmsprop": 0.000267,
@@ -30,7 +30,7 @@ MNIST = {
     },
     "dfa": {
         "sgd": 0.018,
-        "momentum": 0.0072,
+        "momentum": 0.0048,
         "nesterov": 0.0036,
         "adagrad": 0.012,
         "adadelta": 0.95,
