@@ -137,7 +137,7 @@ def row(case: Case, found: Found) -> dict:
 def markdown(rows: list[dict]) -> str:
     """Return the table of some rows of rates.json, the best rates in bold."""
     lines = [
-        "| | rule | rate: accuracy, mean of the second half of the epochs, held-out images | not separated from |",
+        "| | rule | rate: accuracy, mean of the second half of the epochs, held-out images | neighbours not separated from it |",
         "|---|---|---|---|",
     ]
     for each in rows:
