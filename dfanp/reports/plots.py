@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import re
 import textwrap
 import warnings
 from contextlib import contextmanager
@@ -314,8 +315,9 @@ def new_figure(width, height, title=None):
 
 
 def wrapped(title, width):
-    """Return a title in lines that fit a width in inches, each "k = 1" in one of them."""
-    return textwrap.fill(title.replace(" = ", "\xa0=\xa0"), int(13 * width)).replace("\xa0", " ")
+    """Return a title in lines that fit a width in inches, each "k = 1" and each "20 seeds" in one of them."""
+    joined = re.sub(r" (?==)|(?<==) |(?<=\d) (?=seeds?\b)", "\xa0", title)
+    return textwrap.fill(joined, int(13 * width)).replace("\xa0", " ")
 
 
 def figure_with_axis(width=6.4, height=4.2, title=None):
