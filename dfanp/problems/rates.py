@@ -40,7 +40,6 @@ MNIST = {
 }
 # The same with one seed and factors of two, by `--method dfa --opt sgd --feedback …`.
 MNIST_SGD_BY_FEEDBACK = {
-    "uniform": 0.018,
     "standard-uniform": 0.003,
     "gaussian": 0.013,
     "standard-gaussian": 0.001,
@@ -71,7 +70,6 @@ DIGITS = {
     },
 }
 DIGITS_SGD_BY_FEEDBACK = {
-    "uniform": 0.08,
     "standard-uniform": 0.016,
     "gaussian": 0.04,
     "standard-gaussian": 0.004,
@@ -114,7 +112,7 @@ def default_rate(data, method, opt, feedback="uniform"):
     if method in rules.RULES and rules.get(method) not in (rules.bp, rules.fa, rules.dfa):
         source += f", for {'DFA' if feeds_back else 'BP'}: {method} may want another one"
     if feeds_back and feedback != "uniform" and opt in ("sgd", "momentum", "nesterov"):
-        lr *= by_feedback[feedback] / by_feedback["uniform"]
+        lr *= by_feedback[feedback] / rates["dfa"]["sgd"]
         source += f", scaled to {feedback} B" if opt != "sgd" else ""
     return Rate(float(f"{lr:.3g}"), source)
 
