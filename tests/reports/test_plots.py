@@ -66,7 +66,7 @@ def test_a_loss_has_a_logarithmic_axis_where_it_falls_far_and_what_a_theory_says
 
 
 def test_no_line_of_a_title_ends_within_an_equation_or_a_number_of_seeds():
-    title = "MNIST, 512 units, DFA with RMSProp at 0.00022, the parity of one digit, k = 1, and of three, k = 3; 20 seeds"
+    title = "MNIST, DFA with RMSProp at 0.00022, the parity of one digit, k = 1, and of three, k = 3; 20 seeds"
     for width in np.linspace(1, 9, 30):
         lines = plots.wrapped(title, width).split("\n")
         assert " ".join(lines) == title and not any(line.split()[-1] in ("k", "=", "20") for line in lines)
