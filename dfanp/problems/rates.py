@@ -38,13 +38,13 @@ MNIST = {
         "adam": 0.0002,
     },
 }
-# The same with one seed and factors of two, by `--method dfa --opt sgd --feedback …`.
+# Likewise, DFA with SGD.
 MNIST_SGD_BY_FEEDBACK = {
     "standard-uniform": 0.003,
     "gaussian": 0.013,
     "standard-gaussian": 0.001,
-    "zero-mean-gaussian": 0.013,
-    "orthogonal": 0.013,
+    "zero-mean-gaussian": 0.00867,
+    "orthogonal": 0.00867,
 }
 # The embedded digits at k = 3, one seed, on held-out training images (by the distribution of B: three seeds):
 # each grid doubled from rate to rate until the best was not at its edge. (`python -m dfanp.experiments.tune_rates` searches
