@@ -84,9 +84,9 @@ def rows_of(name):
 
 def test_a_title_has_the_number_of_seeds_it_rests_on():
     record = read(ROOT / "figures" / "records" / "3.3-corrected.json")
-    assert title(record).endswith("; 3 seeds")
+    assert title(record).endswith("; 20 seeds")
     record["series"][0]["test_accuracy"].pop()
-    assert title(record).endswith("; 2 to 3 seeds")
+    assert title(record).endswith("; 19 to 20 seeds")
     for series in record["series"]:
         del series["test_accuracy"][1:]
     assert title(record).endswith("; 1 seed")
