@@ -38,7 +38,7 @@ MNIST = {
         "adam": 0.0002,
     },
 }
-# Likewise, DFA with SGD.
+# Likewise, DFA with SGD, by the distribution of B.
 MNIST_SGD_BY_FEEDBACK = {
     "standard-uniform": 0.003,
     "gaussian": 0.013,
