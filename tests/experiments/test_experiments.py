@@ -74,8 +74,8 @@ def settings_of(name, mode, **wanted):
     return [one for one in every if all(getattr(one, key) == value for key, value in wanted.items())]
 
 
-@pytest.mark.parametrize("name", ["depth", "width"])
-def test_each_depth_and_width_has_its_own_rate(name):
+@pytest.mark.parametrize("name", architectures.ALONG)
+def test_each_depth_width_and_activation_has_its_own_rate(name):
     values, settings = architectures.ALONG[name]
     for method in ("bp", "dfa"):
         tuned = rates.TUNED[name][method]
