@@ -1,6 +1,7 @@
 """Future work of the thesis: depth, width and activation, for BP and DFA on the parity of three digits with RMSProp.
 
-Each depth, width and activation has a rate of its own under each rule (``tune_rates``).
+Each depth, width and activation has a rate of its own under each rule (``tune_rates``); one that you add to ALONG has that of
+the optimizer until it is tuned.
 """
 
 from . import rates
@@ -26,7 +27,7 @@ def along(name):
         found = []
         for method in ("bp", "dfa"):
             for place, value in enumerate(values):
-                lr = None if scale.quick else rates.TUNED[name][method][value]
+                lr = None if scale.quick else rates.TUNED[name][method].get(value)
                 own = {"method": method, "epochs": EPOCHS, "lr": lr} | settings(value)
                 x = place if isinstance(value, str) else value
                 panel = value if isinstance(value, str) else ""
