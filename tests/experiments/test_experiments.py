@@ -85,6 +85,14 @@ def test_each_depth_width_and_activation_has_its_own_rate(name):
             assert len(runs) == 20 and {one.lr for one in runs} == {tuned[value]}
 
 
+def test_a_depth_that_a_reader_adds_has_the_rate_of_the_optimizer(monkeypatch):
+    _, settings = architectures.ALONG["depth"]
+    monkeypatch.setitem(architectures.ALONG, "depth", ((5,), settings))
+    bp, dfa = architectures.along("depth")(CORRECTED, FULL)
+    assert {one.lr for one in bp.settings} == {rates.default_rate("mnist", "bp", "rmsprop").lr}
+    assert {one.lr for one in dfa.settings} == {rates.default_rate("mnist", "dfa", "rmsprop").lr}
+
+
 def test_what_was_run_and_what_was_meant():
     (adam,) = settings_of("3.4", PUBLISHED, opt=parity.THESIS_ADAM, method="bp")
     assert adam.lr == 0.0004 and redraw_of(adam) == 20 and not settings_of("3.4", PUBLISHED, opt="adam")
