@@ -100,6 +100,7 @@ class Experiment:
         last: whether to record only the last epoch.
         keep: whether to save the final weights, for `analyse`.
         study: whether it is left out of `dfanp reproduce`.
+        reading: by how much the published values may be misread, where they are read off a plot; 0 where they are printed.
         table: ``table(record)`` returns its numbers as a table in Markdown, or None.
         analyse: ``analyse(series, mode, scale, checkpoint, dataset, workers)`` returns further contents of the record,
             name -> list; ``checkpoint(settings)`` is the file of a run's final arrays, `workers` the number of processes.
@@ -114,6 +115,7 @@ class Experiment:
     last: bool = False
     keep: bool = False
     study: bool = False
+    reading: float = 0.0
     table: Callable | None = field(default=None, compare=False)
     analyse: Callable | None = field(default=None, compare=False)
 
@@ -180,6 +182,7 @@ def record(experiment, mode, series, results):
             line[measure] = [of_rows(rows, measure, experiment.last) for rows in parts]
         lines.append(line)
     head = {"figure": experiment.name, "mode": mode, "title": experiment.title, "draws": experiment.draws}
+    head |= {"reading": experiment.reading} if experiment.reading else {}
     return head | {"data": series[0].settings[0].data, "series": lines}
 
 

@@ -31,6 +31,7 @@ class Cell(NamedTuple):
         value: the published number; None where there is none, as at another scale.
         bound: by how much that of dfanp may differ; None takes the intervals of both means.
         spread: the published standard deviation over ten trials, or None.
+        reading: by how much the number may be misread, where it is read off a plot.
         verified: whether the number was read in its source; others are compared, but decide nothing.
     """
 
@@ -39,6 +40,7 @@ class Cell(NamedTuple):
     value: float | None
     bound: float | None = None
     spread: float | None = None
+    reading: float = 0.0
     verified: bool = True
 
 
@@ -100,7 +102,7 @@ class Size:
         """Return the cells of a row, without published numbers if quick."""
         if not self.quick:
             return tuple(cells)
-        small = (cell._replace(epoch=min(2, cell.epoch), value=None, spread=None) for cell in cells)
+        small = (cell._replace(epoch=min(2, cell.epoch), value=None, spread=None, reading=0.0) for cell in cells)
         return tuple(dict.fromkeys(small))
 
 
@@ -202,7 +204,7 @@ def comparison(row, cell, values):
     within = cell.bound
     if within is None and half is not None:
         theirs = half if cell.spread is None else T_OF_TRIALS * cell.spread / TRIALS**0.5
-        within = (half**2 + theirs**2) ** 0.5
+        within = cell.reading + (half**2 + theirs**2) ** 0.5
     if mean is None:
         verdict = "diverged"
     elif cell.value is None:

@@ -134,7 +134,7 @@ def demirbilek(size):
             if published.published is not None:
                 last = series.settings[0].config()
                 epoch = last.get("redraw") or last["epochs"]
-                cell = Cell("accuracy", epoch, 100 * published.published)
+                cell = Cell("accuracy", epoch, 100 * published.published, reading=100 * each.reading)
                 label = ", ".join(filter(None, (series.panel, series.label)))
                 found.append(Row(label, series.settings, size.cells([cell], epoch), f"figure {each.name}"))
     return found

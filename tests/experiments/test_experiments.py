@@ -275,6 +275,14 @@ def test_many_seeds_agree_with_three_within_the_interval_of_their_difference():
     assert row.inside == (ours.half * np.sqrt(1 + 20 / 3) >= 0.025) and not row._replace(published=0.75).inside
 
 
+def test_a_number_read_off_a_plot_may_be_misread():
+    head = {"figure": "2.1", "mode": PUBLISHED, "series": [series(0.73, [0.70, 0.71] * 10)]}
+    (printed,), (read_off,) = table.rows([head]), table.rows([head | {"reading": 0.02}])
+    assert printed.inside is False and read_off.inside and not read_off._replace(published=0.75).inside
+    cells = [table.markdown([row]).splitlines()[2].split(" | ")[2] for row in (printed, read_off)]
+    assert cells == ["0.730", "0.73"]
+
+
 def test_rules_are_compared_on_paired_seeds():
     panels = {"BP": [0.8, 0.9, 0.7, None], "DFA": [0.75, None, 0.66, 0.1]}
     record = {

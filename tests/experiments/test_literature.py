@@ -55,6 +55,7 @@ def test_without_a_bound_the_two_intervals_decide():
     assert (
         found.verdict == "agrees" and only(Cell("error", 1, 3.4, None, published), *accuracies).verdict == "differs"
     )
+    assert only(Cell("error", 1, 3.4, None, published, reading=0.2), *accuracies).verdict == "agrees"
     assert only(Cell("error", 1, 3.2), (0.97,)).verdict == "one seed"
 
 
