@@ -13,7 +13,7 @@ import pytest
 from dfanp_bench.crash_test import kill_group, remaining, wait_until_gone
 
 from dfanp.settings import ParitySettings
-from dfanp.sweeps import executors
+from dfanp.sweeps import executors, jobs
 from dfanp.sweeps.sweep import Sweep
 
 from ..waiting import PATIENCE, until
@@ -152,6 +152,9 @@ def test_a_cluster_ends_the_jobs_of_a_client_that_has_ended(start, tmp_path):
     markers = lambda: list(tmp_path.glob("files/progress/*.running"))
     local = {"dashboard_address": ":0", "host": "127.0.0.1", "local_directory": tmp_path / "dask"}
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **local) as cluster:
+        with distributed.Client(cluster) as client:
+            # A busy machine may save in time, before the job is cancelled; a cancelled one must not write.
+            client.run(setattr, jobs, "SAVE_AFTER", float("inf"))
         for sent in (signal.SIGKILL, signal.SIGTERM):
             process = start(SWEEP, "2", cluster.scheduler_address)
             until(lambda process=process: process.poll() is not None or len(markers()) == 2)
