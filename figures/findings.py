@@ -4,6 +4,7 @@ import numpy as np
 
 from dfanp.experiments.adaptive import gains
 from dfanp.experiments.convolution import trained
+from dfanp.experiments.disks import errors
 from dfanp.experiments.online import distances
 
 from .styles import by_panel, finals, mean
@@ -75,11 +76,8 @@ def disk_rules(record):
 
 
 def disk_labels(record):
-    found = {}
-    for each in record["series"]:
-        if finals(each):
-            found.setdefault((each["label"], each["panel"]), []).append(1 - mean(each))
-    means = {name: float(np.mean(values)) for name, values in found.items()}
+    found = errors(record)
+    means = {name: float(np.mean(list(of.values()))) for name, of in found.items() if of}
     lowest = []
     for rule in dict.fromkeys(label for label, _ in means):
         error, opt = min((value, opt) for (label, opt), value in means.items() if label == rule)

@@ -4,6 +4,7 @@ import numpy as np
 
 from dfanp.analysis.intervals import mean_interval
 from dfanp.experiments.adaptive import LAST, late
+from dfanp.experiments.disks import errors as test_errors
 from dfanp.reports.plots import scatter
 
 from .styles import (
@@ -120,16 +121,9 @@ def spread(record):
     """Test error by optimizer: the mean over labelings (of each, the mean over its seeds)."""
     figure, (axis,) = panels(1, width=7.6)
     labels = list(dict.fromkeys(series["label"] for series in record["series"]))
-    names = list(by_panel(record))
+    names, of = list(by_panel(record)), test_errors(record)
     for number, label in enumerate(labels):
-        groups = [
-            [
-                1 - mean(series)
-                for series in record["series"]
-                if (series["label"], series["panel"]) == (label, name) and finals(series)
-            ]
-            for name in names
-        ]
+        groups = [list(of[label, name].values()) for name in names]
         points(axis, number, len(labels), names, groups, label)
     axis.set_ylim(bottom=0)
     axis.set_ylabel("test error")

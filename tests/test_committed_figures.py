@@ -10,7 +10,7 @@ from dfanp_figures.draw import draw, read, table_title, title
 from dfanp_figures.styles import by_panel, failures, mean
 
 from dfanp.experiments import experiments, literature, table, tune_rates
-from dfanp.experiments.rates import TUNED, default_rate
+from dfanp.experiments.rates import DISKS, TUNED, default_rate
 
 from .documents import README, RESULTS, ROOT, section
 
@@ -54,6 +54,8 @@ def rate_in_use(group, rule, value):
         return default_rate("mnist", rule, value).lr
     if group == "feedback":
         return default_rate("mnist", rule, "sgd", value).lr
+    if group.startswith("disks"):
+        return DISKS["output" if group == "disks-output" else rule][value]
     return TUNED[group][rule][value]
 
 

@@ -4,10 +4,12 @@ from itertools import product
 
 import numpy as np
 
+from ..analysis.intervals import paired_differences
 from ..problems.synthetic import balanced
 from .experiment import CORRECTED, PUBLISHED, Experiment, disk_series
 from .parity import NAMES
 from .rates import DISKS
+from .table import Mean, finals_of
 
 SIZES, DIMENSIONS = (32, 64, 128, 256, 512), (5, 10, 15, 20, 25)
 LAYERS = {"both layers": "all", "output layer alone": "output"}
@@ -50,6 +52,32 @@ def assignments(mode, scale):
     return found
 
 
+def errors(record):
+    """Return (rule, optimizer) -> labels of the disks -> test error, the mean over the seeds that did not diverge."""
+    found: dict = {}
+    for each in record["series"]:
+        of = found.setdefault((each["label"], each["panel"]), {})
+        if finals := finals_of(each).values():
+            of[each["config"]["labels"]] = 1 - sum(finals) / len(finals)
+    return found
+
+
+def markdown(record):
+    """Return the table of a record of labelings: the test error of each rule, and of DFA - BP, paired by labeling."""
+    found = errors(record)
+    rules = list(dict.fromkeys(rule for rule, _ in found))
+    rates = {(each["label"], each["panel"]): each["config"]["lr"] for each in record["series"]}
+    head = [column for rule in rules for column in (f"{rule}, rate", rule)]
+    lines = [f"| | {' | '.join(head)} | DFA - BP, paired |", "|---" * (2 + len(head)) + "|"]
+    for opt in dict.fromkeys(opt for _, opt in found):
+        cells = [
+            cell for rule in rules for cell in (f"{rates[rule, opt]:g}", str(Mean.of(found[rule, opt].values())))
+        ]
+        cells.append(str(Mean.of(paired_differences(found["DFA", opt], found["BP", opt]))))
+        lines.append(f"| {opt} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 BOTH = ("train_accuracy", "test_accuracy")
 EXPERIMENTS = (
     Experiment(
@@ -64,5 +92,6 @@ EXPERIMENTS = (
         (CORRECTED,),
         BOTH,
         last=True,
+        table=markdown,
     ),
 )

@@ -3,10 +3,13 @@
 For each optimizer, distribution of B, depth, width, activation and way to adapt (``adaptive``), and for BP and DFA, the
 rate climbs by factors of 1.5 from the present one until the best lies between two that were tried. Each rate is trained
 with five seeds, on training images, and scored on others (``sweeps.tuning``): the lower end of the interval of the mean
-accuracy of the second half of the epochs, so that a rate at which some seeds fail does not win. The folder is a sweep:
-the same command resumes it, and ``dfanp results`` shows its runs. Each line that is printed says the rates beside the
-best one from which its seeds do not separate it; rates.json in the folder has all of them (``markdown`` makes a table of
-it).
+accuracy of the second half of the epochs, so that a rate at which some seeds fail does not win. On the disks (both layers,
+and the output layer alone) each seed has points of its own, other than those of the figures, and balanced labels of its own
+(``--groups disks,disks-output --seeds 20``).
+
+The folder is a sweep: the same command resumes it, and ``dfanp results`` shows its runs. Each line that is printed says the
+rates beside the best one from which its seeds do not separate it; rates.json in the folder has all of them (``markdown``
+makes a table of it).
 """
 
 import argparse
@@ -20,15 +23,18 @@ from typing import NamedTuple
 from ..feedback import DISTRIBUTIONS
 from ..files.whole import write_whole
 from ..problems.parity import ParitySettings
+from ..problems.settings import TrainingSettings
+from ..problems.synthetic import SyntheticSettings
 from ..sweeps import tuning
 from ..sweeps.sweep import Sweep
 from . import adaptive, architectures
-from .rates import TUNED, default_rate
+from .rates import DISKS, TUNED, default_rate
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 METHODS = ("bp", "dfa")
 SEEDS, FACTOR = 5, 1.5
-GROUPS = ("optimizer", "feedback", "depth", "width", "activation", "adaptive")
+GROUPS = ("optimizer", "feedback", "depth", "width", "activation", "adaptive", "disks", "disks-output")
+POINTS = 100  # the seed of the first set of points on the disks
 MOST = 12  # rates of a case: where accuracy still rises then, nothing is found
 
 
@@ -39,11 +45,13 @@ class Case(NamedTuple):
         group: one of GROUPS.
         value: of the group.
         settings: of its runs; the rate is where the climb starts.
+        over: the settings that count up from run to run of a rate.
     """
 
     group: str
     value: object
-    settings: ParitySettings
+    settings: TrainingSettings
+    over: tuple[str, ...] = ("seed",)
 
 
 class Found(NamedTuple):
@@ -61,7 +69,7 @@ class Found(NamedTuple):
 
 
 def cases(data: str, **more) -> Iterator[Case]:
-    """Yield every Case for a data set; `more` are settings of all runs."""
+    """Yield every Case, those of parity for a data set; `more` are settings of all their runs."""
     start = lambda method, opt, feedback="uniform": default_rate(data, method, opt, feedback).lr
     make = lambda method, opt="rmsprop", **own: ParitySettings(
         lr=start(method, opt, own.get("feedback", "uniform")),
@@ -80,6 +88,11 @@ def cases(data: str, **more) -> Iterator[Case]:
         for way in TUNED["adaptive"][method]:
             own = {"epochs": adaptive.EPOCHS, "held_out": True, **more}
             yield Case("adaptive", way, adaptive.run(data, method, way, **own))
+    for row, rates in DISKS.items():
+        layers, method, group = ("output", "bp", "disks-output") if row == "output" else ("all", row, "disks")
+        for opt, lr in rates.items():
+            given = dict(method=method, opt=opt, layers=layers, labels="random", points_seed=POINTS, test_points=1000)
+            yield Case(group, opt, SyntheticSettings(lr=lr, **given), ("seed", "points_seed"))
 
 
 def climb(case: Case, sweep, seeds: int = SEEDS, factor: float = FACTOR) -> Found:
@@ -92,11 +105,12 @@ def climb(case: Case, sweep, seeds: int = SEEDS, factor: float = FACTOR) -> Foun
     """
     last = max(1, case.settings.epochs // 2)
     rate = lambda step: float(f"{case.settings.lr * factor**step:.3g}")
+    moved = lambda number: {name: getattr(case.settings, name) + number for name in case.over}
     lowest, highest = -1, 1
     while True:
         steps = range(lowest, highest + 1)
-        runs = [replace(case.settings, lr=rate(step), seed=seed) for step in steps for seed in range(seeds)]
-        tried = sorted(tuning.candidates(sweep(runs), last), key=lambda each: each.config["lr"])
+        runs = [replace(case.settings, lr=rate(step), **moved(number)) for step in steps for number in range(seeds)]
+        tried = sorted(tuning.candidates(sweep(runs), last, over=case.over), key=lambda each: each.config["lr"])
         best = tuning.best(tried)
         if best is None:
             return Found(None, [], tried)
@@ -137,7 +151,7 @@ def row(case: Case, found: Found) -> dict:
 def markdown(rows: list[dict]) -> str:
     """Return the table of some rows of rates.json, the best rates in bold."""
     lines = [
-        "| | rule | rate: accuracy, mean of the second half of the epochs, held-out images | neighbours not separated from it |",
+        "| | rule | rate: accuracy, mean of the second half of the epochs, held-out examples | neighbours not separated from it |",
         "|---|---|---|---|",
     ]
     for each in rows:

@@ -29,7 +29,7 @@ class Candidate(NamedTuple):
     """A setting with all its seeds.
 
     Attributes:
-        config: a dict, without the seed.
+        config: a dict, without the seed (and what else is averaged over).
         values: the score of each seed that did not diverge.
         diverged: number of seeds that diverged.
         mean, half: mean of the values (None without values), and half-width of its 95 % interval (None for a single
@@ -77,17 +77,23 @@ def score(result: Result, last: int = LAST, measure: str | None = None) -> float
     return result.history.mean(measure or measure_of([result]), last) if result.status == "done" else None
 
 
-def candidates(results: Iterable[Result], last: int = LAST, measure: str | None = None) -> list[Candidate]:
-    """Return a Candidate for each setting among the Results, in their order; see ``score``."""
+def candidates(
+    results: Iterable[Result], last: int = LAST, measure: str | None = None, over: Sequence[str] = ("seed",)
+) -> list[Candidate]:
+    """Return a Candidate for each setting among the Results, in their order; see ``score``.
+
+    Args:
+        over: the settings that are averaged over; the first one identifies a run of a Candidate.
+    """
     results = list(results)
     measure = measure or measure_of(results)
     together: dict[str, tuple[dict, list[Result]]] = {}
     for result in results:
-        config = of_seeds(result)
+        config = of_seeds(result, over)
         together.setdefault(key_of(config), (config, []))[1].append(result)
     found = []
     for config, runs in together.values():
-        scores = {result.config.get("seed"): score(result, last, measure) for result in runs}
+        scores = {result.config.get(over[0]): score(result, last, measure) for result in runs}
         by_seed = {seed: value for seed, value in scores.items() if value is not None}
         values = list(by_seed.values())
         mean, half = mean_interval(values) if values else (None, None)
@@ -96,9 +102,9 @@ def candidates(results: Iterable[Result], last: int = LAST, measure: str | None 
     return found
 
 
-def of_seeds(result: Result) -> dict[str, Any]:
-    """Return the config of a Result without its seed: runs of one Candidate have the same."""
-    return {name: value for name, value in result.config.items() if name != "seed"}
+def of_seeds(result: Result, over: Sequence[str] = ("seed",)) -> dict[str, Any]:
+    """Return the config of a Result without its seed (or what else is averaged `over`): runs of one Candidate have the same."""
+    return {name: value for name, value in result.config.items() if name not in over}
 
 
 def grouped(found: Iterable[Candidate], names: Sequence[str]) -> dict[tuple[str, ...], list[Candidate]]:

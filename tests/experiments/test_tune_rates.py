@@ -56,8 +56,24 @@ def test_a_rate_at_which_some_seeds_fail_does_not_win():
 
 def test_every_case_has_a_start():
     every = list(cases("digits", train_size=100))
-    assert len({(case.group, case.value, case.settings.method) for case in every}) == len(every) == 61
-    assert all(case.settings.held_out and case.settings.lr > 0 for case in every)
+    assert len({(case.group, case.value, case.settings.method) for case in every}) == len(every) == 82
+    parity = [case.settings for case in every if not case.group.startswith("disks")]
+    assert len(parity) == 61 and all(each.held_out and each.lr > 0 for each in parity)
+
+
+def test_on_the_disks_each_seed_has_points_of_its_own():
+    """None of them are those of a figure, whose points_seed is 0."""
+    case = next(case for case in cases("digits") if case.group == "disks-output")
+    runs = []
+
+    def sweep(settings):
+        runs.extend(settings)
+        return results_of(lambda lr, seed: 0.8 - abs(lr - case.settings.lr) + seed / 100, set())(settings)
+
+    found = climb(case, sweep, seeds=5)
+    assert [len(each.values) for each in found.tried] == [5] * 3 and found.close == []
+    assert {(each.seed, each.points_seed) for each in runs} == {(seed, 100 + seed) for seed in range(5)}
+    assert {(each.layers, each.labels, each.opt) for each in runs} == {("output", "random", "sgd")}
 
 
 def test_the_command_is_a_sweep(tmp_path, monkeypatch, capsys):
