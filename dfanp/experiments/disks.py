@@ -54,7 +54,7 @@ def assignments(mode, scale):
 
 def errors(record):
     """Return (rule, optimizer) -> labels of the disks -> test error, the mean over the seeds that did not diverge."""
-    found: dict = {}
+    found = {}
     for each in record["series"]:
         of = found.setdefault((each["label"], each["panel"]), {})
         if finals := finals_of(each).values():

@@ -22,9 +22,8 @@ from typing import NamedTuple
 
 from ..feedback import DISTRIBUTIONS
 from ..files.whole import write_whole
-from ..problems.parity import ParitySettings
 from ..problems.settings import TrainingSettings
-from ..problems.synthetic import SyntheticSettings
+from ..settings import ParitySettings, SyntheticSettings, made
 from ..sweeps import tuning
 from ..sweeps.sweep import Sweep
 from . import adaptive, architectures
@@ -91,8 +90,17 @@ def cases(data: str, **more) -> Iterator[Case]:
     for row, rates in DISKS.items():
         layers, method, group = ("output", "bp", "disks-output") if row == "output" else ("all", row, "disks")
         for opt, lr in rates.items():
-            given = dict(method=method, opt=opt, layers=layers, labels="random", points_seed=POINTS, test_points=1000)
-            yield Case(group, opt, SyntheticSettings(lr=lr, **given), ("seed", "points_seed"))
+            disks = made(
+                SyntheticSettings,
+                lr=lr,
+                method=method,
+                opt=opt,
+                layers=layers,
+                labels="random",
+                points_seed=POINTS,
+                test_points=1000,
+            )
+            yield Case(group, opt, disks, ("seed", "points_seed"))
 
 
 def climb(case: Case, sweep, seeds: int = SEEDS, factor: float = FACTOR) -> Found:
