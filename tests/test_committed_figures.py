@@ -29,7 +29,11 @@ def test_every_figure_has_its_records():
 
 
 def test_the_results_have_the_table_of_the_records():
-    assert table.markdown(table.rows(read(path) for path in PATHS)) in RESULTS.read_text()
+    rows = list(table.rows(read(path) for path in PATHS))
+    assert table.markdown(rows) in RESULTS.read_text()
+    agree = sum(row.inside is True for row in rows)
+    assert f"All {len(rows)} published numbers, of which {agree} agree," in " ".join(README.read_text().split())
+    assert f"(of all {len(rows)} published numbers {agree})" in " ".join(RESULTS.read_text().split())
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
