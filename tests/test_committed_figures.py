@@ -9,8 +9,9 @@ import pytest
 from dfanp_figures.draw import draw, read, table_title, title
 from dfanp_figures.styles import by_panel, failures, mean
 
-from dfanp.experiments import experiments, literature, table, tune_rates
+from dfanp.experiments import experiment, experiments, literature, table, tune_rates
 from dfanp.experiments.rates import DISKS, TUNED, default_rate
+from dfanp.settings import present
 
 from .documents import README, RESULTS, ROOT, section
 
@@ -34,6 +35,22 @@ def test_the_results_have_the_table_of_the_records():
     agree = sum(row.inside is True for row in rows)
     assert f"All {len(rows)} published numbers, of which {agree} agree," in " ".join(README.read_text().split())
     assert f"(of all {len(rows)} published numbers {agree})" in " ".join(RESULTS.read_text().split())
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_record_has_the_settings_that_its_experiment_trains_now(path):
+    """A rate or another setting that changes wants a new record. (The seed is left out, the data and kernels are resolved.)"""
+    record = read(path)
+    wanted = experiments()[record["figure"]].series(record["mode"], experiment.full())
+    assert len(wanted) == len(record["series"])
+    for series, recorded in zip(wanted, record["series"], strict=True):
+        settings, config = series.settings[0], present(recorded["config"])
+        resolved = {name: config[name] for name in ("data_sha256", "kernels") if name in config}
+        now = present(settings.config() | resolved)
+        assert {name: value for name, value in now.items() if name != "seed"} == config
+        assert (series.label, series.panel, series.x) == (recorded["label"], recorded["panel"], recorded["x"])
+        repeats = len(series.settings) if not now.get("redraw") else settings.epochs // settings.redraw
+        assert all(len(recorded[measure]) == repeats for measure in experiments()[record["figure"]].measures)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
