@@ -61,20 +61,21 @@ def test_the_results_have_the_table_of_an_experiment(path):
     assert said is None or said in RESULTS.read_text()
 
 
-def test_the_default_rates_are_those_that_were_found():
-    rows = json.loads((ROOT / "figures" / "rates.json").read_text())
+@pytest.mark.parametrize("data, file", [("mnist", "rates.json"), ("digits", "rates-digits.json")])
+def test_the_default_rates_are_those_that_were_found(data, file):
+    rows = json.loads((ROOT / "figures" / file).read_text())
     for _, some in groupby(rows, lambda row: row["group"]):
         assert tune_rates.markdown(list(some)) in RESULTS.read_text()
     for row in rows:
-        assert rate_in_use(row["group"], row["method"], row["value"]) == row["best"]
+        assert rate_in_use(data, row["group"], row["method"], row["value"]) == row["best"]
 
 
-def rate_in_use(group, rule, value):
+def rate_in_use(data, group, rule, value):
     """Return the rate of a case of ``tune_rates``."""
-    if group == "optimizer":
-        return default_rate("mnist", rule, value).lr
+    if group in ("optimizer", "lazy"):
+        return default_rate(data, rule, value).lr
     if group == "feedback":
-        return default_rate("mnist", rule, "sgd", value).lr
+        return default_rate(data, rule, "sgd", value).lr
     if group.startswith("disks"):
         return DISKS["output" if group == "disks-output" else rule][value]
     return TUNED[group][rule][value]

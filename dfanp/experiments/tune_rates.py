@@ -1,10 +1,11 @@
 """Find the default learning rates: ``python -m dfanp.experiments.tune_rates --data mnist --out rates``.
 
-For each optimizer, distribution of B, depth, width, activation and way to adapt (``adaptive``), and for BP and DFA, the
-rate climbs by factors of 1.5 from the present one until the best lies between two that were tried. Each rate is trained
-with five seeds, on training images, and scored on others (``sweeps.tuning``): the lower end of the interval of the mean
-accuracy of the second half of the epochs, so that a rate at which some seeds fail does not win. On the disks (both layers,
-and the output layer alone) each seed has points of its own, other than those of the figures, and balanced labels of its own
+For each optimizer, distribution of B, depth, width, activation and way to adapt (``adaptive``), for BP and DFA, and for each
+lazy method (at k = 1: with more digits they stay at chance), the rate climbs by factors of 1.5 from the present one until the
+best lies between two that were tried. Each rate is trained with five seeds, on training images, and scored on others
+(``sweeps.tuning``): the lower end of the interval of the mean accuracy of the second half of the epochs, so that a rate at
+which some seeds fail does not win. On the disks (both layers, and the output layer alone) each seed has points of its own,
+other than those of the figures, and balanced labels of its own
 (``--groups disks,disks-output --seeds 20``).
 
 The folder is a sweep: the same command resumes it, and ``dfanp results`` shows its runs. Each line that is printed says the
@@ -20,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from ..baselines import BASELINES
 from ..feedback import DISTRIBUTIONS
 from ..files.whole import write_whole
 from ..problems.settings import TrainingSettings
@@ -32,7 +34,7 @@ from .rates import DISKS, TUNED, default_rate
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 METHODS = ("bp", "dfa")
 SEEDS, FACTOR = 5, 1.5
-GROUPS = ("optimizer", "feedback", "depth", "width", "activation", "adaptive", "disks", "disks-output")
+GROUPS = ("optimizer", "feedback", "depth", "width", "activation", "adaptive", "lazy", "disks", "disks-output")
 POINTS = 100  # the seed of the first set of points on the disks
 MOST = 12  # rates of a case: where accuracy still rises then, nothing is found
 
@@ -87,6 +89,8 @@ def cases(data: str, **more) -> Iterator[Case]:
         for way in TUNED["adaptive"][method]:
             own = {"epochs": adaptive.EPOCHS, "held_out": True, **more}
             yield Case("adaptive", way, adaptive.run(data, method, way, **own))
+    for method in BASELINES:
+        yield Case("lazy", "adadelta", make(method, "adadelta", k=1))
     for row, rates in DISKS.items():
         layers, method, group = ("output", "bp", "disks-output") if row == "output" else ("all", row, "disks")
         for opt, lr in rates.items():
