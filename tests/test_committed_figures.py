@@ -10,7 +10,7 @@ from dfanp_figures.draw import draw, read, table_title, title
 from dfanp_figures.styles import by_panel, failures, mean
 
 from dfanp.experiments import experiment, experiments, literature, table, tune_rates
-from dfanp.experiments.rates import DISKS, TUNED, default_rate
+from dfanp.experiments.rates import DISKS, RULES_ON_DIGITS, TUNED, default_rate
 from dfanp.settings import present
 
 from .documents import README, RESULTS, ROOT, section
@@ -74,6 +74,8 @@ def rate_in_use(data, group, rule, value):
     """Return the rate of a case of ``tune_rates``."""
     if group in ("optimizer", "lazy"):
         return default_rate(data, rule, value).lr
+    if group == "rules":
+        return RULES_ON_DIGITS[rule]
     if group == "feedback":
         return default_rate(data, rule, "sgd", value).lr
     if group.startswith("disks"):

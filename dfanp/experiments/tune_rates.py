@@ -1,11 +1,11 @@
 """Find the default learning rates: ``python -m dfanp.experiments.tune_rates --data mnist --out rates``.
 
-For each optimizer, distribution of B, depth, width, activation and way to adapt (``adaptive``), for BP and DFA, and for each
-lazy method (at k = 1: with more digits they stay at chance), the rate climbs by factors of 1.5 from the present one until the
-best lies between two that were tried. Each rate is trained with five seeds, on training images, and scored on others
-(``sweeps.tuning``): the lower end of the interval of the mean accuracy of the second half of the epochs, so that a rate at
-which some seeds fail does not win. On the disks (both layers, and the output layer alone) each seed has points of its own,
-other than those of the figures, and balanced labels of its own
+For BP and DFA by optimizer, distribution of B, depth, width, activation and way to adapt (``adaptive``), for each lazy method
+(at k = 1: with more digits they stay at chance), and for every rule (on the task of ``compared_rules``), the rate climbs by
+factors of 1.5 from the present one until the best lies between two that were tried. Each rate is trained with five seeds, on
+training images, and scored on others (``sweeps.tuning``): the lower end of the interval of the mean accuracy of the second
+half of the epochs, so that a rate at which some seeds fail does not win. On the disks (both layers, and the output layer alone)
+each seed has points of its own, other than those of the figures, and balanced labels of its own
 (``--groups disks,disks-output --seeds 20``).
 
 The folder is a sweep: the same command resumes it, and ``dfanp results`` shows its runs. Each line that is printed says the
@@ -28,13 +28,14 @@ from ..problems.settings import TrainingSettings
 from ..settings import ParitySettings, SyntheticSettings, made
 from ..sweeps import tuning
 from ..sweeps.sweep import Sweep
-from . import adaptive, architectures
-from .rates import DISKS, TUNED, default_rate
+from . import adaptive, architectures, compared_rules
+from .rates import DISKS, RULES_ON_DIGITS, TUNED, default_rate
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 METHODS = ("bp", "dfa")
 SEEDS, FACTOR = 5, 1.5
-GROUPS = ("optimizer", "feedback", "depth", "width", "activation", "adaptive", "lazy", "disks", "disks-output")
+GROUPS = ("optimizer", "feedback", "depth", "width", "activation", "adaptive", "lazy", "rules")
+GROUPS += ("disks", "disks-output")
 POINTS = 100  # the seed of the first set of points on the disks
 MOST = 12  # rates of a case: where accuracy still rises then, nothing is found
 
@@ -91,6 +92,9 @@ def cases(data: str, **more) -> Iterator[Case]:
             yield Case("adaptive", way, adaptive.run(data, method, way, **own))
     for method in BASELINES:
         yield Case("lazy", "adadelta", make(method, "adadelta", k=1))
+    for method, lr in RULES_ON_DIGITS.items():
+        task = compared_rules.TASK | {"held_out": True, **more}
+        yield Case("rules", task["opt"], made(ParitySettings, lr=lr, method=method, **task))
     for row, rates in DISKS.items():
         layers, method, group = ("output", "bp", "disks-output") if row == "output" else ("all", row, "disks")
         for opt, lr in rates.items():
@@ -174,7 +178,8 @@ def markdown(rows: list[dict]) -> str:
             text = f"{one['lr']:g}: {mean}"
             curve.append(f"**{text}**" if one["lr"] == each["best"] else text)
         close = ", ".join(f"{rate:g}" for rate in each["close"]) or "none"
-        lines.append(f"| {each['value']} | {each['method'].upper()} | {'; '.join(curve)} | {close} |")
+        method = each["method"] if each["method"] in BASELINES else each["method"].upper()
+        lines.append(f"| {each['value']} | {method} | {'; '.join(curve)} | {close} |")
     return "\n".join(lines)
 
 

@@ -76,10 +76,11 @@ DIGITS_SGD_BY_FEEDBACK = {
 }
 
 
-# Lazy methods with Adadelta, at k = 1 (at k = 3 they stay at chance), likewise; at 3.2 they diverge.
+# Lazy methods with Adadelta, at k = 1 (at k = 3 they stay at chance), likewise (`--groups lazy`). At the next rate, 1.5 times as
+# large, all seeds diverge, but for ntk-step with the digits.
 LAZY = {
-    "mnist": {"ntk": 0.8, "ntk-step": 0.8, "gaussian": 0.8, "fourier": 0.8, "relu": 0.8, "linear": 0.8},
-    "digits": {"ntk": 0.8, "ntk-step": 0.8, "gaussian": 0.8, "fourier": 0.8, "relu": 0.8, "linear": 0.8},
+    "mnist": {"ntk": 0.533, "ntk-step": 0.8, "gaussian": 0.8, "fourier": 0.8, "relu": 0.8, "linear": 0.8},
+    "digits": {"ntk": 0.8, "ntk-step": 0.533, "gaussian": 0.8, "fourier": 1.2, "relu": 0.8, "linear": 0.533},
 }
 TABLES = {"digits": (DIGITS, DIGITS_SGD_BY_FEEDBACK), "mnist": (MNIST, MNIST_SGD_BY_FEEDBACK)}
 

@@ -56,9 +56,9 @@ def test_a_rate_at_which_some_seeds_fail_does_not_win():
 
 def test_every_case_has_a_start():
     every = list(cases("digits", train_size=100))
-    assert len({(case.group, case.value, case.settings.method) for case in every}) == len(every) == 88
+    assert len({(case.group, case.value, case.settings.method) for case in every}) == len(every) == 106
     parity = [case.settings for case in every if not case.group.startswith("disks")]
-    assert len(parity) == 67 and all(each.held_out and each.lr > 0 for each in parity)
+    assert len(parity) == 85 and all(each.held_out and each.lr > 0 for each in parity)
 
 
 def test_on_the_disks_each_seed_has_points_of_its_own():
