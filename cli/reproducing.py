@@ -35,7 +35,7 @@ reproduction_options = options(
     option(
         "--seeds",
         type=Whole(1, 1000),
-        help="Train each setting with this many seeds (the rules and the studies with ten at most, grids of rates and of "
+        help="Train each setting with this many seeds (the studies with ten at most, grids of rates and of "
         "labelings with three).  [default: 20; with --quick 2]",
     ),
     *TRAINING,

@@ -241,6 +241,8 @@ def readouts(record):
 
 def rules(record):
     """Test error of each rule against the cosine of its gradient with BP's, and against what a step costs."""
+    from matplotlib.ticker import LogLocator
+
     axes_of = {
         "cosine of the gradient of W0 with BP's": lambda each, cost: mean_cosine(each),
         "multiplications of a step, by those of BP": lambda each, cost: cost["multiplications"],
@@ -251,13 +253,21 @@ def rules(record):
     for axis, (name, x_of) in zip(axes, axes_of.items(), strict=True):
         unit = 1.0 if axis is axes[0] else x_of(None, costs["bp"])
         points = [(x_of(each, costs[each["label"]]) / unit, 1 - mean(each)) for each in record["series"]]
+        if axis is axes[0]:
+            names = {}  # rules whose points coincide share a name
+            for each, (x, y) in zip(record["series"], points, strict=True):
+                same = (place for place in names if abs(place[0] - x) < 0.02 and abs(place[1] / y - 1) < 0.03)
+                names.setdefault(next(same, (x, y)), []).append(each["label"])
+            for place, labels in names.items():
+                axis.annotate("\n".join(labels), place, (4, 3), textcoords="offset points", fontsize=6, color="0.3")
         for number, (each, (x, y)) in enumerate(zip(record["series"], points, strict=True)):
             style = {"color": COLOURS[number % 7], "marker": MARKERS[number // 7 % 7]}
             half = mean_interval(finals(each))[1] or 0.0
             axis.errorbar(x, y, half, **style, markersize=5, linestyle="none", linewidth=1, label=each["label"])
-            if axis is axes[0]:
-                axis.annotate(each["label"], (x, y), (4, 3), textcoords="offset points", fontsize=6, color="0.3")
         axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.minorticks_off()
         axis.axhline(0.5, color="0.6", linewidth=1, linestyle=(0, (1, 3)))
         axis.set_xlabel(name)
     axes[0].set_ylabel("test error at the end")

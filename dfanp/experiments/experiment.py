@@ -13,7 +13,7 @@ from .published import PublishedParity  # noqa: F401  (registers the definitions
 from .rates import default_rate, thesis_rate
 
 PUBLISHED, CORRECTED = MODES = ("published", "corrected")
-SEEDS, STUDY_SEEDS, THESIS_SEEDS = 20, 10, 3  # of each setting; of the rules and the studies; of the thesis
+SEEDS, STUDY_SEEDS, THESIS_SEEDS = 20, 10, 3  # of each setting; of the studies; of the thesis
 
 
 @dataclass(frozen=True)

@@ -53,10 +53,10 @@ def redraw_of(settings):
 def test_twenty_seeds_each(name):
     """Each setting is run with twenty seeds, or as one run of twenty repeats.
 
-    The rules and the studies have ten, grids three.
+    The studies have ten, grids three.
     """
     each = experiments.get(name)
-    seeds = 10 if each.study else {"rules": 10, "labels": 3, "B.1": 3, "B.2": 3}.get(name, 20)
+    seeds = 10 if each.study else {"labels": 3, "B.1": 3, "B.2": 3}.get(name, 20)
     for mode in each.modes:
         for series in each.series(mode, FULL):
             settings = series.settings
