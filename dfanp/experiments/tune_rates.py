@@ -34,7 +34,7 @@ from .rates import DISKS, RULES_ON_DIGITS, TUNED, default_rate
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 METHODS = ("bp", "dfa")
 SEEDS, FACTOR = 5, 1.5
-GROUPS = ("optimizer", "feedback", "depth", "width", "activation", "adaptive", "lazy", "rules")
+GROUPS: tuple[str, ...] = ("optimizer", "feedback", "depth", "width", "activation", "adaptive", "lazy", "rules")
 GROUPS += ("disks", "disks-output")
 POINTS = 100  # the seed of the first set of points on the disks
 MOST = 12  # rates of a case: where accuracy still rises then, nothing is found
