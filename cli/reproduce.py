@@ -15,7 +15,7 @@ def reproduce(**given):
     \b
     Examples:
       dfanp reproduce              # about six hours on two cores
-      dfanp reproduce --seeds 3    # as many as the thesis: an hour and a half
+      dfanp reproduce --seeds 3    # as many as the thesis: 77 minutes
       dfanp reproduce --quick      # minutes, to check that everything works
 
     Files: in --out, records/ (one .json per figure and mode), figures/ (one .svg and one .png each), table.md, and
