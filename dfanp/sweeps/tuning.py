@@ -145,14 +145,17 @@ def better(candidate):
 def not_separated(winner: Candidate, found: Iterable[Candidate]) -> list[float]:
     """Return the neighbours of the rate of `winner` among Candidates from which its seeds do not separate it.
 
-    That is, the interval of the paired differences from the neighbour reaches 0, or there are fewer than two pairs.
+    That is, the interval of the paired differences from the neighbour reaches 0, or there are fewer than two pairs. A
+    neighbour at which more seeds diverge is separated, as ``best`` has it.
     """
     by_rate = {each.config["lr"]: each for each in found}
     rates = sorted(by_rate)
     place = rates.index(winner.config["lr"])
-    beside = [rates[i] for i in (place - 1, place + 1) if 0 <= i < len(rates) and by_rate[rates[i]].mean is not None]
+    beside = [rates[i] for i in (place - 1, place + 1) if 0 <= i < len(rates)]
     close = []
     for rate in beside:
+        if by_rate[rate].mean is None or by_rate[rate].diverged > winner.diverged:
+            continue
         of = (by_rate[rate], winner) if winner.lower else (winner, by_rate[rate])
         differences = paired_differences(*(each.by_seed for each in of))
         mean, half = mean_interval(differences) if differences else (0.0, None)
