@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from itertools import groupby
 
 import matplotlib
@@ -135,6 +137,12 @@ def test_a_record_draws_its_figure(name, tmp_path):
     (svg,) = draw(read(ROOT / "figures" / "records" / f"{name}.json"), tmp_path, ["svg"])
     marks = lambda path: path.read_text().count("<use ")
     assert marks(svg) == pytest.approx(marks(ROOT / "figures" / f"{name}.svg"), rel=0.2)
+
+
+def test_a_name_without_a_record_is_refused():
+    command = [sys.executable, "-m", "figures", "3.4-corrcted"]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert refused.returncode == 2 and "no record is called '3.4-corrcted'" in refused.stderr and not refused.stdout
 
 
 @pytest.mark.parametrize("path", [PATHS[0], PATHS[-1]], ids=lambda path: path.stem)

@@ -7,7 +7,7 @@ from ..runs.run import build
 from ..settings import ParitySettings, made
 from . import rates
 from .experiment import CORRECTED, Experiment, Series
-from .table import Mean, finals_of
+from .table import Mean, finals_of, lowest
 
 TASK = dict(
     data="digits", k=2, train_size=6000, test_size=2000, hidden=(64, 64), opt="adam", batch_size=64, epochs=15
@@ -44,10 +44,9 @@ def markdown(record):
     for each in record["series"]:
         own = finals[each["label"]]
         less = "" if each["label"] == "bp" else Mean.of(paired_differences(finals["bp"], own))
-        worst = f"{min(own.values()):.3f}" if own else "-"
-        lines.append(
-            f"| {each['label']} | {each['config']['lr']:g} | {Mean.of(own.values()).counted} | {worst} | {less} |"
-        )
+        worst = lowest(min(own.values(), default=None))
+        cells = [each["label"], f"{each['config']['lr']:g}", Mean.of(own.values()).counted, worst, less]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 

@@ -115,6 +115,11 @@ class Gap(NamedTuple):
     gap: Mean
 
 
+def lowest(value):
+    """Return the accuracy of a worst seed as text; a dash for None, where all diverged."""
+    return "-" if value is None else f"{value:.3f}"
+
+
 def finals_of(series):
     """Return seed -> final test accuracy of the runs of a series that did not diverge."""
     return {seed: run[-1] for seed, run in enumerate(series["test_accuracy"]) if run and run[-1] is not None}
@@ -140,11 +145,10 @@ def markdown_of_gaps(every, since=()):
     columns = lambda rule: [f"{rule}, rate", rule, "worst seed", *([f"from {since[0].label}"] if since else [])]
     head = [*columns("BP"), *columns("DFA"), "BP - DFA, paired"]
     lines = [f"| | {' | '.join(head)} |", "|---" * (1 + len(head)) + "|"]
-    worst = lambda value: "-" if value is None else f"{value:.3f}"
     for row, each in enumerate(every):
         cells = [each.label]
         for rule, rate, mean, low in zip(("BP", "DFA"), each.rates, (each.bp, each.dfa), each.worst, strict=True):
-            cells += [f"{rate:g}", mean.counted, worst(low)]
+            cells += [f"{rate:g}", mean.counted, lowest(low)]
             cells += [str(gains[row][rule]) if row else ""] if since else []
         lines.append(f"| {' | '.join(cells)} | {each.gap} |")
     return "\n".join(lines)

@@ -34,8 +34,7 @@ from .rates import DISKS, RULES_ON_DIGITS, TUNED, default_rate
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 METHODS = ("bp", "dfa")
 SEEDS, FACTOR = 5, 1.5
-GROUPS: tuple[str, ...] = ("optimizer", "feedback", "depth", "width", "activation", "adaptive", "lazy", "rules")
-GROUPS += ("disks", "disks-output")
+GROUPS = ("optimizer", "feedback", *architectures.ALONG, "adaptive", "lazy", "rules", "disks", "disks-output")
 POINTS = 100  # the seed of the first set of points on the disks
 MOST = 12  # rates of a case: where accuracy still rises then, nothing is found
 
@@ -175,11 +174,11 @@ def markdown(rows: list[dict]) -> str:
         for one in each["tried"]:
             mean = "diverges" if one["mean"] is None else f"{one['mean']:.3f}"
             mean += "" if one["half"] is None else f" ± {one['half']:.3f}"
+            mean += f" ({one['diverged']} diverge)" if one["diverged"] and one["seeds"] else ""
             text = f"{one['lr']:g}: {mean}"
             curve.append(f"**{text}**" if one["lr"] == each["best"] else text)
         close = ", ".join(f"{rate:g}" for rate in each["close"]) or "none"
-        method = each["method"] if each["method"] in BASELINES else each["method"].upper()
-        lines.append(f"| {each['value']} | {method} | {'; '.join(curve)} | {close} |")
+        lines.append(f"| {each['value']} | {each['method']} | {'; '.join(curve)} | {close} |")
     return "\n".join(lines)
 
 
@@ -203,6 +202,9 @@ def main(arguments=None):
     parser.add_argument("--groups", default=",".join(GROUPS), help="which cases, by group")
     parser.add_argument("--values", help="which values of these groups (default: all)")
     given = parser.parse_args(arguments)
+    groups = given.groups.split(",")
+    if unknown := set(groups) - set(GROUPS):
+        parser.error(f"--groups has no {', '.join(sorted(unknown))}: known are {', '.join(GROUPS)}")
 
     def results(runs):
         with Sweep(runs, given.out, given.workers, data_dir=given.data_dir) as sweep:
@@ -215,7 +217,7 @@ def main(arguments=None):
     try:
         for case in cases(given.data):
             wanted = given.values is None or str(case.value) in given.values.split(",")
-            if case.group in given.groups.split(",") and wanted:
+            if case.group in groups and wanted:
                 found = climb(case, results, given.seeds, given.factor)
                 print(line(case, found), flush=True)
                 rows.append(row(case, found))

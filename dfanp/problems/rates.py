@@ -46,7 +46,8 @@ MNIST_SGD_BY_FEEDBACK = {
     "zero-mean-gaussian": 0.00867,
     "orthogonal": 0.00867,
 }
-# The embedded digits at k = 3, likewise: `python -m dfanp.experiments.tune_rates --data digits --groups optimizer,feedback --out rates`.
+# The embedded digits at k = 3, likewise: `python -m dfanp.experiments.tune_rates --data digits --groups optimizer,feedback
+# --out rates`.
 DIGITS = {
     "bp": {
         "sgd": 0.64,
@@ -76,8 +77,8 @@ DIGITS_SGD_BY_FEEDBACK = {
 }
 
 
-# Lazy methods with Adadelta, at k = 1 (at k = 3 they stay at chance), likewise (`--groups lazy`). At the next rate, 1.5 times as
-# large, all seeds diverge, but for ntk-step with the digits.
+# Lazy methods with Adadelta, at k = 1 (at k = 3 they stay at chance), likewise (`--groups lazy`). At 1.2 all seeds diverge, but for
+# ntk-step and fourier with the digits.
 LAZY = {
     "mnist": {"ntk": 0.533, "ntk-step": 0.8, "gaussian": 0.8, "fourier": 0.8, "relu": 0.8, "linear": 0.8},
     "digits": {"ntk": 0.8, "ntk-step": 0.533, "gaussian": 0.8, "fourier": 1.2, "relu": 0.8, "linear": 0.533},

@@ -87,5 +87,19 @@ def test_the_command_is_a_sweep(tmp_path, monkeypatch, capsys):
     lines = (tmp_path / "a" / "store.jsonl").read_text().splitlines()
     (row,) = json.loads((tmp_path / "a" / "rates.json").read_text())
     assert [row[name] for name in ("group", "value", "method")] == ["width", 4, "dfa"] and len(row["tried"]) == 3
-    assert tune_rates.markdown([row]).splitlines()[-1].startswith(f"| 4 | DFA | {row['tried'][0]['lr']:g}: ")
+    assert tune_rates.markdown([row]).splitlines()[-1].startswith(f"| 4 | dfa | {row['tried'][0]['lr']:g}: ")
     assert len(lines) == 6 and all(json.loads(each)["config"]["held_out"] for each in lines)
+
+
+def test_a_rate_at_which_seeds_diverge_is_said_to_and_is_separated():
+    accuracy = lambda lr, seed: None if lr > 0.14 and seed else 0.9 if lr > 0.09 else 0.8
+    found = climb(CASE, results_of(accuracy, set()))
+    assert found.best.config["lr"] == 0.1 and found.close == []
+    assert "0.15: 0.900 (4 diverge) | none |" in tune_rates.markdown([tune_rates.row(CASE, found)])
+
+
+def test_an_unknown_group_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit) as refused:
+        tune_rates.main(["--out", str(tmp_path / "a"), "--groups", "width,widht"])
+    assert refused.value.code == 2 and "--groups has no widht: known are optimizer, " in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
